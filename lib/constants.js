@@ -1,0 +1,27 @@
+// @ts-check
+'use strict';
+
+// Values that several files of `lib/` share. Tracing tools read `kWebSocket` from here.
+
+const hasBlob = typeof Blob !== 'undefined';
+
+/** The values that `binaryType` takes; the first is the default. */
+const BINARY_TYPES = ['nodebuffer', 'arraybuffer', 'fragments'];
+if (hasBlob) BINARY_TYPES.push('blob');
+
+module.exports = {
+  BINARY_TYPES,
+  /** Milliseconds that a closing handshake may take. */
+  CLOSE_TIMEOUT: 30_000,
+  EMPTY_BUFFER: Buffer.alloc(0),
+  hasBlob,
+  /** On a listener: set through an `on*` attribute. */
+  kForOnEventAttribute: Symbol('kForOnEventAttribute'),
+  /** On a wrapped listener: the function that the user gave. */
+  kListener: Symbol('kListener'),
+  /** On an error: the close code with which the connection fails. */
+  kStatusCode: Symbol('kStatusCode'),
+  /** On a socket, receiver or sender: the `WebSocket` that it belongs to. */
+  kWebSocket: Symbol('kWebSocket'),
+  NOOP: () => {}
+};

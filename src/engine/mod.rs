@@ -1,0 +1,2 @@
+//! What runs beside the JavaScript thread. Knows the protocol, knows nothing of Node.
+#![forbid(unsafe_code)]

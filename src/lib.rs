@@ -1,0 +1,14 @@
+//! The Rust side of oxws: RFC 6455 and RFC 7692 as state machines, what runs beside the JavaScript
+//! thread, and the Node-API surface.
+//!
+//! Rooms, in the only direction in which they may know each other:
+//! [`protocol`] <- `engine` <- `binding`. Each is behind a Cargo feature of its name, so that a
+//! build without features is the protocol alone.
+
+pub mod protocol;
+
+#[cfg(feature = "engine")]
+pub mod engine;
+
+#[cfg(feature = "binding")]
+pub mod binding;
