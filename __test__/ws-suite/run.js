@@ -1,0 +1,126 @@
+// @ts-check
+'use strict';
+
+// Runs the mocha suite of a ws checkout on this package.
+//
+//   node run.js CHECKOUT [--target FOLDER] [--grep TEXT]
+//
+// The checkout lies outside of this repository, and only its `test` folder is used. With --target
+// the tests run on the package in FOLDER: on the checkout itself they prove this runner.
+//
+// `expected-failures.json` maps the full title of each test that cannot pass to the reason. A test
+// that fails without being listed is an error, and so is one that passes although it is listed.
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { parseArgs } = require('node:util');
+const Mocha = require('mocha');
+const expectedFailures = require('./expected-failures.json');
+const redirect = require('./redirect');
+
+const ROOT = path.join(__dirname, '..', '..');
+
+/** Milliseconds that sockets and timers of the tests may outlive the last of them. */
+const EXIT_TIMEOUT = 10_000;
+
+/**
+ * Reads the command line.
+ *
+ * @return {{ checkout: string, target: string, grep: string | undefined }} What it says
+ */
+function readArguments() {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { grep: { type: 'string' }, target: { type: 'string' } }
+  });
+  if (positionals.length !== 1) {
+    throw new Error('usage: npm run test:ws-suite -- PATH_TO_A_WS_CHECKOUT');
+  }
+  // npm runs scripts in the root of the package, and notes where the user was.
+  const cwd = process.env.INIT_CWD ?? process.cwd();
+  const checkout = path.resolve(cwd, positionals[0]);
+  if (!fs.existsSync(path.join(checkout, 'test', 'websocket.test.js'))) {
+    throw new Error(`${checkout} is no checkout of ws: it has no test/websocket.test.js`);
+  }
+  return {
+    checkout: fs.realpathSync(checkout),
+    target: fs.realpathSync(values.target ? path.resolve(cwd, values.target) : ROOT),
+    grep: values.grep
+  };
+}
+
+/**
+ * Runs the tests and reports each as mocha does.
+ *
+ * @param {string} checkout The folder of the checkout
+ * @param {string | undefined} grep Part of the titles of the tests to run
+ * @return {Promise<{ passed: string[], failed: string[], skipped: string[] }>} Full titles
+ */
+function runTests(checkout, grep) {
+  const mocha = new Mocha({ reporter: 'spec', ...(grep && { fgrep: grep }) });
+  const folder = path.join(checkout, 'test');
+  for (const name of fs.readdirSync(folder).sort()) {
+    if (name.endsWith('.test.js')) mocha.addFile(path.join(folder, name));
+  }
+  /** @type {{ passed: string[], failed: string[], skipped: string[] }} */
+  const results = { passed: [], failed: [], skipped: [] };
+  return new Promise((resolve) => {
+    mocha
+      .run(() => resolve(results))
+      .on('pass', (test) => results.passed.push(test.fullTitle()))
+      .on('fail', (test) => results.failed.push(test.fullTitle()))
+      .on('pending', (test) => results.skipped.push(test.fullTitle()));
+  });
+}
+
+/**
+ * Holds the results against the list of expected failures.
+ *
+ * @param {{ passed: string[], failed: string[] }} results Full titles of tests
+ * @return {string[]} What is wrong, a line each
+ */
+function findErrors({ passed, failed }) {
+  const listed = new Set(Object.keys(expectedFailures));
+  return [
+    ...failed.filter((title) => !listed.has(title)).map((title) => `failed: ${title}`),
+    ...passed.filter((title) => listed.has(title)).map((title) => `listed, but passes: ${title}`)
+  ];
+}
+
+/**
+ * Fails the run when something that the tests left open keeps this process alive. The timer itself
+ * does not: a process with nothing else to wait for ends before it fires.
+ */
+function requireExit() {
+  const timer = setTimeout(() => {
+    console.error(`still open after the tests: ${process.getActiveResourcesInfo().join(', ')}`);
+    process.exit(1);
+  }, EXIT_TIMEOUT);
+  timer.unref();
+}
+
+/** Runs everything and sets the exit code. */
+async function main() {
+  const { checkout, target, grep } = readArguments();
+  const files = redirect(checkout, target);
+  process.chdir(checkout);
+  const results = await runTests(checkout, grep);
+  requireExit();
+
+  const errors = findErrors(results);
+  const { passed, failed, skipped } = results;
+  console.log(`files of ws led to ${target}: ${[...files].sort().join(', ')}`);
+  if (errors.length > 0) console.log(`\n${errors.join('\n')}`);
+  if (passed.length === 0) errors.push('no test ran');
+  console.log(
+    `\n${passed.length} passed, ${failed.length} failed, ${skipped.length} skipped` +
+      `\n${Object.keys(expectedFailures).length} listed as expected failures, ` +
+      `${errors.length === 0 ? 'nothing unexpected' : `${errors.length} unexpected`}`
+  );
+  process.exitCode = errors.length === 0 ? 0 : 1;
+}
+
+main().catch((error) => {
+  console.error(error.message);
+  process.exitCode = 1;
+});

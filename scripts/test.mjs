@@ -1,0 +1,70 @@
+// `npm test [-- rust|js|types ...]`: builds what is needed and runs every test that asks for nothing
+// but Node and Rust.
+
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { requireAddon } from './addon.mjs';
+import { main, root, run, runNode, Stop } from './command.mjs';
+import { requireDependencies } from './dependencies.mjs';
+import { requireNode, requireRust } from './toolchain.mjs';
+
+/**
+ * Lists the test files of the JavaScript side. Node 20 takes no patterns.
+ *
+ * @return {string[]} Paths below the root
+ */
+function specFiles() {
+  const names = readdirSync(join(root, '__test__')).filter((name) => name.endsWith('.spec.js'));
+  return names.sort().map((name) => `__test__/${name}`);
+}
+
+/** What can be run, by the name to give on the command line. */
+const SUITES = {
+  rust: {
+    'cargo test, default features': () => run('cargo', ['test', '--quiet']),
+    'cargo test, the protocol alone': () =>
+      run('cargo', ['test', '--quiet', '--no-default-features'])
+  },
+  js: {
+    'node --test': () => runNode(['--test', '--test-reporter=spec', ...specFiles()])
+  },
+  types: {
+    'type tests': () => runNode(['node_modules/typescript/bin/tsc', '-p', '__test__/types'])
+  }
+};
+
+/**
+ * Runs one suite and measures it.
+ *
+ * @param {string} title What to call it
+ * @param {() => Promise<number>} suite Gives the exit code
+ * @return {Promise<{ line: string, passed: boolean }>} The result, as one line and as a boolean
+ */
+async function runSuite(title, suite) {
+  console.log(`\n--- ${title}`);
+  const start = performance.now();
+  const passed = (await suite()) === 0;
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  return { line: `${passed ? 'passed' : 'FAILED'}  ${title} (${seconds} s)`, passed };
+}
+
+main(async (args) => {
+  const unknown = args.find((name) => !(name in SUITES));
+  if (unknown !== undefined) {
+    throw new Stop(`no suite "${unknown}"; there are: ${Object.keys(SUITES).join(', ')}`);
+  }
+  requireNode();
+  requireRust();
+  await requireDependencies();
+  await requireAddon();
+
+  const results = [];
+  for (const name of args.length > 0 ? args : Object.keys(SUITES)) {
+    if (name === 'types' && !existsSync(join(root, '__test__', 'types'))) continue;
+    for (const [title, suite] of Object.entries(SUITES[name])) {
+      results.push(await runSuite(title, suite));
+    }
+  }
+  console.log(`\n${results.map(({ line }) => line).join('\n')}`);
+  return results.every(({ passed }) => passed) ? 0 : 1;
+});

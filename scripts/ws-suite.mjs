@@ -1,0 +1,14 @@
+// `npm run test:ws-suite -- PATH_TO_A_WS_CHECKOUT [--target FOLDER] [--grep TEXT]`: runs the tests of
+// ws on oxws, or on the package in FOLDER.
+
+import { requireAddon } from './addon.mjs';
+import { main, runNode } from './command.mjs';
+import { requireDependencies } from './dependencies.mjs';
+import { requireNode } from './toolchain.mjs';
+
+main(async (args) => {
+  requireNode();
+  await requireDependencies();
+  if (!args.includes('--target')) await requireAddon();
+  return runNode(['--throw-deprecation', '__test__/ws-suite/run.js', ...args]);
+});
