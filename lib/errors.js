@@ -1,0 +1,25 @@
+// @ts-check
+'use strict';
+
+// Makes JavaScript errors of what the native part says about a protocol violation.
+
+const { kStatusCode } = require('./constants');
+
+/**
+ * Builds the error with which a connection fails.
+ *
+ * @param {{isRangeError: boolean, message: string, code: string, closeCode: number}} description
+ *   What went wrong, as the native part says it
+ * @param {Function} [caller] The function that the stack trace begins above
+ * @return {Error} Its `code` is public, the close code is under `kStatusCode`
+ */
+function createProtocolError(description, caller = createProtocolError) {
+  const ErrorClass = description.isRangeError ? RangeError : Error;
+  const error = /** @type {any} */ (new ErrorClass(description.message));
+  Error.captureStackTrace(error, caller);
+  error.code = description.code;
+  error[kStatusCode] = description.closeCode;
+  return error;
+}
+
+module.exports = { createProtocolError };

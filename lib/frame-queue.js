@@ -1,0 +1,184 @@
+// @ts-check
+'use strict';
+
+// The frames that one socket sends in a tick, and leave in one write.
+//
+// ws makes a system call for each frame. Here the socket is corked at the first frame of a tick and
+// uncorked at its end, so the stream's own `_writev` sends them together. Everything goes through
+// the socket's `write()`: raw writes of users keep their place among the frames, callbacks and
+// errors are the stream's. What a user may do with a payload after `send()` is as with ws: a small
+// payload is copied, a large one is handed over at once.
+
+const { kWebSocket } = require('./constants');
+const { FastBuffer, unmask: maskInPlace } = require('./buffer-util');
+const native = require('./native');
+
+/** Payloads up to this many bytes are copied; beyond that a copy costs more than a write. */
+const MAX_COPY_LENGTH = 16 * 1024;
+/** Payloads up to this many bytes are copied faster by a loop than by `TypedArray#set`. */
+const MAX_LOOP_LENGTH = 16;
+/** Memory from which frames are cut. */
+const SLAB_LENGTH = 64 * 1024;
+const MAX_HEADER_LENGTH = 14;
+
+let slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
+let slabUsed = 0;
+
+/** @type {FrameQueue[]} The queues with frames in this tick. */
+let waiting = [];
+let isScheduled = false;
+let listensForExit = false;
+
+/**
+ * Collects the frames of one socket.
+ */
+class FrameQueue {
+  /**
+   * @param {any} socket The socket, a `Writable`
+   */
+  constructor(socket) {
+    this._socket = socket;
+    this._isCorked = false;
+    // Frames that ws had written already must not be lost when somebody destroys the socket. Where
+    // somebody has replaced `destroy()` already, that stays.
+    if (!Object.hasOwn(socket, 'destroy')) socket.destroy = destroyFlushed;
+  }
+
+  /**
+   * Tells whether a frame is short enough to be copied.
+   *
+   * @param {number} length Bytes of its payload
+   * @return {boolean} Whether `append` takes it
+   */
+  fits(length) {
+    return length <= MAX_COPY_LENGTH;
+  }
+
+  /**
+   * Adds a frame whose payload is copied.
+   *
+   * @param {Buffer | string} data The payload
+   * @param {number} length Its bytes, at most what `fits` accepts
+   * @param {number} first The first byte of the header
+   * @param {Buffer | undefined} key The masking key
+   * @param {((error?: Error | null) => void) | undefined} callback Called when it is written
+   */
+  append(data, length, first, key, callback) {
+    const payload = reserve(MAX_HEADER_LENGTH + length) + MAX_HEADER_LENGTH;
+    copy(data, length, payload);
+    const start = native.encodeHeader(slab, payload, first, length, key);
+    const frame = new FastBuffer(slab.buffer, slab.byteOffset + start, payload + length - start);
+    if (key !== undefined && length > 0) maskInPlace(frame.subarray(payload - start), key);
+    this._cork();
+    this._socket.write(frame, callback);
+  }
+
+  /**
+   * Adds a finished frame.
+   *
+   * @param {(Buffer | string)[]} list Its parts
+   * @param {((error?: Error | null) => void) | undefined} callback Called when it is written
+   */
+  write(list, callback) {
+    let length = 0;
+    for (const part of list) length += Buffer.byteLength(part);
+    this._cork();
+    if (length <= MAX_COPY_LENGTH) {
+      const start = reserve(length);
+      let end = start;
+      for (const part of list) end += copy(part, Buffer.byteLength(part), end);
+      this._socket.write(new FastBuffer(slab.buffer, slab.byteOffset + start, length), callback);
+      return;
+    }
+    for (let i = 0; i < list.length - 1; i++) this._socket.write(list[i]);
+    this._socket.write(list[list.length - 1], callback);
+    this.flush();
+  }
+
+  /**
+   * Writes out what waits.
+   */
+  flush() {
+    if (!this._isCorked) return;
+    this._isCorked = false;
+    this._socket.uncork();
+  }
+
+  /**
+   * Has the socket wait for the end of the tick.
+   *
+   * @private
+   */
+  _cork() {
+    if (this._isCorked) return;
+    this._isCorked = true;
+    this._socket.cork();
+    waiting.push(this);
+    if (isScheduled) return;
+    isScheduled = true;
+    process.nextTick(flushWaiting);
+    if (listensForExit) return;
+    listensForExit = true;
+    process.on('exit', flushWaiting);
+  }
+}
+
+/**
+ * Finds space in the slab.
+ *
+ * @param {number} length Bytes
+ * @return {number} Where they begin
+ */
+function reserve(length) {
+  if (slabUsed + length > SLAB_LENGTH) {
+    slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
+    slabUsed = 0;
+  }
+  const start = slabUsed;
+  slabUsed += length;
+  return start;
+}
+
+/**
+ * Copies a payload into the slab.
+ *
+ * @param {Buffer | string} data The payload
+ * @param {number} length Its bytes
+ * @param {number} start Where it goes
+ * @return {number} `length`
+ */
+function copy(data, length, start) {
+  if (typeof data === 'string') {
+    slab.utf8Write(data, start, length);
+  } else if (length <= MAX_LOOP_LENGTH) {
+    for (let i = 0; i < length; i++) slab[start + i] = data[i];
+  } else {
+    slab.set(data, start);
+  }
+  return length;
+}
+
+/**
+ * Ends the tick: writes out the frames of all sockets.
+ */
+function flushWaiting() {
+  isScheduled = false;
+  const queues = waiting;
+  waiting = [];
+  for (const queue of queues) queue.flush();
+}
+
+/**
+ * Takes the place of a socket's `destroy()`.
+ *
+ * @this {any}
+ * @param {...any} parameters What `destroy()` takes
+ * @return {any} What `destroy()` returns
+ */
+function destroyFlushed(...parameters) {
+  this[kWebSocket]?._sender?.flush();
+  delete this.destroy;
+  return this.destroy(...parameters);
+}
+
+module.exports = FrameQueue;

@@ -1,0 +1,516 @@
+// @ts-check
+'use strict';
+
+// Turns messages into frames and writes them to a socket. Headers and masking are the native part's.
+
+const { types } = require('node:util');
+
+const { EMPTY_BUFFER, kWebSocket, NOOP } = require('./constants');
+const { FastBuffer, mask: applyMask, toBuffer, unmask: maskInPlace } = require('./buffer-util');
+const FrameQueue = require('./frame-queue');
+const native = require('./native');
+const PerMessageDeflate = require('./permessage-deflate');
+const { isBlob, isValidStatusCode } = require('./validation');
+
+const { encodeHeader } = native;
+
+/** Values of `_state`, numbered as in ws. */
+const DEFAULT = 0;
+const DEFLATING = 1;
+const READING_BLOB = 2;
+
+/** First byte of a frame: FIN, RSV1 and the opcodes, RFC 6455, section 5.2. */
+const FIN = 0x80;
+const RSV1 = 0x40;
+const CONTINUATION = 0;
+const TEXT = 1;
+const BINARY = 2;
+const CLOSE = 8;
+const PING = 9;
+const PONG = 10;
+
+const MAX_HEADER_LENGTH = 14;
+const MAX_CONTROL_PAYLOAD_LENGTH = 125;
+
+/** Of the options of a frame: the bytes of the payload, a string's too. */
+const kByteLength = Symbol('byte-length');
+
+const maskingKey = Buffer.alloc(4);
+
+/**
+ * Sends messages over one connection.
+ */
+class Sender {
+  /**
+   * @param {any} socket The `Duplex` to write to
+   * @param {Record<string, any>} [extensions] The agreed extensions by name
+   * @param {(key: Buffer) => void} [generateMask] Fills a masking key; random ones are the default
+   */
+  constructor(socket, extensions, generateMask) {
+    this._extensions = extensions || {};
+    if (generateMask) {
+      this._generateMask = generateMask;
+      this._maskBuffer = Buffer.alloc(4);
+    }
+    this._socket = socket;
+    /** Whether the next data frame begins a message, and whether the current one is compressed. */
+    this._firstFragment = true;
+    this._compress = false;
+    /** Bytes that wait here and not in the socket. */
+    this._bufferedBytes = 0;
+    /** @type {any[][]} What waits for a message that is being compressed or read. */
+    this._queue = [];
+    this._state = DEFAULT;
+    /** @type {FrameQueue | null} */
+    this._frames = null;
+    /** @type {(this: Sender, error: Error) => void} */
+    this.onerror = NOOP;
+    /** @type {any} */
+    this[kWebSocket] = undefined;
+  }
+
+  /**
+   * Makes a frame.
+   *
+   * @param {Buffer | string} data The payload
+   * @param {object} options Options
+   * @param {boolean} [options.fin=false] Whether FIN is set
+   * @param {(key: Buffer) => void} [options.generateMask] Fills the masking key
+   * @param {boolean} [options.mask=false] Whether the frame is masked
+   * @param {Buffer} [options.maskBuffer] Where the masking key is put
+   * @param {number} options.opcode The opcode
+   * @param {boolean} [options.readOnly=false] Whether the payload must not be modified; otherwise
+   *   it may be masked in place
+   * @param {boolean} [options.rsv1=false] Whether RSV1 is set
+   * @return {(Buffer | string)[]} The header, and the payload where there is one; in one buffer if
+   *   the payload had to be copied
+   */
+  static frame(data, options) {
+    const key = options.mask ? fillKey(options) : undefined;
+    // A key of zeros changes nothing.
+    const masks = key !== undefined && key.readUInt32LE(0) !== 0;
+    const first = firstByte(options);
+    let length = /** @type {any} */ (options)[kByteLength];
+    let payload = data;
+    if (typeof payload === 'string' && (masks || length === undefined)) {
+      payload = Buffer.from(payload);
+    }
+    if (typeof payload !== 'string') length = payload.length;
+
+    if (masks && options.readOnly && typeof data !== 'string' && length > 0) {
+      const target = Buffer.allocUnsafe(MAX_HEADER_LENGTH + length);
+      const start = encodeHeader(target, MAX_HEADER_LENGTH, first, length, key);
+      applyMask(data, key, target, MAX_HEADER_LENGTH, length);
+      return [target.subarray(start)];
+    }
+    const target = Buffer.allocUnsafe(MAX_HEADER_LENGTH);
+    const start = encodeHeader(target, MAX_HEADER_LENGTH, first, length, key);
+    const header = target.subarray(start);
+    if (length === 0) return [header];
+    if (masks) maskInPlace(/** @type {Buffer} */ (payload), key);
+    return [header, payload];
+  }
+
+  /**
+   * From now on small frames are copied and leave together at the end of a tick. Called once by
+   * the `WebSocket` that owns the socket.
+   *
+   * @private
+   */
+  coalesce() {
+    this._frames = new FrameQueue(this._socket);
+  }
+
+  /**
+   * Writes out the frames of this tick at once.
+   *
+   * @private
+   */
+  flush() {
+    if (this._frames !== null) this._frames.flush();
+  }
+
+  /**
+   * Sends a close frame.
+   *
+   * @param {number} [code] The close code
+   * @param {string | Uint8Array} [reason] The close reason, at most 123 bytes
+   * @param {boolean} [mask=false] Whether the frame is masked
+   * @param {(error?: Error | null) => void} [callback] Called when the frame is written
+   * @throws {TypeError} If the close code is not one that may be sent, or the reason of no such type
+   * @throws {RangeError} If the reason is too long
+   */
+  close(code, reason, mask, callback) {
+    const payload = closePayload(code, reason);
+    const options = this._frameOptions(CLOSE, true, false, mask, false, payload.length);
+    this._submit(payload, false, options, callback);
+  }
+
+  /**
+   * Sends a ping.
+   *
+   * @param {any} data The payload, at most 125 bytes
+   * @param {boolean} [mask=false] Whether the frame is masked
+   * @param {(error?: Error | null) => void} [callback] Called when the frame is written
+   * @throws {RangeError} If the payload is too long
+   */
+  ping(data, mask, callback) {
+    this._sendControl(PING, data, mask, callback);
+  }
+
+  /**
+   * Sends a pong.
+   *
+   * @param {any} data The payload, at most 125 bytes
+   * @param {boolean} [mask=false] Whether the frame is masked
+   * @param {(error?: Error | null) => void} [callback] Called when the frame is written
+   * @throws {RangeError} If the payload is too long
+   */
+  pong(data, mask, callback) {
+    this._sendControl(PONG, data, mask, callback);
+  }
+
+  /**
+   * Sends a message, or a fragment of one.
+   *
+   * @param {any} data The message
+   * @param {object} options Options
+   * @param {boolean} [options.binary=false] Whether it is binary
+   * @param {boolean} [options.compress=false] Whether it is compressed
+   * @param {boolean} [options.fin=false] Whether it is the last fragment
+   * @param {boolean} [options.mask=false] Whether the frame is masked
+   * @param {(error?: Error | null) => void} [callback] Called when the frame is written
+   */
+  send(data, options, callback) {
+    const { bytes, length, readOnly } = measure(data);
+    let opcode = options.binary ? BINARY : TEXT;
+    let rsv1 = options.compress;
+    if (this._firstFragment) {
+      this._firstFragment = false;
+      if (rsv1) rsv1 = this._reachesThreshold(length);
+      this._compress = !!rsv1;
+    } else {
+      // RFC 7692, section 6.1: RSV1 is set on the first fragment only.
+      rsv1 = false;
+      opcode = CONTINUATION;
+    }
+    if (options.fin) this._firstFragment = true;
+    const frame = this._frameOptions(opcode, options.fin, rsv1, options.mask, readOnly, length);
+    this._submit(bytes, this._compress, frame, callback);
+  }
+
+  /**
+   * Writes a frame that `Sender.frame` made.
+   *
+   * @param {(Buffer | string)[]} list The frame
+   * @param {(error?: Error | null) => void} [callback] Called when it is written
+   */
+  sendFrame(list, callback) {
+    if (this._frames !== null) {
+      this._frames.write(list, callback);
+      return;
+    }
+    const socket = this._socket;
+    if (list.length === 2) {
+      socket.cork();
+      socket.write(list[0]);
+      socket.write(list[1], callback);
+      socket.uncork();
+    } else {
+      socket.write(list[0], callback);
+    }
+  }
+
+  /**
+   * Tells whether a message is long enough to be compressed: a short one does not gain where each
+   * begins with an empty window.
+   *
+   * @param {number} length Bytes of the message, or of its first fragment
+   * @return {boolean} Whether it is compressed
+   * @private
+   */
+  _reachesThreshold(length) {
+    const perMessageDeflate = this._extensions[PerMessageDeflate.extensionName];
+    if (!perMessageDeflate) return true;
+    const own = perMessageDeflate._isServer ? 'server' : 'client';
+    if (!perMessageDeflate.params[`${own}_no_context_takeover`]) return true;
+    return length >= perMessageDeflate._threshold;
+  }
+
+  /**
+   * Sends a ping or a pong.
+   *
+   * @param {number} opcode The opcode
+   * @param {any} data The payload
+   * @param {boolean | undefined} mask Whether the frame is masked
+   * @param {((error?: Error | null) => void) | undefined} callback Called when it is written
+   * @private
+   */
+  _sendControl(opcode, data, mask, callback) {
+    const { bytes, length, readOnly } = measure(data);
+    if (length > MAX_CONTROL_PAYLOAD_LENGTH) {
+      throw new RangeError('The data size must not be greater than 125 bytes');
+    }
+    const options = this._frameOptions(opcode, true, false, mask, readOnly, length);
+    this._submit(bytes, false, options, callback);
+  }
+
+  /**
+   * Collects what a frame needs besides its payload.
+   *
+   * @param {number} opcode The opcode
+   * @param {boolean | undefined} fin Whether FIN is set
+   * @param {boolean | undefined} rsv1 Whether RSV1 is set
+   * @param {boolean | undefined} mask Whether it is masked
+   * @param {boolean} readOnly Whether the payload is the user's
+   * @param {number} length Bytes of the payload
+   * @return {any} The options of `Sender.frame`
+   * @private
+   */
+  _frameOptions(opcode, fin, rsv1, mask, readOnly, length) {
+    return {
+      [kByteLength]: length,
+      fin,
+      generateMask: this._generateMask,
+      mask,
+      maskBuffer: this._maskBuffer,
+      opcode,
+      readOnly,
+      rsv1
+    };
+  }
+
+  /**
+   * Sends a frame now, or behind what waits already.
+   *
+   * @param {any} data The payload: bytes, a string or a `Blob`
+   * @param {boolean} compress Whether it is compressed
+   * @param {any} options The options of `Sender.frame`
+   * @param {((error?: Error | null) => void) | undefined} callback Called when it is written
+   * @private
+   */
+  _submit(data, compress, options, callback) {
+    const operation = isBlob(data) ? this.getBlobData : this.dispatch;
+    if (this._state !== DEFAULT) this.enqueue([operation, data, compress, options, callback]);
+    else operation.call(this, data, compress, options, callback);
+  }
+
+  /**
+   * Writes a frame, compressed before if need be.
+   *
+   * @param {Buffer | string} data The payload
+   * @param {boolean} compress Whether it is compressed
+   * @param {any} options The options of `Sender.frame`
+   * @param {((error?: Error | null) => void) | undefined} callback Called when it is written
+   * @private
+   */
+  dispatch(data, compress, options, callback) {
+    if (!compress) {
+      this._write(data, options, callback);
+      return;
+    }
+    this._bufferedBytes += options[kByteLength];
+    this._state = DEFLATING;
+    this._extensions[PerMessageDeflate.extensionName].compress(
+      data,
+      options.fin,
+      (/** @type {Error | null} */ _error, /** @type {Buffer} */ deflated) => {
+        if (this._socket.destroyed) {
+          const message = 'The socket was closed while data was being compressed';
+          callCallbacks(this, new Error(message), callback);
+          return;
+        }
+        this._bufferedBytes -= options[kByteLength];
+        this._state = DEFAULT;
+        options.readOnly = false;
+        options[kByteLength] = deflated.length;
+        this._write(deflated, options, callback);
+        this.dequeue();
+      }
+    );
+  }
+
+  /**
+   * Reads a `Blob` and sends it.
+   *
+   * @param {any} blob The payload
+   * @param {boolean} compress Whether it is compressed
+   * @param {any} options The options of `Sender.frame`
+   * @param {((error?: Error | null) => void) | undefined} callback Called when it is written
+   * @private
+   */
+  getBlobData(blob, compress, options, callback) {
+    this._bufferedBytes += options[kByteLength];
+    this._state = READING_BLOB;
+    blob.arrayBuffer().then(
+      // What a callback throws must not become a rejection: leave the promise first.
+      (/** @type {ArrayBuffer} */ bytes) => {
+        try {
+          this._sendBlobData(bytes, compress, options, callback);
+        } catch (error) {
+          process.nextTick(failSender, this, error, callback);
+        }
+      },
+      (/** @type {Error} */ error) => process.nextTick(failSender, this, error, callback)
+    );
+  }
+
+  /**
+   * Sends what a `Blob` contained.
+   *
+   * @param {ArrayBuffer} bytes The contents
+   * @param {boolean} compress Whether they are compressed
+   * @param {any} options The options of `Sender.frame`
+   * @param {((error?: Error | null) => void) | undefined} callback Called when they are written
+   * @private
+   */
+  _sendBlobData(bytes, compress, options, callback) {
+    if (this._socket.destroyed) {
+      const error = new Error('The socket was closed while the blob was being read');
+      process.nextTick(callCallbacks, this, error, callback);
+      return;
+    }
+    this._bufferedBytes -= options[kByteLength];
+    const data = toBuffer(bytes);
+    options[kByteLength] = data.length;
+    if (!compress) {
+      this._state = DEFAULT;
+      this._write(data, options, callback);
+      this.dequeue();
+    } else {
+      this.dispatch(data, compress, options, callback);
+    }
+  }
+
+  /**
+   * Writes one frame.
+   *
+   * @param {Buffer | string} data The payload
+   * @param {any} options The options of `Sender.frame`
+   * @param {((error?: Error | null) => void) | undefined} callback Called when it is written
+   * @private
+   */
+  _write(data, options, callback) {
+    const frames = this._frames;
+    if (frames?.fits(options[kByteLength])) {
+      const key = options.mask ? fillKey(options) : undefined;
+      frames.append(data, options[kByteLength], firstByte(options), key, callback);
+    } else {
+      this.sendFrame(Sender.frame(data, options), callback);
+    }
+  }
+
+  /**
+   * Sends what waits, as far as nothing has to be waited for.
+   *
+   * @private
+   */
+  dequeue() {
+    while (this._state === DEFAULT && this._queue.length > 0) {
+      const [operation, ...parameters] = /** @type {any[]} */ (this._queue.shift());
+      this._bufferedBytes -= parameters[2][kByteLength];
+      operation.apply(this, parameters);
+    }
+  }
+
+  /**
+   * Has a frame wait.
+   *
+   * @param {any[]} parameters The method to call and its parameters
+   * @private
+   */
+  enqueue(parameters) {
+    this._bufferedBytes += parameters[3][kByteLength];
+    this._queue.push(parameters);
+  }
+}
+
+/**
+ * Gives the first byte of a frame.
+ *
+ * @param {{fin?: boolean, rsv1?: boolean, opcode: number}} options The options of the frame
+ * @return {number} FIN, RSV1 and the opcode
+ */
+function firstByte({ fin, rsv1, opcode }) {
+  return (fin ? FIN : 0) | (rsv1 ? RSV1 : 0) | opcode;
+}
+
+/**
+ * Makes the masking key of a frame.
+ *
+ * @param {{generateMask?: (key: Buffer) => void, maskBuffer?: Buffer}} options The frame's options
+ * @return {Buffer} The key
+ */
+function fillKey({ generateMask, maskBuffer = maskingKey }) {
+  if (generateMask) generateMask(maskBuffer);
+  else native.fillMaskingKey(maskBuffer);
+  return maskBuffer;
+}
+
+/**
+ * Gives data in a form that can be sent, and its length.
+ *
+ * @param {any} data What the user wants to send
+ * @return {{bytes: any, length: number, readOnly: boolean}} The bytes, string or `Blob`; how many
+ *   bytes; whether they are the user's
+ * @throws {TypeError} If `Buffer.from()` refuses the value
+ */
+function measure(data) {
+  if (typeof data === 'string') {
+    return { bytes: data, length: Buffer.byteLength(data), readOnly: false };
+  }
+  if (isBlob(data)) return { bytes: data, length: data.size, readOnly: false };
+  const bytes = toBuffer(data);
+  return { bytes, length: bytes.length, readOnly: toBuffer.readOnly };
+}
+
+/**
+ * Makes the payload of a close frame, RFC 6455, section 5.5.1.
+ *
+ * @param {number | undefined} code The close code
+ * @param {any} reason The close reason
+ * @return {Buffer} The payload
+ */
+function closePayload(code, reason) {
+  if (code === undefined) return EMPTY_BUFFER;
+  if (typeof code !== 'number' || !isValidStatusCode(code)) {
+    throw new TypeError('First argument must be a valid error code number');
+  }
+  const length = reason === undefined || !reason.length ? 0 : Buffer.byteLength(reason);
+  if (length > MAX_CONTROL_PAYLOAD_LENGTH - 2) {
+    throw new RangeError('The message must not be greater than 123 bytes');
+  }
+  const payload = Buffer.allocUnsafe(2 + length);
+  payload.writeUInt16BE(code, 0);
+  if (length === 0) return payload;
+  if (typeof reason === 'string') payload.write(reason, 2);
+  else if (types.isUint8Array(reason)) payload.set(reason, 2);
+  else throw new TypeError('Second argument must be a string or a Uint8Array');
+  return payload;
+}
+
+/**
+ * Calls the callbacks of a frame and of those behind it with an error.
+ *
+ * @param {Sender} sender The sender
+ * @param {Error} error The error
+ * @param {unknown} callback The first callback
+ */
+function callCallbacks(sender, error, callback) {
+  const callbacks = [callback, ...sender._queue.map((parameters) => parameters.at(-1))];
+  for (const each of callbacks) if (typeof each === 'function') each(error);
+}
+
+/**
+ * Reports that a message can't be sent.
+ *
+ * @param {Sender} sender The sender
+ * @param {Error} error The error
+ * @param {unknown} callback The callback of the message
+ */
+function failSender(sender, error, callback) {
+  callCallbacks(sender, error, callback);
+  sender.onerror(error);
+}
+
+module.exports = Sender;

@@ -1,0 +1,46 @@
+// @ts-check
+'use strict';
+
+// Checks of single values. What RFC 6455 decides is asked of the native part.
+
+const { hasBlob } = require('./constants');
+const native = require('./native');
+
+/**
+ * Tells whether a value is a `Blob` or a `File`, also one of another realm or implementation.
+ *
+ * @param {any} value The value
+ * @return {boolean} `true` if it can be read as a `Blob`
+ */
+function isBlob(value) {
+  if (!hasBlob || value === null || typeof value !== 'object') return false;
+  const tag = value[Symbol.toStringTag];
+  return (
+    (tag === 'Blob' || tag === 'File') &&
+    typeof value.arrayBuffer === 'function' &&
+    typeof value.stream === 'function' &&
+    typeof value.type === 'string'
+  );
+}
+
+/**
+ * Tells whether a close code may stand in a close frame.
+ *
+ * @param {number} code The close code
+ * @return {boolean} `true` if it may
+ */
+function isValidStatusCode(code) {
+  return native.isValidCloseCode(code);
+}
+
+/**
+ * Tells whether bytes are well-formed UTF-8.
+ *
+ * @param {Uint8Array} data The bytes
+ * @return {boolean} `true` if they are
+ */
+function isValidUTF8(data) {
+  return native.isValidUtf8(/** @type {Buffer} */ (data));
+}
+
+module.exports = { isBlob, isValidStatusCode, isValidUTF8 };
