@@ -6,7 +6,7 @@
 const { types } = require('node:util');
 
 const { EMPTY_BUFFER, kWebSocket, NOOP } = require('./constants');
-const { FastBuffer, mask: applyMask, toBuffer, unmask: maskInPlace } = require('./buffer-util');
+const { mask: applyMask, toBuffer, unmask: maskInPlace } = require('./buffer-util');
 const FrameQueue = require('./frame-queue');
 const native = require('./native');
 const PerMessageDeflate = require('./permessage-deflate');
