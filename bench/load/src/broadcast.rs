@@ -1,0 +1,96 @@
+//! Broadcast: one connection sends a message, the server sends it to all, and so on.
+
+use std::io::{self, Read, Write};
+use std::time::Instant;
+
+use mio::{Events, Interest, Poll, Token};
+
+use crate::frame::{Kind, Scanner, encode_message};
+use crate::meter::{Clock, Report, Schedule};
+use crate::payload;
+use crate::stream::Stream;
+use crate::target::Target;
+
+const READ_LENGTH: usize = 64 * 1024;
+
+pub(crate) struct Broadcast {
+    /// Receivers; the first of them is the one that sends.
+    pub(crate) connections: usize,
+    pub(crate) size: usize,
+    pub(crate) text: bool,
+    pub(crate) schedule: Schedule,
+}
+
+struct Receiver {
+    stream: Stream<mio::net::TcpStream>,
+    scanner: Scanner,
+}
+
+/// Counts deliveries; a delivery's latency runs from the sending of its message.
+pub(crate) fn run(target: &Target, broadcast: &Broadcast) -> io::Result<Report> {
+    let kind = Kind { text: broadcast.text, compressed: false };
+    let frame = encode_message(&payload::json_text(broadcast.size, 0), kind);
+    let mut poll = Poll::new()?;
+    let mut receivers = Vec::with_capacity(broadcast.connections);
+    for index in 0..broadcast.connections {
+        let mut stream = target.open(index)?.into_nonblocking()?;
+        poll.registry().register(stream.socket_mut(), Token(index), Interest::READABLE)?;
+        receivers.push(Receiver { stream, scanner: Scanner::new(Some(broadcast.size as u64)) });
+    }
+    let clock = Clock::start(target.pid, broadcast.schedule)?;
+    drive(&mut poll, &mut receivers, &frame, clock)
+}
+
+fn drive(
+    poll: &mut Poll,
+    receivers: &mut [Receiver],
+    frame: &[u8],
+    mut clock: Clock,
+) -> io::Result<Report> {
+    let mut events = Events::with_capacity(1024);
+    let mut buffer = vec![0; READ_LENGTH];
+    let mut sent = Instant::now();
+    let mut awaited = 0;
+    loop {
+        let now = Instant::now();
+        if !clock.advance(now)? {
+            return clock.meter.report();
+        }
+        if awaited == 0 {
+            sent = now;
+            awaited = receivers.len();
+            // A single short message always fits into an empty socket buffer.
+            receivers[0].stream.write_all(frame)?;
+        }
+        poll.poll(&mut events, Some(clock.timeout(now)))?;
+        for event in &events {
+            let receiver = &mut receivers[event.token().0];
+            let (length, messages) = receiver.receive(&mut buffer)?;
+            clock.meter.add_bytes(length);
+            clock.meter.add_messages(messages, sent.elapsed());
+            awaited = awaited
+                .checked_sub(messages)
+                .ok_or_else(|| io::Error::other("more deliveries than receivers"))?;
+        }
+    }
+}
+
+impl Receiver {
+    /// The bytes and messages that have arrived.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<(usize, usize)> {
+        let mut total = (0, 0);
+        loop {
+            let length = match self.stream.read(buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(total),
+                Err(error) => return Err(error),
+            };
+            total.0 += length;
+            total.1 += self.scanner.scan(&buffer[..length])?;
+            if self.stream.is_drained(length, buffer.len()) {
+                return Ok(total);
+            }
+        }
+    }
+}
