@@ -2,3 +2,21 @@
 //!
 //! No I/O, no clock, no threads, no randomness: bytes, time, masking keys and limits are arguments.
 #![forbid(unsafe_code)]
+
+mod close_code;
+mod decoder;
+mod error;
+mod frame;
+mod mask;
+mod opcode;
+mod role;
+mod utf8;
+
+pub use close_code::CloseCode;
+pub use decoder::{Decoder, DecoderConfig, Event, Limits, Payload};
+pub use error::{ErrorClass, ProtocolError};
+pub use frame::{FrameHeader, MAX_HEADER_LENGTH};
+pub use mask::{mask_in_place, mask_into};
+pub use opcode::Opcode;
+pub use role::Role;
+pub use utf8::{InvalidUtf8, Utf8Validator, is_valid_utf8};

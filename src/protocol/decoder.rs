@@ -1,0 +1,712 @@
+//! Bytes in, messages and control frames out.
+//!
+//! The caller hands every chunk of the transport to [`Decoder::decode`], again and again until it
+//! returns `None`; each call stops after one event. What lies wholly inside a chunk is unmasked
+//! where it is and handed out as a range of the chunk; only what is cut by the end of a chunk, or
+//! comes in fragments, is collected in memory of the decoder's own.
+//!
+//! However the stream is cut into chunks, the events are the same, and so is the error.
+
+use std::ops::Range;
+
+use super::{CloseCode, Opcode, ProtocolError, Role, Utf8Validator, is_valid_utf8, mask_in_place};
+
+#[cfg(test)]
+mod tests;
+
+/// What a frame may reserve in advance, whatever length it declares.
+const MAX_UNPROVEN_RESERVATION: usize = 64 * 1024;
+
+/// RFC 6455, section 5.5: the longest payload of a control frame.
+const MAX_CONTROL_PAYLOAD_LENGTH: u8 = 125;
+
+/// The values of the 7-bit length that announce a longer one.
+const LENGTH_16: u8 = 126;
+const LENGTH_64: u8 = 127;
+
+/// JavaScript's `Number.MAX_SAFE_INTEGER`.
+const MAX_SAFE_LENGTH: u64 = (1 << 53) - 1;
+
+/// The bits of the first byte of a frame.
+const FIN: u8 = 0x80;
+const RSV1: u8 = 0x40;
+const RSV2_RSV3: u8 = 0x30;
+const OPCODE: u8 = 0x0f;
+
+/// The bits of the second byte of a frame.
+const MASK: u8 = 0x80;
+const LENGTH: u8 = 0x7f;
+
+/// How much a peer may send. In each of them 0 means without limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes in a message, compared with the declared lengths before a payload arrives.
+    pub max_payload: u64,
+    /// Frames in a message, empty ones too.
+    pub max_fragments: u32,
+    /// Chunks over which an incomplete part of a frame may extend.
+    pub max_buffered_chunks: u32,
+}
+
+/// What a [`Decoder`] has to know of its connection.
+#[derive(Clone, Copy, Debug)]
+pub struct DecoderConfig {
+    /// The endpoint that decodes: a server expects masked frames, a client unmasked ones.
+    pub role: Role,
+    /// How much the peer may send.
+    pub limits: Limits,
+    /// Whether permessage-deflate is agreed, so that RSV1 may be set.
+    pub permessage_deflate: bool,
+    /// Whether text and close reasons are taken as they come.
+    pub skip_utf8_validation: bool,
+}
+
+/// Where the bytes of an event are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// In the input of the call that returned the event, unmasked.
+    InPlace(Range<usize>),
+    /// In memory of their own.
+    Owned(Vec<u8>),
+}
+
+impl Payload {
+    /// The bytes, given the input of the call that returned the event.
+    #[must_use]
+    pub fn as_slice<'a>(&'a self, input: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::InPlace(range) => &input[range.clone()],
+            Self::Owned(bytes) => bytes,
+        }
+    }
+
+    /// The number of bytes.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::InPlace(range) => range.end - range.start,
+            Self::Owned(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What the peer sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A complete text message.
+    Text {
+        /// Its text, UTF-8 unless the validation is skipped.
+        payload: Payload,
+        /// The lengths of the non-empty fragments if it came in more than one frame, else empty.
+        fragments: Vec<usize>,
+    },
+    /// A complete binary message.
+    Binary {
+        /// Its data.
+        payload: Payload,
+        /// The lengths of the non-empty fragments if it came in more than one frame, else empty.
+        fragments: Vec<usize>,
+    },
+    /// A data frame of a compressed message. Text is not validated, the inflated length not bounded.
+    CompressedFrame {
+        /// [`Opcode::Text`] or [`Opcode::Binary`]: the type of the message.
+        opcode: Opcode,
+        /// Whether the message ends here.
+        fin: bool,
+        /// Compressed data.
+        payload: Payload,
+    },
+    /// A ping frame.
+    Ping(Payload),
+    /// A pong frame.
+    Pong(Payload),
+    /// A close frame. Nothing is decoded after it.
+    Close {
+        /// The close code, if the frame had one.
+        code: Option<CloseCode>,
+        /// The close reason, UTF-8 unless the validation is skipped.
+        reason: Payload,
+    },
+}
+
+/// What the decoder waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The first two bytes of a frame.
+    Info,
+    /// The 16-bit payload length.
+    Length16,
+    /// The 64-bit payload length.
+    Length64,
+    /// Nothing: the payload length is known and has to be allowed.
+    LengthCheck,
+    /// The masking key.
+    MaskingKey,
+    /// The payload.
+    Payload,
+    /// Nothing any more: the peer has closed or failed.
+    Done,
+}
+
+/// The frame that is under way.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    fin: bool,
+    /// That of the message for a continuation, so never [`Opcode::Continuation`].
+    opcode: Opcode,
+    masking_key: [u8; 4],
+    length: u64,
+    /// How much of the payload is at the end of `Decoder::buffer`.
+    buffered: u64,
+}
+
+/// The message that is under way.
+#[derive(Debug)]
+struct Message {
+    /// The type, from the first fragment on until the last frame is complete.
+    fragmented: Option<Opcode>,
+    /// RFC 7692, section 6: RSV1 of the first frame.
+    compressed: bool,
+    /// Whether its text is validated, settled by its first frame.
+    validate: bool,
+    /// Complete data frames.
+    frames: u32,
+    /// The sum of the declared lengths.
+    total_length: u64,
+    /// The lengths of the non-empty complete fragments.
+    fragments: Vec<usize>,
+    utf8: Utf8Validator,
+}
+
+impl Message {
+    const fn new() -> Self {
+        Self {
+            fragmented: None,
+            compressed: false,
+            validate: false,
+            frames: 0,
+            total_length: 0,
+            fragments: Vec::new(),
+            utf8: Utf8Validator::new(),
+        }
+    }
+}
+
+/// Where a complete payload is.
+enum Arrived {
+    /// In the input.
+    InPlace(Range<usize>),
+    /// At the end of `Decoder::buffer`.
+    Buffered,
+}
+
+/// The receiving half of the protocol.
+///
+/// Invariant: `buffer` holds the complete fragments of an uncompressed message, then the part of
+/// the current frame's payload that came in earlier chunks, and nothing else.
+#[derive(Debug)]
+pub struct Decoder {
+    config: DecoderConfig,
+    state: State,
+    frame: Frame,
+    message: Message,
+    buffer: Vec<u8>,
+    /// The beginning of a header field that the end of a chunk cut.
+    partial: [u8; 8],
+    partial_length: u8,
+    /// Chunks that hold a part of what the decoder waits for.
+    buffered_chunks: u32,
+}
+
+impl Decoder {
+    /// A decoder at the beginning of a stream, behind the opening handshake.
+    #[must_use]
+    pub const fn new(config: DecoderConfig) -> Self {
+        Self {
+            config,
+            state: State::Info,
+            frame: Frame {
+                fin: false,
+                opcode: Opcode::Binary,
+                masking_key: [0; 4],
+                length: 0,
+                buffered: 0,
+            },
+            message: Message::new(),
+            buffer: Vec::new(),
+            partial: [0; 8],
+            partial_length: 0,
+            buffered_chunks: 0,
+        }
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
+    /// Changes the limits, from the next check on.
+    pub const fn set_limits(&mut self, limits: Limits) {
+        self.config.limits = limits;
+    }
+
+    /// Changes whether text is taken as it comes. `true` holds at once, `false` from the next
+    /// message on.
+    pub const fn set_skip_utf8_validation(&mut self, skip: bool) {
+        self.config.skip_utf8_validation = skip;
+        self.message.validate &= !skip;
+    }
+
+    /// Changes whether RSV1 may be set, from the next frame on.
+    pub const fn set_permessage_deflate(&mut self, agreed: bool) {
+        self.config.permessage_deflate = agreed;
+    }
+
+    /// The sum of the declared lengths of the frames of the message that is under way.
+    #[must_use]
+    pub const fn total_payload_length(&self) -> u64 {
+        self.message.total_length
+    }
+
+    /// Decodes `input`, one chunk of the transport, from `position` on up to the next event.
+    ///
+    /// `position` moves behind what was decoded. `None` says that all of `input` is consumed; the
+    /// ranges of the events returned so far are then still valid. Bytes behind `position` are
+    /// untouched, bytes before it may be unmasked.
+    ///
+    /// # Errors
+    ///
+    /// When the peer violates the protocol or a limit. The connection has to be failed, and all
+    /// further input is discarded. The exception is
+    /// [`ProtocolError::UnsupportedMessageLength`]: the frame is still to be decoded, so after
+    /// [`set_limits`](Self::set_limits) has raised the maximum, decoding can go on.
+    ///
+    /// # Panics
+    ///
+    /// When `position` is behind the end of `input`.
+    pub fn decode(
+        &mut self,
+        input: &mut [u8],
+        position: &mut usize,
+    ) -> Result<Option<Event>, ProtocolError> {
+        let result = self.advance(input, position);
+        if let Err(error) = result
+            && error != ProtocolError::UnsupportedMessageLength
+        {
+            self.end();
+        }
+        result
+    }
+
+    /// Goes from state to state until there is an event or the input is consumed.
+    fn advance(
+        &mut self,
+        input: &mut [u8],
+        position: &mut usize,
+    ) -> Result<Option<Event>, ProtocolError> {
+        if *position == 0 && !input.is_empty() {
+            self.check_buffered_chunks()?;
+        }
+        loop {
+            match self.state {
+                State::Info => {
+                    let Some(info) = self.take(input, position) else { return Ok(None) };
+                    self.read_info(info)?;
+                }
+                State::Length16 => {
+                    let Some(length) = self.take(input, position) else { return Ok(None) };
+                    self.frame.length = u16::from_be_bytes(length).into();
+                    self.state = State::LengthCheck;
+                }
+                State::Length64 => {
+                    let Some(length) = self.take(input, position) else { return Ok(None) };
+                    self.frame.length = u64::from_be_bytes(length);
+                    if self.frame.length > MAX_SAFE_LENGTH {
+                        return Err(ProtocolError::UnsupportedDataPayloadLength);
+                    }
+                    self.state = State::LengthCheck;
+                }
+                State::LengthCheck => self.check_length()?,
+                State::MaskingKey => {
+                    let Some(key) = self.take(input, position) else { return Ok(None) };
+                    self.frame.masking_key = key;
+                    self.state = State::Payload;
+                }
+                State::Payload => {
+                    let Some(arrived) = self.take_payload(input, position)? else {
+                        return Ok(None);
+                    };
+                    self.state = State::Info;
+                    if let Some(event) = self.finish_frame(input, arrived)? {
+                        return Ok(Some(event));
+                    }
+                }
+                State::Done => {
+                    *position = input.len();
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// Discards everything from now on.
+    fn end(&mut self) {
+        self.state = State::Done;
+        self.message = Message::new();
+        self.buffer = Vec::new();
+    }
+
+    /// Refuses a further chunk when too many hold what is not complete yet.
+    fn check_buffered_chunks(&self) -> Result<(), ProtocolError> {
+        let max = self.config.limits.max_buffered_chunks;
+        if max > 0 && self.buffered_chunks >= max && self.state != State::Done {
+            return Err(ProtocolError::TooManyBufferedChunks);
+        }
+        Ok(())
+    }
+
+    /// Takes a header field of `N` bytes; none as long as the input does not reach.
+    #[inline(always)]
+    fn take<const N: usize>(&mut self, input: &[u8], position: &mut usize) -> Option<[u8; N]> {
+        if self.partial_length == 0
+            && let Some(field) = input.get(*position..).and_then(<[u8]>::first_chunk)
+        {
+            *position += N;
+            return Some(*field);
+        }
+        self.take_in_parts(input, position)
+    }
+
+    /// Takes a header field that the end of a chunk cuts or has cut.
+    #[cold]
+    fn take_in_parts<const N: usize>(
+        &mut self,
+        input: &[u8],
+        position: &mut usize,
+    ) -> Option<[u8; N]> {
+        let start = usize::from(self.partial_length);
+        let rest = &input[*position..];
+        let part = &rest[..rest.len().min(N - start)];
+        let end = start + part.len();
+        self.partial[start..end].copy_from_slice(part);
+        *position += part.len();
+        if end < N {
+            self.partial_length = end as u8;
+            self.buffered_chunks += u32::from(!part.is_empty());
+            return None;
+        }
+        self.partial_length = 0;
+        self.buffered_chunks = 0;
+        self.partial.first_chunk().copied()
+    }
+
+    /// Reads the first two bytes of a frame. The order of the checks is that of ws.
+    fn read_info(&mut self, [first, second]: [u8; 2]) -> Result<(), ProtocolError> {
+        // RFC 6455, section 5.2: reserved bits are zero unless an extension gives them a meaning.
+        if first & RSV2_RSV3 != 0 {
+            return Err(ProtocolError::UnexpectedRsv23);
+        }
+        let rsv1 = first & RSV1 != 0;
+        if rsv1 && !self.config.permessage_deflate {
+            return Err(ProtocolError::UnexpectedRsv1);
+        }
+        let fin = first & FIN != 0;
+        let length = second & LENGTH;
+        let bits = first & OPCODE;
+        let invalid_opcode = ProtocolError::InvalidOpcode(bits);
+        let opcode = match Opcode::from_bits(bits).ok_or(invalid_opcode)? {
+            // RFC 7692, section 6.1: only the first frame of a message has RSV1 set.
+            Opcode::Continuation if rsv1 => return Err(ProtocolError::UnexpectedRsv1),
+            // RFC 6455, section 5.4: a continuation needs a message that is under way.
+            Opcode::Continuation => self.message.fragmented.ok_or(invalid_opcode)?,
+            // RFC 6455, section 5.4: the fragments of two messages do not mix.
+            Opcode::Text | Opcode::Binary if self.message.fragmented.is_some() => {
+                return Err(invalid_opcode);
+            }
+            opcode @ (Opcode::Text | Opcode::Binary) => {
+                self.begin_message(opcode, rsv1, fin);
+                opcode
+            }
+            opcode => {
+                check_control(opcode, fin, rsv1, length)?;
+                opcode
+            }
+        };
+        // RFC 6455, section 5.1: a client masks every frame, a server none.
+        match (self.config.role, second & MASK != 0) {
+            (Role::Server, false) => return Err(ProtocolError::ExpectedMask),
+            (Role::Client, true) => return Err(ProtocolError::UnexpectedMask),
+            (Role::Server, true) | (Role::Client, false) => {}
+        }
+        self.frame.fin = fin;
+        self.frame.opcode = opcode;
+        self.frame.length = length.into();
+        self.state = match length {
+            LENGTH_16 => State::Length16,
+            LENGTH_64 => State::Length64,
+            _ => State::LengthCheck,
+        };
+        Ok(())
+    }
+
+    /// Sets the message up of which the first frame begins.
+    fn begin_message(&mut self, opcode: Opcode, compressed: bool, fin: bool) {
+        debug_assert!(self.buffer.is_empty() && self.message.fragments.is_empty());
+        self.message.compressed = compressed;
+        self.message.validate =
+            opcode == Opcode::Text && !compressed && !self.config.skip_utf8_validation;
+        // Text whose validation was given up may have left a part of a code point behind.
+        self.message.utf8 = Utf8Validator::new();
+        if !fin {
+            self.message.fragmented = Some(opcode);
+        }
+    }
+
+    /// Allows or refuses the payload length, before any of the payload arrives.
+    fn check_length(&mut self) -> Result<(), ProtocolError> {
+        let Frame { opcode, length, .. } = self.frame;
+        if !opcode.is_control() && length > 0 {
+            // The message cannot come close to overflowing: its earlier frames have arrived.
+            let total = self.message.total_length.saturating_add(length);
+            let max = self.config.limits.max_payload;
+            if max > 0 && total > max {
+                return Err(ProtocolError::UnsupportedMessageLength);
+            }
+            self.message.total_length = total;
+        }
+        self.state = match self.config.role {
+            Role::Server => State::MaskingKey,
+            Role::Client => State::Payload,
+        };
+        Ok(())
+    }
+
+    /// Takes the payload, unmasked; none as long as the input does not reach.
+    #[inline(always)]
+    fn take_payload(
+        &mut self,
+        input: &mut [u8],
+        position: &mut usize,
+    ) -> Result<Option<Arrived>, ProtocolError> {
+        let start = *position;
+        let available = input.len() - start;
+        if self.frame.buffered > 0 || (available as u64) < self.frame.length {
+            return self.take_payload_in_parts(input, position);
+        }
+        // The length fits into the input, so into a usize.
+        let range = start..start + self.frame.length as usize;
+        if self.config.role == Role::Server {
+            mask_in_place(&mut input[range.clone()], self.frame.masking_key, 0);
+        }
+        *position = range.end;
+        Ok(Some(Arrived::InPlace(range)))
+    }
+
+    /// Takes a payload that the end of a chunk cuts or has cut.
+    #[cold]
+    fn take_payload_in_parts(
+        &mut self,
+        input: &mut [u8],
+        position: &mut usize,
+    ) -> Result<Option<Arrived>, ProtocolError> {
+        let start = *position;
+        let missing = self.frame.length - self.frame.buffered;
+        let available = input.len() - start;
+        let taken = usize::try_from(missing).map_or(available, |missing| missing.min(available));
+        let part = &mut input[start..start + taken];
+        *position += taken;
+        if self.config.role == Role::Server {
+            // Only the phase modulo four matters.
+            let phase = (self.frame.buffered & 3) as usize;
+            mask_in_place(part, self.frame.masking_key, phase);
+        }
+        if !self.frame.opcode.is_control() && self.message.validate {
+            self.message.utf8.push(part)?;
+        }
+        self.reserve(taken);
+        self.buffer.extend_from_slice(part);
+        self.frame.buffered += taken as u64;
+        if self.frame.buffered < self.frame.length {
+            self.buffered_chunks += u32::from(taken > 0);
+            return Ok(None);
+        }
+        self.buffered_chunks = 0;
+        Ok(Some(Arrived::Buffered))
+    }
+
+    /// Makes room for `taken` bytes of the payload and, within reason, for what follows them.
+    fn reserve(&mut self, taken: usize) {
+        let received = self.buffer.len() + taken;
+        if received <= self.buffer.capacity() {
+            return;
+        }
+        if self.message.fragmented.is_some() && !self.message.compressed {
+            self.buffer.reserve(taken);
+            return;
+        }
+        // A declared length is a promise: it is believed as far as what has arrived vouches for it.
+        let bound = (received * 2).max(MAX_UNPROVEN_RESERVATION);
+        let length = usize::try_from(self.frame.length).map_or(bound, |length| length.min(bound));
+        self.buffer.reserve_exact(length.max(received) - self.buffer.len());
+    }
+
+    /// Turns a frame whose payload is complete into an event, if it makes one.
+    #[inline(always)]
+    fn finish_frame(
+        &mut self,
+        input: &[u8],
+        arrived: Arrived,
+    ) -> Result<Option<Event>, ProtocolError> {
+        match self.frame.opcode {
+            Opcode::Ping => Ok(Some(Event::Ping(self.payload(arrived)))),
+            Opcode::Pong => Ok(Some(Event::Pong(self.payload(arrived)))),
+            Opcode::Close => self.finish_close(input, arrived).map(Some),
+            Opcode::Text | Opcode::Binary | Opcode::Continuation => {
+                self.count_frame()?;
+                if self.message.compressed {
+                    Ok(Some(self.finish_compressed_frame(arrived)))
+                } else if self.message.fragmented.is_some() {
+                    self.finish_fragment(input, arrived)
+                } else {
+                    self.finish_message(input, arrived).map(Some)
+                }
+            }
+        }
+    }
+
+    /// Counts a data frame that is complete.
+    fn count_frame(&mut self) -> Result<(), ProtocolError> {
+        self.message.frames = self.message.frames.saturating_add(1);
+        let max = self.config.limits.max_fragments;
+        if max > 0 && self.message.frames > max {
+            return Err(ProtocolError::TooManyFragments);
+        }
+        Ok(())
+    }
+
+    /// Finishes a message that came in one frame.
+    #[inline(always)]
+    fn finish_message(&mut self, input: &[u8], arrived: Arrived) -> Result<Event, ProtocolError> {
+        if self.message.validate {
+            match &arrived {
+                Arrived::InPlace(range) if is_valid_utf8(&input[range.clone()]) => {}
+                Arrived::InPlace(_) => return Err(ProtocolError::InvalidUtf8),
+                Arrived::Buffered => self.message.utf8.finish()?,
+            }
+        }
+        self.message.frames = 0;
+        self.message.total_length = 0;
+        let payload = self.payload(arrived);
+        Ok(message(self.frame.opcode, payload, Vec::new()))
+    }
+
+    /// Finishes a frame of a fragmented message, and the message if it is the last one.
+    fn finish_fragment(
+        &mut self,
+        input: &[u8],
+        arrived: Arrived,
+    ) -> Result<Option<Event>, ProtocolError> {
+        if let Arrived::InPlace(range) = arrived {
+            let fragment = &input[range];
+            if self.message.validate {
+                self.message.utf8.push(fragment)?;
+            }
+            self.buffer.extend_from_slice(fragment);
+        }
+        self.frame.buffered = 0;
+        if self.frame.length > 0 {
+            // The fragment is in memory, so its length fits into a usize.
+            self.message.fragments.push(self.frame.length as usize);
+        }
+        if !self.frame.fin {
+            return Ok(None);
+        }
+        if self.message.validate {
+            self.message.utf8.finish()?;
+        }
+        let payload = Payload::Owned(std::mem::take(&mut self.buffer));
+        let Message { fragments, .. } = std::mem::replace(&mut self.message, Message::new());
+        Ok(Some(message(self.frame.opcode, payload, fragments)))
+    }
+
+    /// Hands out a frame of a compressed message.
+    fn finish_compressed_frame(&mut self, arrived: Arrived) -> Event {
+        let Frame { opcode, fin, .. } = self.frame;
+        let payload = self.payload(arrived);
+        if fin {
+            self.message = Message::new();
+        }
+        Event::CompressedFrame { opcode, fin, payload }
+    }
+
+    /// Finishes a close frame and with it the stream.
+    fn finish_close(&mut self, input: &[u8], arrived: Arrived) -> Result<Event, ProtocolError> {
+        let mut reason = self.payload(arrived);
+        let code = reason.as_slice(input).first_chunk().map(|&code| u16::from_be_bytes(code));
+        if let Some(code) = code {
+            if !CloseCode::is_valid_on_wire(code) {
+                return Err(ProtocolError::InvalidCloseCode(code));
+            }
+            match &mut reason {
+                Payload::InPlace(range) => range.start += 2,
+                Payload::Owned(bytes) => drop(bytes.drain(..2)),
+            }
+            if !self.config.skip_utf8_validation && !is_valid_utf8(reason.as_slice(input)) {
+                return Err(ProtocolError::InvalidUtf8);
+            }
+        }
+        self.end();
+        Ok(Event::Close { code: code.map(CloseCode::new), reason })
+    }
+
+    /// The payload of the current frame, taken out of the buffer if it is there.
+    #[inline(always)]
+    fn payload(&mut self, arrived: Arrived) -> Payload {
+        match arrived {
+            Arrived::InPlace(range) => Payload::InPlace(range),
+            Arrived::Buffered => Payload::Owned(self.take_buffered()),
+        }
+    }
+
+    /// Takes the payload of the current frame out of the buffer.
+    #[cold]
+    fn take_buffered(&mut self) -> Vec<u8> {
+        // It is in memory, so its length fits into a usize.
+        let start = self.buffer.len() - std::mem::take(&mut self.frame.buffered) as usize;
+        if start == 0 { std::mem::take(&mut self.buffer) } else { self.buffer.split_off(start) }
+    }
+}
+
+/// Checks the header of a control frame.
+fn check_control(opcode: Opcode, fin: bool, rsv1: bool, length: u8) -> Result<(), ProtocolError> {
+    // RFC 6455, section 5.5: control frames are not fragmented.
+    if !fin {
+        return Err(ProtocolError::ExpectedFin);
+    }
+    // RFC 7692, section 6: control frames are not compressed.
+    if rsv1 {
+        return Err(ProtocolError::UnexpectedRsv1);
+    }
+    // RFC 6455, section 5.5: at most 125 bytes; section 5.5.1: a close code takes two.
+    let half_close_code = opcode == Opcode::Close && length == 1;
+    if length > MAX_CONTROL_PAYLOAD_LENGTH || half_close_code {
+        return Err(ProtocolError::InvalidControlPayloadLength(length));
+    }
+    Ok(())
+}
+
+/// The event of a complete message.
+#[inline(always)]
+fn message(opcode: Opcode, payload: Payload, fragments: Vec<usize>) -> Event {
+    match opcode {
+        Opcode::Text => Event::Text { payload, fragments },
+        _ => Event::Binary { payload, fragments },
+    }
+}
