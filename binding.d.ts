@@ -9,5 +9,94 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** Decodes the frames of one connection. */
+export declare class Decoder {
+  /** A decoder for one role; `permessage_deflate` tells whether RSV1 may be set. */
+  constructor(isServer: boolean, permessageDeflate: boolean)
+  /**
+   * Sets the limits, 0 for none: bytes a message, frames a message, chunks without a complete
+   * frame. They hold from the next frame on.
+   */
+  setLimits(maxPayload: number, maxFragments: number, maxBufferedChunks: number): void
+  /** Sets whether text is taken as it comes, from the next frame on. */
+  setSkipUtf8Validation(skip: boolean): void
+  /** The declared lengths of the frames of the message that is under way, added up. */
+  get totalPayloadLength(): number
+  /**
+   * Decodes `chunk` from `position` on until it or the space for records ends; returns the
+   * number of records. Payloads of the call before that were not taken are dropped.
+   */
+  receive(chunk: Buffer, position: number, records: Buffer): number
+  /** Takes the owned payload of the latest `receive` that has this index. */
+  take(index: number): Buffer
+  /** The lengths of the fragments of the owned payload that has this index. */
+  fragments(index: number): Uint32Array
+  /** Why the connection has to fail, after a record of kind error. */
+  error(): ErrorDescription | null
+}
+
+/**
+ * Writes a frame header (RFC 6455, section 5.2) so that it ends at `end` in `target`, where the
+ * payload begins, and returns where it starts.
+ *
+ * `first` is the first byte: FIN, RSV1 and the opcode. The header takes at most 14 bytes. With
+ * a `key` the frame is marked as masked; masking the payload is up to the caller.
+ */
+export declare function encodeHeader(target: Buffer, end: number, first: number, payloadLength: number, key?: Buffer | undefined | null): number
+
+/** What JavaScript needs to build the error that ws would throw. */
+export interface ErrorDescription {
+  /** Whether the class is `RangeError` rather than `Error`. */
+  isRangeError: boolean
+  /** The message, prefix included. */
+  message: string
+  /** The `code` property, `WS_ERR_…`. */
+  code: string
+  /** The close code with which the connection fails. */
+  closeCode: number
+}
+
+/** Fills the first four bytes of `key` with an unpredictable masking key. */
+export declare function fillMaskingKey(key: Buffer): void
+
+/** Tells whether `code` may stand in a close frame (RFC 6455, section 7.4). */
+export declare function isValidCloseCode(code: number): boolean
+
+/** Tells whether `data` is well-formed UTF-8. */
+export declare function isValidUtf8(data: Buffer): boolean
+
+/** Masks or unmasks `length` bytes of `source` into `output` at `offset` (RFC 6455, section 5.3). */
+export declare function mask(source: Buffer, key: Buffer, output: Buffer, offset: number, length: number): void
+
+/** Describes the error of a message that exceeds `maxPayload` once inflated. */
+export declare function messageLengthError(): ErrorDescription
+
+/** A binary message. */
+export declare const RECORD_BINARY: number
+
+/** A close frame: detail is the close code, 1005 where the frame has none; the payload is the reason. */
+export declare const RECORD_CLOSE: number
+
+/** One data frame of a compressed message: detail is the opcode, plus 16 on the last frame. */
+export declare const RECORD_COMPRESSED: number
+
+/** The connection has to fail: `error` tells why. */
+export declare const RECORD_ERROR: number
+
+/** A ping. */
+export declare const RECORD_PING: number
+
+/** A pong. */
+export declare const RECORD_PONG: number
+
+/** A text message. */
+export declare const RECORD_TEXT: number
+
+/** Masks or unmasks `buffer` in place. */
+export declare function unmask(buffer: Buffer, key: Buffer): void
+
+/** Describes the error of a text that is not UTF-8 once inflated. */
+export declare function utf8Error(): ErrorDescription
+
 /** The version of the native part; `lib/native.js` compares it with the package's. */
 export declare function version(): string

@@ -835,4 +835,20 @@ function __napiStampBindingTarget(exportsObject, target) {
 // linked import resolves to `undefined`.
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
+module.exports.Decoder = nativeBinding.Decoder
+module.exports.encodeHeader = nativeBinding.encodeHeader
+module.exports.fillMaskingKey = nativeBinding.fillMaskingKey
+module.exports.isValidCloseCode = nativeBinding.isValidCloseCode
+module.exports.isValidUtf8 = nativeBinding.isValidUtf8
+module.exports.mask = nativeBinding.mask
+module.exports.messageLengthError = nativeBinding.messageLengthError
+module.exports.RECORD_BINARY = nativeBinding.RECORD_BINARY
+module.exports.RECORD_CLOSE = nativeBinding.RECORD_CLOSE
+module.exports.RECORD_COMPRESSED = nativeBinding.RECORD_COMPRESSED
+module.exports.RECORD_ERROR = nativeBinding.RECORD_ERROR
+module.exports.RECORD_PING = nativeBinding.RECORD_PING
+module.exports.RECORD_PONG = nativeBinding.RECORD_PONG
+module.exports.RECORD_TEXT = nativeBinding.RECORD_TEXT
+module.exports.unmask = nativeBinding.unmask
+module.exports.utf8Error = nativeBinding.utf8Error
 module.exports.version = nativeBinding.version

@@ -1,4 +1,11 @@
 //! The Node-API surface: converts and forwards, nothing else. The only place that names napi.
+//!
+//! Nothing here reports a user's mistake: `lib/` validates before it calls. Failures that a peer
+//! causes come back as plain data.
+
+pub mod decoder;
+pub mod error;
+pub mod frame;
 
 use napi_derive::napi;
 
