@@ -86,10 +86,10 @@ class Sender {
    *   the payload had to be copied
    */
   static frame(data, options) {
-    const key = options.mask ? fillKey(options) : undefined;
+    const key = options.mask ? fillKey(options.generateMask, options.maskBuffer) : undefined;
     // A key of zeros changes nothing.
     const masks = key !== undefined && key.readUInt32LE(0) !== 0;
-    const first = firstByte(options);
+    const first = firstByte(options.fin, options.rsv1, options.opcode);
     let length = /** @type {any} */ (options)[kByteLength];
     let payload = data;
     if (typeof payload === 'string' && (masks || length === undefined)) {
@@ -142,8 +142,8 @@ class Sender {
    */
   close(code, reason, mask, callback) {
     const payload = closePayload(code, reason);
-    const options = this._frameOptions(CLOSE, true, false, mask, false, payload.length);
-    this._submit(payload, false, options, callback);
+    toBuffer.readOnly = false;
+    this._submit(payload, payload.length, false, CLOSE, true, false, mask, callback);
   }
 
   /**
@@ -182,7 +182,8 @@ class Sender {
    * @param {(error?: Error | null) => void} [callback] Called when the frame is written
    */
   send(data, options, callback) {
-    const { bytes, length, readOnly } = measure(data);
+    const bytes = toPayload(data);
+    const length = byteLength(bytes);
     let opcode = options.binary ? BINARY : TEXT;
     let rsv1 = options.compress;
     if (this._firstFragment) {
@@ -195,8 +196,7 @@ class Sender {
       opcode = CONTINUATION;
     }
     if (options.fin) this._firstFragment = true;
-    const frame = this._frameOptions(opcode, options.fin, rsv1, options.mask, readOnly, length);
-    this._submit(bytes, this._compress, frame, callback);
+    this._submit(bytes, length, this._compress, opcode, options.fin, rsv1, options.mask, callback);
   }
 
   /**
@@ -247,50 +247,45 @@ class Sender {
    * @private
    */
   _sendControl(opcode, data, mask, callback) {
-    const { bytes, length, readOnly } = measure(data);
+    const bytes = toPayload(data);
+    const length = byteLength(bytes);
     if (length > MAX_CONTROL_PAYLOAD_LENGTH) {
       throw new RangeError('The data size must not be greater than 125 bytes');
     }
-    const options = this._frameOptions(opcode, true, false, mask, readOnly, length);
-    this._submit(bytes, false, options, callback);
-  }
-
-  /**
-   * Collects what a frame needs besides its payload.
-   *
-   * @param {number} opcode The opcode
-   * @param {boolean | undefined} fin Whether FIN is set
-   * @param {boolean | undefined} rsv1 Whether RSV1 is set
-   * @param {boolean | undefined} mask Whether it is masked
-   * @param {boolean} readOnly Whether the payload is the user's
-   * @param {number} length Bytes of the payload
-   * @return {any} The options of `Sender.frame`
-   * @private
-   */
-  _frameOptions(opcode, fin, rsv1, mask, readOnly, length) {
-    return {
-      [kByteLength]: length,
-      fin,
-      generateMask: this._generateMask,
-      mask,
-      maskBuffer: this._maskBuffer,
-      opcode,
-      readOnly,
-      rsv1
-    };
+    this._submit(bytes, length, false, opcode, true, false, mask, callback);
   }
 
   /**
    * Sends a frame now, or behind what waits already.
    *
    * @param {any} data The payload: bytes, a string or a `Blob`
+   * @param {number} length Its bytes
    * @param {boolean} compress Whether it is compressed
-   * @param {any} options The options of `Sender.frame`
+   * @param {number} opcode The opcode
+   * @param {boolean | undefined} fin Whether FIN is set
+   * @param {boolean | undefined} rsv1 Whether RSV1 is set
+   * @param {boolean | undefined} mask Whether the frame is masked
    * @param {((error?: Error | null) => void) | undefined} callback Called when it is written
    * @private
    */
-  _submit(data, compress, options, callback) {
-    const operation = isBlob(data) ? this.getBlobData : this.dispatch;
+  _submit(data, length, compress, opcode, fin, rsv1, mask, callback) {
+    const isReady = typeof data === 'string' || Buffer.isBuffer(data);
+    if (isReady && !compress && this._state === DEFAULT && this._frames?.fits(length)) {
+      const key = mask ? fillKey(this._generateMask, this._maskBuffer) : undefined;
+      this._frames.append(data, length, firstByte(fin, rsv1, opcode), key, callback);
+      return;
+    }
+    const options = {
+      [kByteLength]: length,
+      fin,
+      generateMask: this._generateMask,
+      mask,
+      maskBuffer: this._maskBuffer,
+      opcode,
+      readOnly: toBuffer.readOnly,
+      rsv1
+    };
+    const operation = isReady ? this.dispatch : this.getBlobData;
     if (this._state !== DEFAULT) this.enqueue([operation, data, compress, options, callback]);
     else operation.call(this, data, compress, options, callback);
   }
@@ -391,10 +386,10 @@ class Sender {
    * @private
    */
   _write(data, options, callback) {
-    const frames = this._frames;
-    if (frames?.fits(options[kByteLength])) {
-      const key = options.mask ? fillKey(options) : undefined;
-      frames.append(data, options[kByteLength], firstByte(options), key, callback);
+    const { fin, generateMask, mask, maskBuffer, opcode, rsv1, [kByteLength]: length } = options;
+    if (this._frames?.fits(length)) {
+      const key = mask ? fillKey(generateMask, maskBuffer) : undefined;
+      this._frames.append(data, length, firstByte(fin, rsv1, opcode), key, callback);
     } else {
       this.sendFrame(Sender.frame(data, options), callback);
     }
@@ -428,40 +423,51 @@ class Sender {
 /**
  * Gives the first byte of a frame.
  *
- * @param {{fin?: boolean, rsv1?: boolean, opcode: number}} options The options of the frame
- * @return {number} FIN, RSV1 and the opcode
+ * @param {boolean | undefined} fin Whether FIN is set
+ * @param {boolean | undefined} rsv1 Whether RSV1 is set
+ * @param {number} opcode The opcode
+ * @return {number} The byte
  */
-function firstByte({ fin, rsv1, opcode }) {
+function firstByte(fin, rsv1, opcode) {
   return (fin ? FIN : 0) | (rsv1 ? RSV1 : 0) | opcode;
 }
 
 /**
  * Makes the masking key of a frame.
  *
- * @param {{generateMask?: (key: Buffer) => void, maskBuffer?: Buffer}} options The frame's options
+ * @param {((key: Buffer) => void) | undefined} generateMask Fills it; a random one is the default
+ * @param {Buffer} [key] Where it is put
  * @return {Buffer} The key
  */
-function fillKey({ generateMask, maskBuffer = maskingKey }) {
-  if (generateMask) generateMask(maskBuffer);
-  else native.fillMaskingKey(maskBuffer);
-  return maskBuffer;
+function fillKey(generateMask, key = maskingKey) {
+  if (generateMask) generateMask(key);
+  else native.fillMaskingKey(key);
+  return key;
 }
 
 /**
- * Gives data in a form that can be sent, and its length.
+ * Gives data in a form that can be sent. Afterwards `toBuffer.readOnly` tells whether the bytes
+ * are the user's.
  *
  * @param {any} data What the user wants to send
- * @return {{bytes: any, length: number, readOnly: boolean}} The bytes, string or `Blob`; how many
- *   bytes; whether they are the user's
+ * @return {any} A string, a `Blob` or a `Buffer`
  * @throws {TypeError} If `Buffer.from()` refuses the value
  */
-function measure(data) {
-  if (typeof data === 'string') {
-    return { bytes: data, length: Buffer.byteLength(data), readOnly: false };
-  }
-  if (isBlob(data)) return { bytes: data, length: data.size, readOnly: false };
-  const bytes = toBuffer(data);
-  return { bytes, length: bytes.length, readOnly: toBuffer.readOnly };
+function toPayload(data) {
+  if (typeof data !== 'string' && !isBlob(data)) return toBuffer(data);
+  toBuffer.readOnly = false;
+  return data;
+}
+
+/**
+ * Tells how many bytes a payload has.
+ *
+ * @param {any} payload A string, a `Blob` or a `Buffer`
+ * @return {number} Its bytes
+ */
+function byteLength(payload) {
+  if (typeof payload === 'string') return Buffer.byteLength(payload);
+  return payload.length ?? payload.size;
 }
 
 /**

@@ -13,7 +13,9 @@ const native = require('./native');
  * @return {boolean} `true` if it can be read as a `Blob`
  */
 function isBlob(value) {
-  if (!hasBlob || value === null || typeof value !== 'object') return false;
+  if (!hasBlob || value === null || typeof value !== 'object' || ArrayBuffer.isView(value)) {
+    return false;
+  }
   const tag = value[Symbol.toStringTag];
   return (
     (tag === 'Blob' || tag === 'File') &&
