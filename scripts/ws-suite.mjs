@@ -1,5 +1,5 @@
-// `npm run test:ws-suite -- PATH_TO_A_WS_CHECKOUT [--target FOLDER] [--grep TEXT]`: runs the tests of
-// ws on oxws, or on the package in FOLDER.
+// `npm run test:ws-suite -- PATH_TO_A_WS_CHECKOUT`: runs the tests of ws on oxws. Options: see
+// `__test__/ws-suite/run.js`.
 
 import { requireAddon } from './addon.mjs';
 import { main, runNode } from './command.mjs';

@@ -3,10 +3,11 @@
 
 // Runs the mocha suite of a ws checkout on this package.
 //
-//   node run.js CHECKOUT [--target FOLDER] [--grep TEXT]
+//   node run.js CHECKOUT [--target FOLDER] [--file NAME ...] [--grep TEXT]
 //
 // The checkout lies outside of this repository, and only its `test` folder is used. With --target
-// the tests run on the package in FOLDER: on the checkout itself they prove this runner.
+// the tests run on the package in FOLDER: on the checkout itself they prove this runner. --file and
+// --grep choose test files (`receiver`, `websocket`) and tests (by a part of the title).
 //
 // `expected-failures.json` maps the full title of each test that cannot pass to the reason. A test
 // that fails without being listed is an error, and so is one that passes although it is listed.
@@ -26,12 +27,16 @@ const EXIT_TIMEOUT = 10_000;
 /**
  * Reads the command line.
  *
- * @return {{ checkout: string, target: string, grep: string | undefined }} What it says
+ * @return {{ checkout: string, target: string, files?: string[], grep?: string }} What it says
  */
 function readArguments() {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
-    options: { grep: { type: 'string' }, target: { type: 'string' } }
+    options: {
+      file: { type: 'string', multiple: true },
+      grep: { type: 'string' },
+      target: { type: 'string' }
+    }
   });
   if (positionals.length !== 1) {
     throw new Error('usage: npm run test:ws-suite -- PATH_TO_A_WS_CHECKOUT');
@@ -45,6 +50,7 @@ function readArguments() {
   return {
     checkout: fs.realpathSync(checkout),
     target: fs.realpathSync(values.target ? path.resolve(cwd, values.target) : ROOT),
+    files: values.file,
     grep: values.grep
   };
 }
@@ -52,15 +58,18 @@ function readArguments() {
 /**
  * Runs the tests and reports each as mocha does.
  *
- * @param {string} checkout The folder of the checkout
- * @param {string | undefined} grep Part of the titles of the tests to run
+ * @param {{ checkout: string, files?: string[], grep?: string }} choice Where the tests are, and
+ *     which of them to run when not all
  * @return {Promise<{ passed: string[], failed: string[], skipped: string[] }>} Full titles
  */
-function runTests(checkout, grep) {
+function runTests({ checkout, files, grep }) {
   const mocha = new Mocha({ reporter: 'spec', ...(grep && { fgrep: grep }) });
   const folder = path.join(checkout, 'test');
   for (const name of fs.readdirSync(folder).sort()) {
-    if (name.endsWith('.test.js')) mocha.addFile(path.join(folder, name));
+    if (!name.endsWith('.test.js')) continue;
+    if (files === undefined || files.includes(name.slice(0, -'.test.js'.length))) {
+      mocha.addFile(path.join(folder, name));
+    }
   }
   /** @type {{ passed: string[], failed: string[], skipped: string[] }} */
   const results = { passed: [], failed: [], skipped: [] };
@@ -101,10 +110,10 @@ function requireExit() {
 
 /** Runs everything and sets the exit code. */
 async function main() {
-  const { checkout, target, grep } = readArguments();
-  const files = redirect(checkout, target);
-  process.chdir(checkout);
-  const results = await runTests(checkout, grep);
+  const { target, ...choice } = readArguments();
+  const files = redirect(choice.checkout, target);
+  process.chdir(choice.checkout);
+  const results = await runTests(choice);
   requireExit();
 
   const errors = findErrors(results);

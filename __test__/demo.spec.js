@@ -1,0 +1,182 @@
+// @ts-check
+'use strict';
+
+// Drives the demo as a person would: real windows of a real Chromium, without a screen.
+//
+// The browser is the one that `CHROMIUM` names, or the system's. Where there is none the tests are
+// skipped, and say so.
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const { after, before, describe, it } = require('node:test');
+const { createDemo } = require('../examples/demo/server');
+
+const CANDIDATES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+
+/**
+ * Finds a Chromium.
+ *
+ * @return {string | undefined} Its path
+ */
+function findChromium() {
+  const folders = (process.env.PATH ?? '').split(path.delimiter).concat('/usr/bin');
+  const paths = CANDIDATES.flatMap((name) => folders.map((folder) => path.join(folder, name)));
+  return [process.env.CHROMIUM, ...paths].find((file) => file && fs.existsSync(file));
+}
+
+/**
+ * Starts the browser. Its own traffic, which a test machine may have no way for, is switched off.
+ *
+ * @param {string} executablePath The browser
+ * @return {Promise<import('playwright-core').Browser>} The browser
+ */
+function launch(executablePath) {
+  const { chromium } = require('playwright-core');
+  return chromium.launch({
+    executablePath,
+    args: [
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-gpu',
+      '--disable-quic',
+      '--disable-sync',
+      '--no-first-run',
+      // Chromium has no sandbox for root, who runs containers.
+      ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])
+    ]
+  });
+}
+
+/**
+ * Reads the text of an element.
+ *
+ * @param {import('playwright-core').Locator} locator The element
+ * @return {Promise<string>} The text
+ */
+async function textOf(locator) {
+  return (await locator.textContent()) ?? '';
+}
+
+const executablePath = findChromium();
+const skip = executablePath === undefined && 'no Chromium found (CHROMIUM=PATH names one)';
+
+describe('The demo', { skip, timeout: 60_000 }, () => {
+  /** @type {ReturnType<typeof createDemo>} */
+  let demo;
+  /** @type {import('playwright-core').Browser} */
+  let browser;
+  /** @type {string} */
+  let url;
+  /** @type {string[]} */
+  const pageErrors = [];
+
+  before(async () => {
+    demo = createDemo();
+    await new Promise((resolve) => demo.server.listen(0, '127.0.0.1', () => resolve(undefined)));
+    const { port } = /** @type {import('node:net').AddressInfo} */ (demo.server.address());
+    url = `http://127.0.0.1:${port}/`;
+    browser = await launch(/** @type {string} */ (executablePath));
+  });
+
+  after(async () => {
+    await browser?.close();
+    await demo?.close();
+  });
+
+  /**
+   * Opens a window of a person.
+   *
+   * @param {string} name What the person calls themselves
+   * @return {Promise<import('playwright-core').Page>} The page, connected
+   */
+  async function openWindow(name) {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    page.on('pageerror', (error) => pageErrors.push(error.message));
+    page.on('console', (message) => {
+      if (message.type() === 'error') pageErrors.push(message.text());
+    });
+    await page.goto(url);
+    await page.locator('#state[data-state=open]').waitFor();
+    await page.fill('#name', name);
+    await page.locator('#name').blur();
+    await page.locator('#people', { hasText: `${name}(you)` }).waitFor();
+    return page;
+  }
+
+  /**
+   * Says something in a window.
+   *
+   * @param {import('playwright-core').Page} page The window
+   * @param {string} text What to say
+   */
+  async function say(page, text) {
+    await page.fill('#text', text);
+    await page.press('#text', 'Enter');
+  }
+
+  /**
+   * Waits until a figure on the page is as wanted.
+   *
+   * @param {import('playwright-core').Page} page The window
+   * @param {string} id The element that shows it
+   * @param {(value: number) => boolean} wanted Tells whether it is
+   */
+  async function waitForFigure(page, id, wanted) {
+    for (;;) {
+      const text = await textOf(page.locator(`#${id}`));
+      if (wanted(Number(text.replaceAll(',', '')))) return;
+      await page.waitForTimeout(50);
+    }
+  }
+
+  it('lets two windows chat, and shows live figures', async () => {
+    const ada = await openWindow('Ada');
+    const bob = await openWindow('Bob');
+    await ada.locator('#people', { hasText: 'Bob' }).waitFor();
+
+    for (const ws of demo.wss.clients) {
+      assert.match(ws.extensions, /^permessage-deflate/);
+    }
+    assert.match(await textOf(ada.locator('#extensions')), /^permessage-deflate/);
+
+    await say(ada, 'Hello Bob, ünïcödé 👋');
+    await bob.locator('.line', { hasText: 'Hello Bob, ünïcödé 👋' }).waitFor();
+    await say(bob, '<img src=x onerror=alert(1)>');
+    const line = ada.locator('.line', { hasText: '<img src=x onerror=alert(1)>' });
+    await line.waitFor();
+    assert.equal(await line.locator('img').count(), 0);
+    assert.match(await textOf(line.locator('.who')), /^Bob/);
+
+    await waitForFigure(ada, 'connections', (value) => value === 2);
+    await waitForFigure(ada, 'round-trip', (value) => value > 0);
+    await waitForFigure(ada, 'messages', (value) => value > 0);
+
+    await ada.click('#load');
+    await waitForFigure(bob, 'messages', (value) => value > 1000);
+    await ada.click('#load');
+
+    await bob.context().close();
+    await ada.locator('.event', { hasText: 'Bob left' }).waitFor();
+    await waitForFigure(ada, 'connections', (value) => value === 1);
+    await ada.context().close();
+    assert.deepEqual(pageErrors, []);
+  });
+
+  it('reconnects after the connection was lost', async () => {
+    const page = await openWindow('Cleo');
+    for (const ws of demo.wss.clients) ws.terminate();
+    await page.locator('#state[data-state=connecting]').waitFor();
+    await page.locator('#state[data-state=open]').waitFor();
+    await say(page, 'Back again');
+    await page.locator('.line', { hasText: 'Back again' }).waitFor();
+
+    await page.click('#toggle');
+    await page.locator('#state[data-state=closed]').waitFor();
+    await page.click('#toggle');
+    await page.locator('#state[data-state=open]').waitFor();
+    await page.context().close();
+    assert.deepEqual(pageErrors, []);
+  });
+});
