@@ -9,7 +9,10 @@
 
 use std::ops::Range;
 
-use super::{CloseCode, Opcode, ProtocolError, Role, Utf8Validator, is_valid_utf8, mask_in_place};
+use super::{
+    CloseCode, Event, Opcode, Payload, ProtocolError, Role, Utf8Validator, is_valid_utf8,
+    mask_in_place,
+};
 
 #[cfg(test)]
 mod tests;
@@ -59,80 +62,6 @@ pub struct DecoderConfig {
     pub permessage_deflate: bool,
     /// Whether text and close reasons are taken as they come.
     pub skip_utf8_validation: bool,
-}
-
-/// Where the bytes of an event are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Payload {
-    /// In the input of the call that returned the event, unmasked.
-    InPlace(Range<usize>),
-    /// In memory of their own.
-    Owned(Vec<u8>),
-}
-
-impl Payload {
-    /// The bytes, given the input of the call that returned the event.
-    #[must_use]
-    pub fn as_slice<'a>(&'a self, input: &'a [u8]) -> &'a [u8] {
-        match self {
-            Self::InPlace(range) => &input[range.clone()],
-            Self::Owned(bytes) => bytes,
-        }
-    }
-
-    /// The number of bytes.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        match self {
-            Self::InPlace(range) => range.end - range.start,
-            Self::Owned(bytes) => bytes.len(),
-        }
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// What the peer sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A complete text message.
-    Text {
-        /// Its text, UTF-8 unless the validation is skipped.
-        payload: Payload,
-        /// The lengths of the non-empty fragments if it came in more than one frame, else empty.
-        fragments: Vec<usize>,
-    },
-    /// A complete binary message.
-    Binary {
-        /// Its data.
-        payload: Payload,
-        /// The lengths of the non-empty fragments if it came in more than one frame, else empty.
-        fragments: Vec<usize>,
-    },
-    /// A data frame of a compressed message. Text is not validated, the inflated length not bounded.
-    CompressedFrame {
-        /// [`Opcode::Text`] or [`Opcode::Binary`]: the type of the message.
-        opcode: Opcode,
-        /// Whether the message ends here.
-        fin: bool,
-        /// Compressed data.
-        payload: Payload,
-    },
-    /// A ping frame.
-    Ping(Payload),
-    /// A pong frame.
-    Pong(Payload),
-    /// A close frame. Nothing is decoded after it.
-    Close {
-        /// The close code, if the frame had one.
-        code: Option<CloseCode>,
-        /// The close reason, UTF-8 unless the validation is skipped.
-        reason: Payload,
-    },
 }
 
 /// What the decoder waits for.
@@ -569,9 +498,8 @@ impl Decoder {
             Opcode::Pong => Ok(Some(Event::Pong(self.payload(arrived)))),
             Opcode::Close => self.finish_close(input, arrived).map(Some),
             Opcode::Text | Opcode::Binary | Opcode::Continuation => {
-                self.count_frame()?;
                 if self.message.compressed {
-                    Ok(Some(self.finish_compressed_frame(arrived)))
+                    self.finish_compressed_frame(arrived).map(Some)
                 } else if self.message.fragmented.is_some() {
                     self.finish_fragment(input, arrived)
                 } else {
@@ -581,7 +509,7 @@ impl Decoder {
         }
     }
 
-    /// Counts a data frame that is complete.
+    /// Counts a complete frame of a message that may have several.
     fn count_frame(&mut self) -> Result<(), ProtocolError> {
         self.message.frames = self.message.frames.saturating_add(1);
         let max = self.config.limits.max_fragments;
@@ -601,7 +529,6 @@ impl Decoder {
                 Arrived::Buffered => self.message.utf8.finish()?,
             }
         }
-        self.message.frames = 0;
         self.message.total_length = 0;
         let payload = self.payload(arrived);
         Ok(message(self.frame.opcode, payload, Vec::new()))
@@ -620,6 +547,8 @@ impl Decoder {
             }
             self.buffer.extend_from_slice(fragment);
         }
+        // Behind the validation, which a fragment in parts has behind itself, too.
+        self.count_frame()?;
         self.frame.buffered = 0;
         if self.frame.length > 0 {
             // The fragment is in memory, so its length fits into a usize.
@@ -637,13 +566,14 @@ impl Decoder {
     }
 
     /// Hands out a frame of a compressed message.
-    fn finish_compressed_frame(&mut self, arrived: Arrived) -> Event {
+    fn finish_compressed_frame(&mut self, arrived: Arrived) -> Result<Event, ProtocolError> {
+        self.count_frame()?;
         let Frame { opcode, fin, .. } = self.frame;
         let payload = self.payload(arrived);
         if fin {
             self.message = Message::new();
         }
-        Event::CompressedFrame { opcode, fin, payload }
+        Ok(Event::CompressedFrame { opcode, fin, payload })
     }
 
     /// Finishes a close frame and with it the stream.

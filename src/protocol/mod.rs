@@ -6,6 +6,7 @@
 mod close_code;
 mod decoder;
 mod error;
+mod event;
 mod frame;
 mod mask;
 mod opcode;
@@ -13,8 +14,9 @@ mod role;
 mod utf8;
 
 pub use close_code::CloseCode;
-pub use decoder::{Decoder, DecoderConfig, Event, Limits, Payload};
+pub use decoder::{Decoder, DecoderConfig, Limits};
 pub use error::{ErrorClass, ProtocolError};
+pub use event::{Event, Payload};
 pub use frame::{FrameHeader, MAX_HEADER_LENGTH};
 pub use mask::{mask_in_place, mask_into};
 pub use opcode::Opcode;

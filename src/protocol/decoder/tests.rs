@@ -3,6 +3,8 @@
 use super::*;
 use crate::protocol::{FrameHeader, MAX_HEADER_LENGTH};
 
+mod properties;
+
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// An event with its bytes.
