@@ -1,0 +1,175 @@
+'use strict';
+
+const assert = require('node:assert');
+const { execFile } = require('node:child_process');
+const net = require('node:net');
+const { once } = require('node:events');
+const { describe, it } = require('node:test');
+const { Duplex } = require('node:stream');
+const { setImmediate: turn } = require('node:timers/promises');
+
+const { kWebSocket } = require('../lib/constants');
+const Sender = require('../lib/sender');
+const { frame } = require('./support/frames');
+
+/** A socket that keeps its writes, and a sender that owns it. */
+function createPair() {
+  const writes = [];
+  const socket = new Duplex({
+    read() {},
+    write(chunk, _encoding, callback) {
+      writes.push(Buffer.from(chunk));
+      setImmediate(callback);
+    },
+    writev(chunks, callback) {
+      writes.push(Buffer.concat(chunks.map(({ chunk }) => chunk)));
+      setImmediate(callback);
+    }
+  });
+  const sender = new Sender(socket);
+  sender.coalesce();
+  socket[kWebSocket] = { _sender: sender };
+  return { sender, socket, writes };
+}
+
+describe('The frames of a tick', () => {
+  it('leave in one write at its end', async () => {
+    const { sender, writes } = createPair();
+    for (const text of ['a', 'b', 'c']) sender.send(text, { fin: true });
+    sender.ping('d', false);
+    assert.deepStrictEqual(writes, []);
+    await turn();
+    const expected = [frame(1, 'a'), frame(1, 'b'), frame(1, 'c'), frame(9, 'd')];
+    assert.deepStrictEqual(writes, [Buffer.concat(expected)]);
+  });
+
+  it('leave at once when flushed, and the next ones at the end of the tick again', async () => {
+    const { sender, socket, writes } = createPair();
+    sender.send('a', { fin: true });
+    sender.flush();
+    assert.deepStrictEqual(writes, [frame(1, 'a')]);
+    await turn();
+    await turn();
+    sender.send('b', { fin: true });
+    await turn();
+    assert.deepStrictEqual(writes, [frame(1, 'a'), frame(1, 'b')]);
+    assert.strictEqual(socket.writableCorked, 0);
+  });
+
+  it('call their callbacks in order, never synchronously', async () => {
+    const { sender } = createPair();
+    const called = [];
+    for (let i = 0; i < 5; i++) sender.send(String(i), { fin: true }, () => called.push(i));
+    sender.flush();
+    assert.deepStrictEqual(called, []);
+    while (called.length < 5) await turn();
+    assert.deepStrictEqual(called, [0, 1, 2, 3, 4]);
+  });
+
+  it('keep their place among what users write to the socket', async () => {
+    const { sender, socket, writes } = createPair();
+    sender.send('a', { fin: true });
+    socket.write(frame(1, 'raw'));
+    sender.send('b', { fin: true });
+    sender.sendFrame([Buffer.from([0x81, 1]), Buffer.from('c')]);
+    await turn();
+    assert.deepStrictEqual(
+      Buffer.concat(writes),
+      Buffer.concat([frame(1, 'a'), frame(1, 'raw'), frame(1, 'b'), frame(1, 'c')])
+    );
+  });
+
+  it('stay together with what a user corks', async () => {
+    const { sender, socket, writes } = createPair();
+    socket.cork();
+    sender.send('a', { fin: true });
+    await turn();
+    assert.deepStrictEqual(writes, []);
+    socket.uncork();
+    assert.deepStrictEqual(writes, [frame(1, 'a')]);
+  });
+
+  it('do not show what happens to a payload after `send()`', async () => {
+    const { sender, writes } = createPair();
+    const small = Buffer.from('small');
+    const large = Buffer.alloc(100_000, 'a');
+    sender.send(small, { fin: true, binary: true });
+    small.fill('x');
+    sender.send(large, { fin: true, binary: true });
+    large.fill('x');
+    const [first] = writes;
+    assert.deepStrictEqual(first.subarray(0, 7), frame(2, 'small'));
+    assert.deepStrictEqual(first.subarray(7), frame(2, Buffer.alloc(100_000, 'a')));
+  });
+
+  it('do not change a frame that is sent to many', async () => {
+    const list = Sender.frame(Buffer.from('shared'), { fin: true, opcode: 1, readOnly: false });
+    const pairs = Array.from({ length: 3 }, createPair);
+    for (const { sender } of pairs) sender.sendFrame(list);
+    await turn();
+    for (const { writes } of pairs) assert.deepStrictEqual(writes, [frame(1, 'shared')]);
+  });
+
+  it('reach the socket before it is destroyed', async () => {
+    const { sender, socket, writes } = createPair();
+    sender.send('last words', { fin: true });
+    assert.strictEqual(socket.destroy(), socket);
+    assert.deepStrictEqual(writes, [frame(1, 'last words')]);
+    assert.ok(socket.destroyed);
+    await once(socket, 'close');
+  });
+
+  it('reach the peer when the process exits in the same tick', async (t) => {
+    const server = net.createServer().listen(0, '127.0.0.1');
+    t.after(() => server.close());
+    await once(server, 'listening');
+    const received = once(server, 'connection').then(async ([socket]) => {
+      const chunks = [];
+      for await (const chunk of socket) chunks.push(chunk);
+      return Buffer.concat(chunks);
+    });
+    const script = `
+      const socket = require('node:net').connect(${server.address().port}, '127.0.0.1', () => {
+        const sender = new (require('./lib/sender'))(socket);
+        sender.coalesce();
+        sender.send('bye', { fin: true });
+        process.exit();
+      });`;
+    const options = { cwd: `${__dirname}/..`, timeout: 20_000 };
+    await new Promise((resolve, reject) => {
+      execFile(process.execPath, ['-e', script], options, (error) =>
+        error ? reject(error) : resolve()
+      );
+    });
+    assert.deepStrictEqual(await received, frame(1, 'bye'));
+  });
+
+  it('report an error of the socket to each callback', async () => {
+    const socket = new Duplex({
+      read() {},
+      writev: (_chunks, callback) => setImmediate(callback, new Error('EPIPE'))
+    });
+    socket.on('error', () => {});
+    const sender = new Sender(socket);
+    sender.coalesce();
+    const errors = [];
+    for (let i = 0; i < 3; i++)
+      sender.send('x', { fin: true }, (error) => errors.push(error.message));
+    await new Promise((resolve) => socket.on('close', resolve));
+    assert.deepStrictEqual(errors, ['EPIPE', 'EPIPE', 'EPIPE']);
+  });
+
+  it('survive a frame longer than the memory they are cut from', async () => {
+    const { sender, writes } = createPair();
+    const texts = Array.from({ length: 100 }, (_, i) =>
+      String.fromCharCode(97 + (i % 26)).repeat(i * 150)
+    );
+    for (const text of texts) sender.send(text, { fin: true });
+    await turn();
+    await turn();
+    assert.deepStrictEqual(
+      Buffer.concat(writes),
+      Buffer.concat(texts.map((text) => frame(1, text)))
+    );
+  });
+});
