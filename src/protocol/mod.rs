@@ -5,12 +5,17 @@
 
 mod close_code;
 mod decoder;
+pub mod deflate;
 mod error;
 mod event;
+pub mod extension;
 mod frame;
+pub mod handshake;
 mod mask;
 mod opcode;
 mod role;
+pub mod subprotocol;
+mod token;
 mod utf8;
 
 pub use close_code::CloseCode;

@@ -1,0 +1,266 @@
+//! Compresses the payloads of messages.
+//!
+//! RFC 7692, section 7.2.1. One compressor serves one direction of one connection, fragment by
+//! fragment and in order; it keeps its window between messages unless that was given up.
+
+use std::fmt;
+
+use flate2::{Compress, Compression, FlushCompress};
+use zlib_rs::DeflateFlush;
+
+use super::{MAX_WINDOW_BITS, MIN_WINDOW_BITS, MIN_ZLIB_WINDOW_BITS, TAIL};
+
+/// How zlib looks for matches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// For data of every kind.
+    #[default]
+    Default,
+    /// For data made by a filter: fewer matches, more Huffman coding.
+    Filtered,
+    /// No matches at all.
+    HuffmanOnly,
+    /// Only matches of the byte before.
+    Rle,
+    /// Matches, but no Huffman codes of the data's own.
+    Fixed,
+}
+
+impl From<Strategy> for zlib_rs::Strategy {
+    fn from(strategy: Strategy) -> Self {
+        match strategy {
+            Strategy::Default => Self::Default,
+            Strategy::Filtered => Self::Filtered,
+            Strategy::HuffmanOnly => Self::HuffmanOnly,
+            Strategy::Rle => Self::Rle,
+            Strategy::Fixed => Self::Fixed,
+        }
+    }
+}
+
+/// How to compress. The default is zlib's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompressorConfig {
+    /// From 0 (not at all) to 9 (best); -1 leaves it to zlib, which takes 6. Default: -1.
+    pub level: i32,
+    /// Memory for the search of matches, from 1 to 9. Default: 8.
+    pub mem_level: u8,
+    /// Default: [`Strategy::Default`].
+    pub strategy: Strategy,
+    /// The window as agreed, from 8 to 15; 8 counts as 9. Default: 15.
+    pub window_bits: u8,
+    /// Whether each message starts with an empty window. Default: no.
+    pub no_context_takeover: bool,
+    /// What an empty window is filled with; the peer needs to have it too. Default: nothing.
+    pub dictionary: Vec<u8>,
+}
+
+impl Default for CompressorConfig {
+    fn default() -> Self {
+        Self {
+            level: -1,
+            mem_level: DEFAULT_MEM_LEVEL,
+            strategy: Strategy::Default,
+            window_bits: MAX_WINDOW_BITS,
+            no_context_takeover: false,
+            dictionary: Vec::new(),
+        }
+    }
+}
+
+const DEFAULT_MEM_LEVEL: u8 = 8;
+
+/// The field of a [`CompressorConfig`] that is out of its range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidCompressorConfig(&'static str);
+
+impl fmt::Display for InvalidCompressorConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is out of range", self.0)
+    }
+}
+
+impl std::error::Error for InvalidCompressorConfig {}
+
+/// The compressing side of permessage-deflate.
+pub struct Compressor {
+    stream: Stream,
+    no_context_takeover: bool,
+    dictionary: Vec<u8>,
+}
+
+impl fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compressor")
+            .field("no_context_takeover", &self.no_context_takeover)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Compressor {
+    /// Makes a compressor, which takes some 380 KB.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidCompressorConfig`] if a number is out of its range.
+    pub fn new(config: CompressorConfig) -> Result<Self, InvalidCompressorConfig> {
+        let CompressorConfig { no_context_takeover, .. } = config;
+        let stream = Stream::new(&config)?;
+        let mut compressor = Self { stream, no_context_takeover, dictionary: config.dictionary };
+        compressor.set_dictionary();
+        Ok(compressor)
+    }
+
+    /// Compresses the next fragment of a message, or the whole of one.
+    ///
+    /// `fin` says that the message ends here. What is returned can be decompressed at once, by a
+    /// peer that got everything before.
+    #[must_use]
+    pub fn compress(&mut self, data: &[u8], fin: bool) -> Vec<u8> {
+        let mut output = Vec::new();
+        self.compress_into(data, fin, &mut output);
+        output
+    }
+
+    /// Does as [`compress`](Self::compress), but appends to `output`.
+    pub fn compress_into(&mut self, data: &[u8], fin: bool, output: &mut Vec<u8>) {
+        self.flush(data, output);
+        if fin {
+            debug_assert!(output.ends_with(&TAIL));
+            output.truncate(output.len() - TAIL.len());
+            if self.no_context_takeover {
+                self.reset();
+            }
+        }
+    }
+
+    /// Forgets the window, as before the first message.
+    pub fn reset(&mut self) {
+        self.stream.reset();
+        self.set_dictionary();
+    }
+
+    /// Compresses `data` up to a byte boundary.
+    fn flush(&mut self, mut data: &[u8], output: &mut Vec<u8>) {
+        let bound = compressed_length_bound(data.len());
+        output.reserve(bound.min(SMALL_OUTPUT + data.len() / 8));
+        if data.is_empty() {
+            // zlib does not flush twice in a row, but this fragment has to end in a flush too.
+            self.stream.compress(data, output, Flush::No);
+        }
+        loop {
+            data = &data[self.stream.compress(data, output, Flush::Sync)..];
+            if output.len() < output.capacity() {
+                debug_assert!(data.is_empty());
+                return;
+            }
+            // What did not fit comes out of the next call. `reserve` doubles what there is.
+            output.reserve(SMALL_OUTPUT);
+        }
+    }
+
+    fn set_dictionary(&mut self) {
+        if !self.dictionary.is_empty() {
+            self.stream.set_dictionary(&self.dictionary);
+        }
+    }
+}
+
+/// Up to here an output is given all the room that it can need; beyond, memory grows with it.
+const SMALL_OUTPUT: usize = 16 * 1024;
+
+/// More than `length` bytes can become, flush and end of the block before included.
+///
+/// zlib's bound for parameters of every kind is 9/8 for blocks with fixed codes, and a few bytes.
+fn compressed_length_bound(length: usize) -> usize {
+    length + length / 8 + length / 64 + 64
+}
+
+#[derive(Clone, Copy)]
+enum Flush {
+    No,
+    Sync,
+}
+
+/// The state of zlib.
+enum Stream {
+    Plain(Compress),
+    /// With a memory level or strategy, which flate2 can't set.
+    Tuned(zlib_rs::Deflate),
+}
+
+impl Stream {
+    fn new(config: &CompressorConfig) -> Result<Self, InvalidCompressorConfig> {
+        let &CompressorConfig { level, mem_level, strategy, window_bits, .. } = config;
+        if !(-1..=9).contains(&level) {
+            return Err(InvalidCompressorConfig("level"));
+        }
+        if !(1..=9).contains(&mem_level) {
+            return Err(InvalidCompressorConfig("mem_level"));
+        }
+        if !(MIN_WINDOW_BITS..=MAX_WINDOW_BITS).contains(&window_bits) {
+            return Err(InvalidCompressorConfig("window_bits"));
+        }
+
+        let window_bits = window_bits.max(MIN_ZLIB_WINDOW_BITS);
+        if mem_level == DEFAULT_MEM_LEVEL && strategy == Strategy::Default {
+            let level =
+                u32::try_from(level).map_or_else(|_| Compression::default(), Compression::new);
+            return Ok(Self::Plain(Compress::new_with_window_bits(level, false, window_bits)));
+        }
+        Ok(Self::Tuned(zlib_rs::Deflate::new_with_config(zlib_rs::DeflateConfig {
+            level,
+            window_bits: -i32::from(window_bits), // negative: no zlib header
+            mem_level: i32::from(mem_level),
+            strategy: strategy.into(),
+            ..Default::default()
+        })))
+    }
+
+    /// Compresses into the room that `output` has; returns how much of `input` was taken.
+    fn compress(&mut self, input: &[u8], output: &mut Vec<u8>, flush: Flush) -> usize {
+        let (before, after, status) = match self {
+            Self::Plain(stream) => {
+                let before = stream.total_in();
+                let flush = match flush {
+                    Flush::No => FlushCompress::None,
+                    Flush::Sync => FlushCompress::Sync,
+                };
+                let status = stream.compress_vec(input, output, flush).is_ok();
+                (before, stream.total_in(), status)
+            }
+            Self::Tuned(stream) => {
+                let (before, written) = (stream.total_in(), stream.total_out());
+                let flush = match flush {
+                    Flush::No => DeflateFlush::NoFlush,
+                    Flush::Sync => DeflateFlush::SyncFlush,
+                };
+                let start = output.len();
+                output.resize(output.capacity(), 0);
+                let status = stream.compress(input, &mut output[start..], flush).is_ok();
+                // What was written lies in `output`, so its length is a `usize`.
+                output.truncate(start + (stream.total_out() - written) as usize);
+                (before, stream.total_in(), status)
+            }
+        };
+        // zlib refuses a state that is broken or finished, and this one is neither.
+        debug_assert!(status);
+        (after - before) as usize
+    }
+
+    fn reset(&mut self) {
+        match self {
+            Self::Plain(stream) => stream.reset(),
+            Self::Tuned(stream) => stream.reset(),
+        }
+    }
+
+    fn set_dictionary(&mut self, dictionary: &[u8]) {
+        let done = match self {
+            Self::Plain(stream) => stream.set_dictionary(dictionary).is_ok(),
+            Self::Tuned(stream) => stream.set_dictionary(dictionary).is_ok(),
+        };
+        // A raw stream takes a dictionary wherever no input waits.
+        debug_assert!(done);
+    }
+}

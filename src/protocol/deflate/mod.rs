@@ -1,0 +1,35 @@
+//! permessage-deflate, RFC 7692: its negotiation, and the compression of messages as agreed.
+//!
+//! [`ServerConfig::accept`] and [`ClientConfig::accept`] give the [`Parameters`] that both sides
+//! hold to; [`Parameters::max_window_bits`] and [`Parameters::no_context_takeover`] are what a
+//! [`Compressor`] and a [`Decompressor`] have to be made with.
+
+mod compressor;
+mod decompressor;
+mod negotiation;
+
+pub use compressor::{Compressor, CompressorConfig, InvalidCompressorConfig, Strategy};
+pub use decompressor::{Decompressor, DecompressorConfig, InflateError};
+pub use negotiation::{
+    ClientConfig, EXTENSION_NAME, NegotiationError, Parameter, ParameterName, ParameterValue,
+    Parameters, ServerConfig, WindowBits,
+};
+
+/// The base-2 logarithm of the largest LZ77 sliding window, and what is used if none is agreed.
+pub const MAX_WINDOW_BITS: u8 = 15;
+
+/// The smallest number that can be agreed.
+pub const MIN_WINDOW_BITS: u8 = 8;
+
+/// The smallest window that zlib compresses raw streams with.
+///
+/// A peer may ask for 8. zlib treats 8 as 9 on both sides, and everybody does as zlib: so a
+/// compressor that agreed to 8 uses 9, and a decompressor has to be ready for it.
+const MIN_ZLIB_WINDOW_BITS: u8 = 9;
+
+/// RFC 7692, section 7.2.1: ends a flushed deflate stream and is left out of the message; section
+/// 7.2.2: put back before it is decompressed.
+const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+
+#[cfg(test)]
+mod tests;

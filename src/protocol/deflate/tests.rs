@@ -1,0 +1,358 @@
+//! Compressor and decompressor against the RFC's examples, each other, and hostile input.
+
+use proptest::prelude::*;
+
+use super::super::CloseCode;
+use super::{
+    Compressor, CompressorConfig, Decompressor, DecompressorConfig, InflateError,
+    Strategy as ZlibStrategy,
+};
+
+fn compressor() -> Compressor {
+    Compressor::new(CompressorConfig::default()).unwrap()
+}
+
+fn decompressor() -> Decompressor {
+    Decompressor::new(DecompressorConfig::default())
+}
+
+#[test]
+fn compresses_the_examples_of_the_rfc() {
+    // RFC 7692, section 7.2.3.1: one block.
+    let mut context = compressor();
+    assert_eq!(context.compress(b"Hello", true), [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+    // Section 7.2.3.2: the second message refers to the first.
+    assert_eq!(context.compress(b"Hello", true), [0xf2, 0x00, 0x11, 0x00, 0x00]);
+    // Section 7.2.3.3: a block without compression.
+    let config = CompressorConfig { level: 0, ..Default::default() };
+    assert_eq!(
+        Compressor::new(config).unwrap().compress(b"Hello", true),
+        [0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00]
+    );
+    // Section 7.2.3.6: an empty fragment, wherever it comes.
+    for mut context in [compressor(), context] {
+        assert_eq!(context.compress(b"", true), [0x00]);
+        assert_eq!(context.compress(b"", true), [0x00]);
+        assert_eq!(context.compress(b"", false), [0x00, 0x00, 0x00, 0xff, 0xff]);
+        assert_eq!(context.compress(b"", true), [0x00]);
+    }
+}
+
+#[test]
+fn decompresses_the_examples_of_the_rfc() {
+    // RFC 7692, section 7.2.3.1: one block, in one frame and in two.
+    let mut context = decompressor();
+    let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+    assert_eq!(context.decompress(&hello, true, None).unwrap(), b"Hello");
+    // Section 7.2.3.2: with the context of the first message.
+    let again = [0xf2, 0x00, 0x11, 0x00, 0x00];
+    assert_eq!(context.decompress(&again, true, None).unwrap(), b"Hello");
+
+    for (message, text) in [
+        // Section 7.2.3.3: a block without compression.
+        (&[0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00][..], &b"Hello"[..]),
+        // Section 7.2.3.4: a block that says it is the last.
+        (&[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00], b"Hello"),
+        // Section 7.2.3.5: two blocks.
+        (&[0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00], b"Hello"),
+        // Section 7.2.3.6: an empty fragment.
+        (&[0x00], b""),
+    ] {
+        for split in 0..=message.len() {
+            let mut context = decompressor();
+            let (head, tail) = message.split_at(split);
+            let mut output = context.decompress(head, false, None).unwrap();
+            output.extend(context.decompress(tail, true, None).unwrap());
+            if message[0] != 0xf3 || split == 0 {
+                assert_eq!(output, text, "{message:02x?} split at {split}");
+            }
+        }
+        let mut context = decompressor();
+        for _ in 0..3 {
+            assert_eq!(context.decompress(message, true, None).unwrap(), text);
+        }
+    }
+}
+
+#[test]
+fn starts_anew_after_the_last_block_of_a_stream() {
+    let mut context = decompressor();
+    let ended = [0x33, 0x34, 0x32, 0x36, 0x31, 0x35, 0x33, 0xb7, 0x00, 0x00, 0x00];
+    for _ in 0..2 {
+        assert_eq!(context.decompress(&ended, true, None).unwrap(), b"12345678");
+    }
+    // A last block that the tail completes: nothing is left over that would tell.
+    assert_eq!(context.decompress(&[0x01], true, None).unwrap(), b"");
+    assert_eq!(context.decompress(&ended, true, None).unwrap(), b"12345678");
+}
+
+#[test]
+fn gives_up_the_window_if_agreed() {
+    let config = CompressorConfig { no_context_takeover: true, ..Default::default() };
+    let mut sender = Compressor::new(config).unwrap();
+    let first = sender.compress(b"foofoo", true);
+    assert_eq!(sender.compress(b"foofoo", true), first);
+    // Within a message the window stays.
+    let mut fragments = sender.compress(b"foofoo", false);
+    let start = fragments.len();
+    fragments.extend(sender.compress(b"foofoo", true));
+    assert!(fragments.len() - start < first.len());
+
+    let config = DecompressorConfig { no_context_takeover: true, ..Default::default() };
+    let mut receiver = Decompressor::new(config);
+    assert_eq!(receiver.decompress(&first, true, None).unwrap(), b"foofoo");
+    assert_eq!(receiver.decompress(&fragments, true, None).unwrap(), b"foofoofoofoo");
+    // What refers to an earlier message is refused.
+    let mut sender = compressor();
+    let _ = sender.compress(b"a sentence that is taken over", true);
+    let second = sender.compress(b"a sentence that is taken over", true);
+    assert_eq!(
+        receiver.decompress(&second, true, None),
+        Err(InflateError::InvalidData("invalid distance too far back"))
+    );
+}
+
+#[test]
+fn agrees_with_zlib_on_window_bits_8() {
+    let text = b"window ".repeat(200);
+    for bits in [8, 9, 10] {
+        let config = CompressorConfig { window_bits: bits, ..Default::default() };
+        let mut sender = Compressor::new(config).unwrap();
+        for no_context_takeover in [false, true] {
+            let config = DecompressorConfig {
+                window_bits: bits,
+                no_context_takeover,
+                dictionary: Vec::new(),
+            };
+            sender.reset();
+            let mut receiver = Decompressor::new(config);
+            let data = sender.compress(&text, true);
+            assert_eq!(receiver.decompress(&data, true, None).unwrap(), text);
+        }
+    }
+}
+
+#[test]
+fn fills_the_window_with_a_dictionary() {
+    let dictionary = b"the words that every message has".to_vec();
+    for no_context_takeover in [false, true] {
+        for mem_level in [8, 9] {
+            let mut sender = Compressor::new(CompressorConfig {
+                dictionary: dictionary.clone(),
+                no_context_takeover,
+                mem_level,
+                ..Default::default()
+            })
+            .unwrap();
+            for window_bits in [15, 10] {
+                let mut receiver = Decompressor::new(DecompressorConfig {
+                    dictionary: dictionary.clone(),
+                    no_context_takeover,
+                    window_bits,
+                });
+                sender.reset();
+                for _ in 0..3 {
+                    let data = sender.compress(&dictionary, true);
+                    assert!(data.len() < 10);
+                    assert_eq!(receiver.decompress(&data, true, None).unwrap(), dictionary);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn refuses_a_config_out_of_range() {
+    let default = CompressorConfig::default;
+    for (config, text) in [
+        (CompressorConfig { level: -2, ..default() }, "level is out of range"),
+        (CompressorConfig { level: 10, ..default() }, "level is out of range"),
+        (CompressorConfig { mem_level: 0, ..default() }, "mem_level is out of range"),
+        (CompressorConfig { mem_level: 10, ..default() }, "mem_level is out of range"),
+        (CompressorConfig { window_bits: 7, ..default() }, "window_bits is out of range"),
+        (CompressorConfig { window_bits: 16, ..default() }, "window_bits is out of range"),
+    ] {
+        assert_eq!(Compressor::new(config).unwrap_err().to_string(), text);
+    }
+}
+
+#[test]
+fn tells_invalid_data_as_node_does() {
+    // What Node 20 says of the same bytes.
+    for (data, message) in [
+        (&b"something invalid"[..], "invalid distance too far back"),
+        (&[0x07], "invalid block type"),
+        (&[0x00, 0x01, 0x02, 0x03, 0x04], "invalid stored block lengths"),
+        (&[0xfc, 0xff, 0xff], "too many length or distance symbols"),
+    ] {
+        let error = decompressor().decompress(data, true, None).unwrap_err();
+        assert_eq!(error, InflateError::InvalidData(message));
+        assert_eq!(error.to_string(), message);
+        assert_eq!((error.code(), error.errno()), ("Z_DATA_ERROR", Some(-3)));
+        assert_eq!(error.close_code(), CloseCode::INVALID_FRAME_PAYLOAD_DATA);
+    }
+}
+
+#[test]
+fn produces_nothing_above_the_limit() {
+    let bomb = compressor().compress(&vec![b'A'; 16 << 20], true);
+    assert!(bomb.len() < 32 << 10);
+    for limit in [0, 1, 25, 1023, 1024, 1025, 65536, (16 << 20) - 1] {
+        let mut output = Vec::new();
+        let error =
+            decompressor().decompress_into(&bomb, true, Some(limit), &mut output).unwrap_err();
+        assert_eq!(error, InflateError::LimitExceeded);
+        assert_eq!(error.to_string(), "Max payload size exceeded");
+        assert_eq!((error.code(), error.errno()), ("WS_ERR_UNSUPPORTED_MESSAGE_LENGTH", None));
+        assert_eq!(error.close_code(), CloseCode::MESSAGE_TOO_BIG);
+        assert_eq!(output.len() as u64, limit);
+        assert!(output.capacity() as u64 <= limit + 1);
+    }
+    for limit in [16 << 20, (16 << 20) + 1, u64::MAX] {
+        let output = decompressor().decompress(&bomb, true, Some(limit)).unwrap();
+        assert_eq!(output.len(), 16 << 20);
+    }
+    // The limit is that of one call, and the decompressor works after an error.
+    let mut context = decompressor();
+    let small = compressor().compress(b"small", true);
+    assert!(context.decompress(&bomb, true, Some(100)).is_err());
+    for _ in 0..3 {
+        assert_eq!(context.decompress(&small, true, Some(5)).unwrap(), b"small");
+        context.reset();
+    }
+    assert_eq!(context.decompress(&[0x00], true, Some(0)).unwrap(), b"");
+}
+
+#[test]
+fn takes_little_memory_for_little_output() {
+    for length in [0, 10, 1000, 100_000] {
+        let text = vec![b'x'; length];
+        let data = compressor().compress(&text, true);
+        assert!(data.capacity() <= length + length / 4 + 128, "{length}");
+        let output = decompressor().decompress(&data, true, None).unwrap();
+        assert!(output.capacity() <= 1024.max(2 * length + 2), "{length}");
+    }
+}
+
+/// Text, noise and runs, so that every kind of block comes up.
+fn any_message() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..2000),
+        "[a-e ]{0,3000}".prop_map(String::into_bytes),
+        (any::<u8>(), 0..200_000usize).prop_map(|(byte, length)| vec![byte; length]),
+        (any::<u64>(), 0..100_000usize).prop_map(|(seed, length)| noise(seed, length)),
+    ]
+}
+
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed | 1;
+    (0..length)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 24) as u8
+        })
+        .collect()
+}
+
+fn any_config() -> impl Strategy<Value = CompressorConfig> {
+    let strategy = prop_oneof![
+        Just(ZlibStrategy::Default),
+        Just(ZlibStrategy::Filtered),
+        Just(ZlibStrategy::HuffmanOnly),
+        Just(ZlibStrategy::Rle),
+        Just(ZlibStrategy::Fixed),
+    ];
+    let dictionary = prop::collection::vec(any::<u8>(), 0..50);
+    (-1..=9, prop_oneof![Just(8u8), 1..=9u8], strategy, 8..=15u8, any::<bool>(), dictionary)
+        .prop_map(|(level, mem_level, strategy, window_bits, no_context_takeover, dictionary)| {
+            CompressorConfig {
+                level,
+                mem_level,
+                strategy,
+                window_bits,
+                no_context_takeover,
+                dictionary,
+            }
+        })
+}
+
+/// Cuts `data` at the positions that `cuts` (out of 65536) fall on.
+fn split<'a>(data: &'a [u8], cuts: &[u16]) -> Vec<&'a [u8]> {
+    let mut at: Vec<usize> =
+        cuts.iter().map(|&cut| data.len() * usize::from(cut) / 65536).collect();
+    at.sort_unstable();
+    let mut pieces = Vec::new();
+    let mut rest = data;
+    let mut offset = 0;
+    for position in at {
+        let (piece, tail) = rest.split_at(position - offset);
+        pieces.push(piece);
+        rest = tail;
+        offset = position;
+    }
+    pieces.push(rest);
+    pieces
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..Default::default() })]
+
+    #[test]
+    fn decompresses_what_was_compressed(
+        config in any_config(),
+        messages in prop::collection::vec(any_message(), 1..5),
+        cuts in prop::collection::vec(any::<u16>(), 0..4),
+        recuts in prop::collection::vec(any::<u16>(), 0..6),
+    ) {
+        let mut receiver = Decompressor::new(DecompressorConfig {
+            window_bits: config.window_bits,
+            no_context_takeover: config.no_context_takeover,
+            dictionary: config.dictionary.clone(),
+        });
+        let mut sender = Compressor::new(config).unwrap();
+        for message in messages {
+            // The sender's fragments, and others made of them on the way.
+            let fragments = split(&message, &cuts);
+            let mut data = Vec::new();
+            for (index, fragment) in fragments.iter().enumerate() {
+                data.extend(sender.compress(fragment, index + 1 == fragments.len()));
+            }
+            let fragments = split(&data, &recuts);
+            let mut output = Vec::new();
+            for (index, fragment) in fragments.iter().enumerate() {
+                let fin = index + 1 == fragments.len();
+                let limit = (message.len() - output.len()) as u64;
+                output.extend(receiver.decompress(fragment, fin, Some(limit)).unwrap());
+            }
+            prop_assert!(output == message);
+        }
+    }
+
+    #[test]
+    fn survives_every_input(
+        data in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..300),
+            // Valid data with one byte changed.
+            (any_message(), any::<prop::sample::Index>(), any::<u8>()).prop_map(|(message, at, byte)| {
+                let mut data = compressor().compress(&message, true);
+                let at = at.index(data.len());
+                data[at] = byte;
+                data
+            }),
+        ],
+        fin: bool,
+        limit in 0..5000u64,
+    ) {
+        let mut context = decompressor();
+        for _ in 0..2 {
+            let mut output = Vec::new();
+            let result = context.decompress_into(&data, fin, Some(limit), &mut output);
+            prop_assert!(output.len() as u64 <= limit);
+            if result == Err(InflateError::LimitExceeded) {
+                prop_assert_eq!(output.len() as u64, limit);
+            }
+        }
+    }
+}
