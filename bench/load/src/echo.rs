@@ -14,8 +14,9 @@ use crate::payload;
 use crate::stream::Stream;
 use crate::target::Target;
 
-/// So many different messages take turns where they are compressed.
-const COMPRESSED_VARIANTS: usize = 16;
+/// So many different messages take turns where they are compressed. At 1 KiB each they are more than
+/// the LZ77 window of 32 KiB holds: no server finds a whole message in what it sent before.
+const COMPRESSED_VARIANTS: usize = 64;
 
 const READ_LENGTH: usize = 256 * 1024;
 

@@ -1,15 +1,18 @@
 //! Idle: what an open connection that says nothing costs the server in memory.
 
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use serde::Serialize;
 
 use crate::process::{descriptor_limit, resident_memory};
+use crate::stream::Stream;
 use crate::target::Target;
 
-/// Connections opened and closed beforehand, so that the server has its code loaded and compiled.
-const WARM_UP_CONNECTIONS: usize = 500;
+/// The part of the connections that is open when memory is looked at first. By then the server has
+/// loaded and compiled its code and filled the room that its heap had left.
+const FIRST_PART: f64 = 0.2;
 
 /// For the server to finish what it does after the last handshake.
 const SETTLING: Duration = Duration::from_millis(500);
@@ -21,8 +24,10 @@ const RESERVED_DESCRIPTORS: u64 = 200;
 pub(crate) struct Report {
     /// May be less than was asked for: a process cannot have more descriptors than its limit.
     connections: usize,
-    resident_bytes_before: u64,
-    resident_bytes_after: u64,
+    /// With the first part of the connections.
+    resident_bytes_first: u64,
+    /// With all of them.
+    resident_bytes_all: u64,
     bytes_per_connection: f64,
     /// Opening handshakes one after the other.
     sequential_opens_per_second: f64,
@@ -31,27 +36,30 @@ pub(crate) struct Report {
 pub(crate) fn run(target: &Target, connections: usize) -> io::Result<Report> {
     let limit = descriptor_limit(target.pid)?.min(descriptor_limit(std::process::id())?);
     let connections = connections.min(limit.saturating_sub(RESERVED_DESCRIPTORS) as usize);
-    drop(open(target, WARM_UP_CONNECTIONS.min(connections))?);
-    let before = settled_memory(target)?;
+    let first = (connections as f64 * FIRST_PART) as usize;
+    let mut streams = Vec::with_capacity(connections);
+    open(target, first, &mut streams)?;
+    let resident_bytes_first = settled_memory(target)?;
     let started = Instant::now();
-    let streams = open(target, connections)?;
+    open(target, connections, &mut streams)?;
     let elapsed = started.elapsed();
-    let after = settled_memory(target)?;
-    drop(streams);
+    let resident_bytes_all = settled_memory(target)?;
+    let grown = resident_bytes_all as f64 - resident_bytes_first as f64;
     Ok(Report {
         connections,
-        resident_bytes_before: before,
-        resident_bytes_after: after,
-        bytes_per_connection: (after as f64 - before as f64) / connections as f64,
-        sequential_opens_per_second: connections as f64 / elapsed.as_secs_f64(),
+        resident_bytes_first,
+        resident_bytes_all,
+        bytes_per_connection: grown / (connections - first) as f64,
+        sequential_opens_per_second: (connections - first) as f64 / elapsed.as_secs_f64(),
     })
 }
 
-fn open(
-    target: &Target,
-    connections: usize,
-) -> io::Result<Vec<crate::stream::Stream<std::net::TcpStream>>> {
-    (0..connections).map(|index| target.open(index)).collect()
+/// Opens connections until there are `count`.
+fn open(target: &Target, count: usize, streams: &mut Vec<Stream<TcpStream>>) -> io::Result<()> {
+    while streams.len() < count {
+        streams.push(target.open(streams.len())?);
+    }
+    Ok(())
 }
 
 fn settled_memory(target: &Target) -> io::Result<u64> {
