@@ -4,7 +4,7 @@ import { BASELINE } from './contenders.mjs';
 import { figuresOf } from './figures.mjs';
 
 const WIDTH = 880;
-const LABEL_WIDTH = 250;
+const LABEL_WIDTH = 286;
 const VALUE_WIDTH = 60;
 const BAR_HEIGHT = 13;
 const BAR_GAP = 3;
@@ -167,7 +167,7 @@ function wrap(title) {
   const lines = [''];
   for (const word of title.split(' ')) {
     const line = lines[lines.length - 1];
-    if (line.length + word.length > 34) lines.push(word);
+    if (line.length + word.length > 42) lines.push(word);
     else lines[lines.length - 1] = line ? `${line} ${word}` : word;
   }
   return lines;

@@ -25,7 +25,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const USAGE = `Usage: npm run bench -- [OPTION ...]
 
   --case REGEX       only cases whose id or title matches
-  --only ID[,ID]     only these contenders: ws, ws+bufferutil, oxws, bun
+  --only ID[,ID]     only these contenders: ws, ws+bufferutil, oxws, against, bun
   --rounds N         rounds of each case (default 5)
   --seconds S        measured in each round (default 2)
   --warm-up S        before it (default 0.5)
@@ -122,10 +122,12 @@ async function compare(settings) {
   const runs = cases.length * contenders.length * rounds;
   const minutes = Math.ceil((runs * (timing.seconds + timing.warmUp + 0.5)) / 60);
   console.log(
-    `${cases.length} cases, ${contenders.map(({ name }) => name).join(', ')}, ${rounds} rounds: ` +
-      `about ${minutes} min`
+    `Cases: ${cases.length}. Contenders: ${contenders.map(({ name }) => name).join(', ')}. ` +
+      `Rounds: ${rounds}. This takes about ${minutes} min.`
   );
-  console.log(busyWarning() ?? '');
+  const warning = busyWarning();
+  if (warning !== undefined) console.log(warning);
+  console.log();
 
   const facts = machineFacts(settings.node);
   const certificates = mkdtempSync(join(tmpdir(), 'oxws-bench-'));
