@@ -1,0 +1,159 @@
+// What oxws declares beyond `@types/ws`, and what it refuses, in CommonJS.
+
+import http = require('node:http');
+
+import { Duplex, type Writable } from 'node:stream';
+
+import WebSocket = require('oxws');
+
+// Each export of index.js.
+
+const exported: Array<keyof typeof WebSocket> = [
+  'CONNECTING',
+  'OPEN',
+  'CLOSING',
+  'CLOSED',
+  'createWebSocketStream',
+  'extension',
+  'PerMessageDeflate',
+  'Receiver',
+  'Sender',
+  'Server',
+  'subprotocol',
+  'WebSocket',
+  'WebSocketServer'
+];
+const same: typeof WebSocket = WebSocket.WebSocket;
+const servers: Array<typeof WebSocket.Server> = [WebSocket.Server, WebSocket.WebSocketServer];
+
+// Options that `@types/ws` doesn't know.
+
+const limits: WebSocket.ServerOptions & WebSocket.ClientOptions = {
+  closeTimeout: 1000,
+  maxBufferedChunks: 1,
+  maxFragments: 1,
+  maxPayload: 1,
+  maxPendingAutoPongs: 1
+};
+const wss = new WebSocket.WebSocketServer({ ...limits, noServer: true, maxPendingAutoPongs: 0 });
+const client = new WebSocket('ws://127.0.0.1', {
+  ...limits,
+  auth: 'user:password',
+  autoSelectFamily: true,
+  checkServerIdentity: (name, certificate) =>
+    certificate.subject.CN === name ? undefined : new Error(name),
+  protocols: ['chat'],
+  servername: 'example.com',
+  signal: AbortSignal.timeout(1000)
+});
+new WebSocket('wss://127.0.0.1', [], { lookup: () => {}, ALPNProtocols: ['http/1.1'] });
+new WebSocket(null, undefined, { autoPong: false });
+new WebSocket.Server({
+  noServer: true,
+  perMessageDeflate: { clientMaxWindowBits: false, serverMaxWindowBits: false }
+});
+client.binaryType = 'blob';
+
+// Arguments that may be left out, and their types.
+
+client.ping('x', (error) => error.message);
+client.pong((error: Error) => error.message);
+client.close(1000, new Uint8Array(2));
+client.prependListener('message', (data, isBinary) => data && !isBinary);
+client.prependOnceListener('close', (code) => code.toFixed());
+wss.prependListener('headers', (headers) => headers.push('X: y'));
+
+// Receiver and Sender.
+
+const deflate = new WebSocket.PerMessageDeflate({ isServer: true, maxPayload: 1024, threshold: 0 });
+const offers = WebSocket.extension.parse('permessage-deflate; server_max_window_bits=10');
+const offer = offers[WebSocket.PerMessageDeflate.extensionName];
+if (offer !== undefined) deflate.accept(offer).server_max_window_bits?.toFixed();
+const header: string = WebSocket.extension.format({ 'permessage-deflate': deflate.offer() });
+WebSocket.extension.format({ a: [{ b: ['1', true] }, {}], c: { d: 8 } });
+const names: Set<string> = WebSocket.subprotocol.parse('a, b');
+deflate.compress('text', true, (error, result) => error ?? result?.length);
+deflate.decompress(Buffer.alloc(1), false, (error, result) => error ?? result?.length);
+deflate.cleanup();
+
+const receiver = new WebSocket.Receiver({
+  allowSynchronousEvents: false,
+  binaryType: 'fragments',
+  extensions: { 'permessage-deflate': deflate },
+  isServer: true,
+  maxBufferedChunks: 1,
+  maxFragments: 2,
+  maxPayload: 3,
+  skipUTF8Validation: true
+});
+const writable: Writable = receiver;
+receiver.on('conclude', (code, reason) => [code.toFixed(), reason.toString()]);
+receiver.on('message', (data, isBinary) => data && isBinary);
+receiver.once('ping', (data) => data.length).addListener('pong', (data) => data.length);
+receiver.on('error', (error) => {
+  const code: WebSocket.ErrorCode = 'WS_ERR_INVALID_UTF8';
+  if (error.code === code) receiver.destroy(error);
+});
+
+const socket = new Duplex();
+const sender = new WebSocket.Sender(socket, {}, (mask) => mask.fill(1));
+const frame: Buffer[] = WebSocket.Sender.frame(Buffer.from('x'), {
+  fin: true,
+  mask: false,
+  opcode: 1,
+  readOnly: false,
+  rsv1: false
+});
+sender.sendFrame(frame, (error) => error?.message);
+sender.send('x', { binary: false, compress: false, fin: true, mask: true });
+sender.ping('', false);
+sender.pong(Buffer.alloc(0), true, () => {});
+sender.close(1000, 'bye', false);
+sender.onerror = (error) => error.message;
+
+// A server of an own class is still a server.
+
+class Connection extends WebSocket {}
+const typed = new WebSocket.WebSocketServer({ noServer: true, WebSocket: Connection });
+const base: WebSocket.WebSocketServer = typed;
+
+// What is refused.
+
+// @ts-expect-error: an address is needed
+new WebSocket();
+// @ts-expect-error: no such option
+new WebSocket('ws://127.0.0.1', { maxPaylod: 1 });
+// @ts-expect-error: milliseconds, not text
+new WebSocket('ws://127.0.0.1', { handshakeTimeout: '1s' });
+// @ts-expect-error: no such option
+new WebSocket.Server({ port: 0, maxPaylod: 1 });
+// @ts-expect-error: not a limit
+new WebSocket.Server({ port: 0, maxPendingAutoPongs: '60' });
+// @ts-expect-error: a choice has to be made at once
+new WebSocket.Server({ port: 0, handleProtocols: async () => 'chat' });
+// @ts-expect-error: not a connection class
+new WebSocket.Server({ port: 0, WebSocket: http.Server });
+// @ts-expect-error: not a kind of data
+client.binaryType = 'string';
+// @ts-expect-error: read only
+client.readyState = 1;
+// @ts-expect-error: constant
+WebSocket.OPEN = 2;
+// @ts-expect-error: nothing that can be sent
+client.send(Symbol('x'));
+// @ts-expect-error: nothing that can be sent
+client.send({ a: 1 });
+// @ts-expect-error: no such option
+client.send('x', { compressed: true });
+// @ts-expect-error: a code is a number
+client.close('1000');
+// @ts-expect-error: a reason is text or bytes
+client.close(1000, 5);
+// @ts-expect-error: not an event of the EventTarget side
+client.addEventListener('ping', () => {});
+// @ts-expect-error: a frame needs an opcode
+WebSocket.Sender.frame(Buffer.alloc(0), {});
+// @ts-expect-error: not exported, as in ws
+WebSocket.Limiter;
+
+export { base, exported, header, names, same, servers, writable };

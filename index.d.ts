@@ -1,0 +1,1051 @@
+// The types of oxws for CommonJS, written by hand; `index.d.mts` gives the same declarations their
+// ECMAScript module face. Names and shapes follow `@types/ws`, so that a program written against
+// that package compiles against this one.
+
+// biome-ignore-all lint/suspicious/noExplicitAny: the same places as in `@types/ws`
+
+/// <reference types="node" />
+
+import { EventEmitter } from 'node:events';
+import {
+  Agent,
+  ClientRequest,
+  ClientRequestArgs,
+  Server as HTTPServer,
+  IncomingMessage,
+  OutgoingHttpHeaders
+} from 'node:http';
+import { RequestOptions as HTTPSRequestOptions, Server as HTTPSServer } from 'node:https';
+import { createConnection } from 'node:net';
+import { Duplex, DuplexOptions, Writable } from 'node:stream';
+import { PeerCertificate, ConnectionOptions as TLSConnectionOptions } from 'node:tls';
+import { URL } from 'node:url';
+import { ZlibOptions } from 'node:zlib';
+
+/**
+ * What `send()`, `ping()` and `pong()` take: text, bytes, and what `Buffer.from()` turns into
+ * bytes.
+ */
+type BufferLike =
+  | string
+  | number
+  | Buffer
+  | Uint8Array
+  | DataView
+  | ArrayBufferView
+  | ArrayBuffer
+  | SharedArrayBuffer
+  | Blob
+  | readonly any[]
+  | readonly number[]
+  | { valueOf(): ArrayBuffer }
+  | { valueOf(): SharedArrayBuffer }
+  | { valueOf(): Uint8Array }
+  | { valueOf(): readonly number[] }
+  | { valueOf(): string }
+  | { [Symbol.toPrimitive](hint: string): string };
+
+/**
+ * One endpoint of a WebSocket connection: a client when constructed with an address, the server's
+ * side of a connection when it comes out of a `WebSocketServer`.
+ *
+ * It is an `EventEmitter`, and for the four events of the browser's `WebSocket` an `EventTarget`
+ * too.
+ */
+declare class WebSocket extends EventEmitter {
+  /** Ready state 0: the opening handshake is under way. */
+  static readonly CONNECTING: 0;
+  /** Ready state 1: messages can be sent and received. */
+  static readonly OPEN: 1;
+  /** Ready state 2: the closing handshake is under way, or the connection has failed. */
+  static readonly CLOSING: 2;
+  /** Ready state 3: the connection is gone, or never came to be. */
+  static readonly CLOSED: 3;
+
+  /** Ready state 0: the opening handshake is under way. */
+  readonly CONNECTING: 0;
+  /** Ready state 1: messages can be sent and received. */
+  readonly OPEN: 1;
+  /** Ready state 2: the closing handshake is under way, or the connection has failed. */
+  readonly CLOSING: 2;
+  /** Ready state 3: the connection is gone, or never came to be. */
+  readonly CLOSED: 3;
+
+  /**
+   * What a binary message is handed to listeners as:
+   *
+   * - `'nodebuffer'`: a `Buffer`
+   * - `'arraybuffer'`: an `ArrayBuffer`
+   * - `'fragments'`: an array of `Buffer`s, one for each non-empty fragment
+   * - `'blob'`: a `Blob`; `RawData` doesn't name it, so cast: `data as unknown as Blob`
+   *
+   * May change at any time and holds from the next message on. Any other value is ignored.
+   *
+   * `'blob'` can be set, but isn't among the types read, as in `@types/ws`: so a `WebSocket` of ours
+   * may be passed where one of those types is expected.
+   *
+   * @default 'nodebuffer'
+   */
+  get binaryType(): 'nodebuffer' | 'arraybuffer' | 'fragments';
+  set binaryType(type: 'nodebuffer' | 'arraybuffer' | 'fragments' | 'blob');
+
+  /**
+   * Bytes handed to `send()` that the operating system hasn't taken yet, framing included. After a
+   * send on a closing or closed connection it grows by the size of what was offered and never
+   * shrinks.
+   */
+  readonly bufferedAmount: number;
+
+  /** The names of the extensions in use, separated by commas; empty when there are none. */
+  readonly extensions: string;
+
+  /** Whether `pause()` is in effect. */
+  readonly isPaused: boolean;
+
+  /** The agreed subprotocol; empty when there is none. */
+  readonly protocol: string;
+
+  /** One of `CONNECTING`, `OPEN`, `CLOSING` and `CLOSED`. */
+  readonly readyState:
+    | typeof WebSocket.CONNECTING
+    | typeof WebSocket.OPEN
+    | typeof WebSocket.CLOSING
+    | typeof WebSocket.CLOSED;
+
+  /** The normalised address that a client connects to. Not set on the server's side. */
+  readonly url: string;
+
+  /** Listener for `'open'`; independent of those added with `addEventListener()`. */
+  onopen: ((event: WebSocket.Event) => void) | null;
+  /** Listener for `'error'`; independent of those added with `addEventListener()`. */
+  onerror: ((event: WebSocket.ErrorEvent) => void) | null;
+  /** Listener for `'close'`; independent of those added with `addEventListener()`. */
+  onclose: ((event: WebSocket.CloseEvent) => void) | null;
+  /** Listener for `'message'`; independent of those added with `addEventListener()`. */
+  onmessage: ((event: WebSocket.MessageEvent) => void) | null;
+
+  /**
+   * Makes the object of a server's side that isn't connected yet. `options` are those of a server;
+   * it gets its socket by `setSocket()`. For code that completes an opening handshake of its own.
+   */
+  constructor(
+    address: null,
+    protocols?: undefined,
+    options?: WebSocket.ClientOptions | WebSocket.ServerOptions
+  );
+  /**
+   * Connects to `address`.
+   *
+   * @param address `ws:`, `wss:`, `http:`, `https:` or `ws+unix:<socket path>[:<request path>]`
+   * @param options Options of the connection, and all those of `https.request()`
+   * @throws {SyntaxError} when the address can't be used
+   * @throws {RangeError} when `protocolVersion` is neither 8 nor 13
+   */
+  constructor(address: string | URL, options?: WebSocket.ClientOptions | ClientRequestArgs);
+  /**
+   * Connects to `address` and offers `protocols`.
+   *
+   * @param address `ws:`, `wss:`, `http:`, `https:` or `ws+unix:<socket path>[:<request path>]`
+   * @param protocols The subprotocols to offer, in order of preference
+   * @param options Options of the connection, and all those of `https.request()`
+   * @throws {SyntaxError} when the address can't be used, or a subprotocol is malformed or given
+   *     twice
+   * @throws {RangeError} when `protocolVersion` is neither 8 nor 13
+   */
+  constructor(
+    address: string | URL,
+    protocols?: string | string[],
+    options?: WebSocket.ClientOptions | ClientRequestArgs
+  );
+
+  /**
+   * Starts the closing handshake. While connecting it gives up the connection: `'error'`, then
+   * `'close'` with 1006.
+   *
+   * @param code Close code: 1000 to 1003, 1007 to 1014, or 3000 to 4999. Without it the peer sees
+   *     1005
+   * @param data Close reason, at most 123 bytes; not sent without a code
+   * @throws {TypeError} when the code may not be sent, or the reason is neither text nor bytes
+   * @throws {RangeError} when the reason is too long
+   */
+  close(code?: number, data?: string | Uint8Array): void;
+
+  /**
+   * Sends a ping.
+   *
+   * @param data Application data, at most 125 bytes
+   * @param mask Whether to mask the frame; default: `true` on a client, `false` on a server. May be
+   *     left out
+   * @param cb Called once the frame is written, or with the error
+   * @throws {Error} while connecting
+   * @throws {RangeError} when `data` is too long
+   */
+  ping(data?: any, mask?: boolean | ((err: Error) => void), cb?: (err: Error) => void): void;
+
+  /**
+   * Sends a pong. Pings are answered by themselves unless `autoPong` is off; this is for
+   * unsolicited pongs.
+   *
+   * @param data Application data, at most 125 bytes
+   * @param mask Whether to mask the frame; default: `true` on a client, `false` on a server. May be
+   *     left out
+   * @param cb Called once the frame is written, or with the error
+   * @throws {Error} while connecting
+   * @throws {RangeError} when `data` is too long
+   */
+  pong(data?: any, mask?: boolean | ((err: Error) => void), cb?: (err: Error) => void): void;
+
+  /**
+   * Sends a message: a string or number as text, everything else as binary.
+   *
+   * @param cb Called once the message is written, or with the error; never before `send()` returns
+   * @throws {Error} while connecting
+   */
+  send(data: BufferLike, cb?: (err?: Error) => void): void;
+  /**
+   * Sends a message, or with `fin: false` a fragment of one.
+   *
+   * @param cb Called once the message is written, or with the error; never before `send()` returns
+   * @throws {Error} while connecting
+   */
+  send(data: BufferLike, options: WebSocket.SendOptions, cb?: (err?: Error) => void): void;
+
+  /** Destroys the connection at once, without a closing handshake: `'close'` with 1006. */
+  terminate(): void;
+
+  /**
+   * Stops reading from the socket. What was read already may still be emitted. Does nothing while
+   * connecting and when closed.
+   */
+  pause(): void;
+  /** Goes on reading after `pause()`. Does nothing while connecting and when closed. */
+  resume(): void;
+
+  /** Adds a listener in the manner of an `EventTarget`; the same listener isn't added twice. */
+  addEventListener<K extends keyof WebSocket.WebSocketEventMap>(
+    type: K,
+    listener:
+      | ((event: WebSocket.WebSocketEventMap[K]) => void)
+      | { handleEvent(event: WebSocket.WebSocketEventMap[K]): void },
+    options?: WebSocket.EventListenerOptions
+  ): void;
+  /** Removes a listener that `addEventListener()` added. */
+  removeEventListener<K extends keyof WebSocket.WebSocketEventMap>(
+    type: K,
+    listener:
+      | ((event: WebSocket.WebSocketEventMap[K]) => void)
+      | { handleEvent(event: WebSocket.WebSocketEventMap[K]): void }
+  ): void;
+
+  on<E extends keyof WebSocket.WebSocketEvents>(
+    event: E,
+    listener: (this: WebSocket, ...args: WebSocket.WebSocketEvents[E]) => void
+  ): this;
+  on(event: string | symbol, listener: (this: WebSocket, ...args: any[]) => void): this;
+
+  once<E extends keyof WebSocket.WebSocketEvents>(
+    event: E,
+    listener: (this: WebSocket, ...args: WebSocket.WebSocketEvents[E]) => void
+  ): this;
+  once(event: string | symbol, listener: (this: WebSocket, ...args: any[]) => void): this;
+
+  off<E extends keyof WebSocket.WebSocketEvents>(
+    event: E,
+    listener: (this: WebSocket, ...args: WebSocket.WebSocketEvents[E]) => void
+  ): this;
+  off(event: string | symbol, listener: (this: WebSocket, ...args: any[]) => void): this;
+
+  addListener<E extends keyof WebSocket.WebSocketEvents>(
+    event: E,
+    listener: (...args: WebSocket.WebSocketEvents[E]) => void
+  ): this;
+  addListener(event: string | symbol, listener: (...args: any[]) => void): this;
+
+  removeListener<E extends keyof WebSocket.WebSocketEvents>(
+    event: E,
+    listener: (...args: WebSocket.WebSocketEvents[E]) => void
+  ): this;
+  removeListener(event: string | symbol, listener: (...args: any[]) => void): this;
+
+  prependListener<E extends keyof WebSocket.WebSocketEvents>(
+    event: E,
+    listener: (...args: WebSocket.WebSocketEvents[E]) => void
+  ): this;
+  prependListener(event: string | symbol, listener: (...args: any[]) => void): this;
+
+  prependOnceListener<E extends keyof WebSocket.WebSocketEvents>(
+    event: E,
+    listener: (...args: WebSocket.WebSocketEvents[E]) => void
+  ): this;
+  prependOnceListener(event: string | symbol, listener: (...args: any[]) => void): this;
+}
+
+declare const WebSocketAlias: typeof WebSocket;
+interface WebSocketAlias extends WebSocket {}
+
+declare namespace WebSocket {
+  /** What a `'message'` listener gets; text comes as a `Buffer` too. */
+  type RawData = Buffer | ArrayBuffer | Buffer[];
+
+  /** What a `MessageEvent` carries: a string for a text message. */
+  type Data = string | Buffer | ArrayBuffer | Buffer[];
+
+  /** Certificates and keys as the TLS options take them. */
+  type CertMeta = string | string[] | Buffer | Buffer[];
+
+  /**
+   * Decides on a handshake at once: whatever is truthy accepts. A function with other than two
+   * parameters.
+   */
+  type VerifyClientCallbackSync<Request extends IncomingMessage = IncomingMessage> = (info: {
+    /** The `Origin` header, or `Sec-WebSocket-Origin` for protocol version 8. */
+    origin: string;
+    /** Whether the request came over TLS. */
+    secure: boolean;
+    req: Request;
+  }) => boolean;
+
+  /** Decides on a handshake later, by `callback`. A function with exactly two parameters. */
+  type VerifyClientCallbackAsync<Request extends IncomingMessage = IncomingMessage> = (
+    info: {
+      /** The `Origin` header, or `Sec-WebSocket-Origin` for protocol version 8. */
+      origin: string;
+      /** Whether the request came over TLS. */
+      secure: boolean;
+      req: Request;
+    },
+    /**
+     * @param res Whether to accept
+     * @param code Status code of the refusal; default 401
+     * @param message Body of the refusal; default: the status code's reason phrase
+     * @param headers Headers to add to the refusal
+     */
+    callback: (res: boolean, code?: number, message?: string, headers?: OutgoingHttpHeaders) => void
+  ) => void;
+
+  /** Completes the request of an opening handshake; it has to call `request.end()` itself. */
+  type FinishRequestCallback = (request: ClientRequest, websocket: WebSocket) => void;
+
+  /** Fills a 4-byte buffer with a masking key, before it returns. */
+  type GenerateMaskCallback = (mask: Buffer) => void;
+
+  /** Options of `send()`. */
+  interface SendOptions {
+    /** Whether the message is binary. @default `false` for strings and numbers, else `true` */
+    binary?: boolean | undefined;
+    /** Whether the message may be compressed, where permessage-deflate was agreed. @default true */
+    compress?: boolean | undefined;
+    /** Whether this is the last fragment of the message. @default true */
+    fin?: boolean | undefined;
+    /** Whether to mask the frame. @default `true` on a client, `false` on a server */
+    mask?: boolean | undefined;
+  }
+
+  /** Options that both ends of a connection take. */
+  interface ConnectionOptions {
+    /**
+     * Whether several `'message'`, `'ping'` and `'pong'` events may come in one tick. With `false`
+     * there is one per turn of the event loop (`setImmediate`), so that promises settle between
+     * them as in a browser; slower.
+     *
+     * @default true
+     */
+    allowSynchronousEvents?: boolean | undefined;
+    /** Whether pings are answered with a pong by themselves. @default true */
+    autoPong?: boolean | undefined;
+    /**
+     * Milliseconds from the start of the closing handshake after which the socket is destroyed.
+     *
+     * @default 30000
+     */
+    closeTimeout?: number | undefined;
+    /**
+     * Chunks of the socket that may wait for a frame to be complete. Coerced to a signed 32-bit
+     * integer; 0 or less: unlimited. Beyond it the connection fails with close code 1008.
+     *
+     * @default 262144
+     */
+    maxBufferedChunks?: number | undefined;
+    /**
+     * Frames that a message may come in. Coerced to a signed 32-bit integer; 0 or less: unlimited.
+     * Beyond it the connection fails with close code 1008.
+     *
+     * @default 16384
+     */
+    maxFragments?: number | undefined;
+    /**
+     * Bytes that a message may have, compressed and inflated. Coerced to a signed 32-bit integer (2
+     * GiB and more wrap around); 0 or less: unlimited. Beyond it the connection fails with close
+     * code 1009.
+     *
+     * @default 104857600
+     */
+    maxPayload?: number | undefined;
+    /**
+     * Automatic pongs that may wait to be written. Coerced to a signed 32-bit integer; 0 or less:
+     * unlimited. Beyond it the connection is terminated.
+     *
+     * @default 60
+     */
+    maxPendingAutoPongs?: number | undefined;
+    /**
+     * Whether to leave the UTF-8 of text messages and close reasons unchecked. Only for peers that
+     * are trusted.
+     *
+     * @default false
+     */
+    skipUTF8Validation?: boolean | undefined;
+  }
+
+  /**
+   * Options of a client. Besides those named here, all that `http.request()` and `https.request()`
+   * take, except where the address decides: host, port, path, method and socket path.
+   */
+  interface ClientOptions
+    extends ConnectionOptions,
+      Omit<
+        HTTPSRequestOptions,
+        | 'agent'
+        | 'checkServerIdentity'
+        | 'createConnection'
+        | 'headers'
+        | 'host'
+        | 'hostname'
+        | 'method'
+        | 'path'
+        | 'port'
+        | 'protocol'
+        | 'socketPath'
+        | 'timeout'
+      >,
+      Pick<
+        TLSConnectionOptions,
+        'ALPNProtocols' | 'enableTrace' | 'minDHSize' | 'pskCallback' | 'session'
+      > {
+    /**
+     * Agent to make the connection with; without it a connection of its own, never the global
+     * agent.
+     */
+    agent?: Agent | undefined;
+    /** Whether to try all addresses of a name (`net.connect()`). @default Node's */
+    autoSelectFamily?: boolean | undefined;
+    /**
+     * Checks the name in the server's certificate (`tls.connect()`). @default
+     * `tls.checkServerIdentity`
+     */
+    checkServerIdentity?(
+      servername: string,
+      cert: CertMeta & PeerCertificate
+    ): Error | boolean | undefined;
+    /** Makes the socket. @default `net.connect` or `tls.connect` by the scheme of the address */
+    createConnection?: typeof createConnection | undefined;
+    /**
+     * Called for each request of the opening handshake, those of redirects too, in place of
+     * `request.end()`.
+     */
+    finishRequest?: FinishRequestCallback | undefined;
+    /** Whether to follow redirects. @default false */
+    followRedirects?: boolean | undefined;
+    /** Makes the masking keys. @default cryptographically strong random bytes */
+    generateMask?(mask: Buffer): void;
+    /**
+     * Milliseconds that the opening handshake may take, anew for each redirect. @default unlimited
+     */
+    handshakeTimeout?: number | undefined;
+    /** Headers to add to the request. Arrays of values are possible: pass a `ClientRequestArgs`. */
+    headers?: { [key: string]: string } | undefined;
+    /** Without effect: the address decides. */
+    host?: string | undefined;
+    /** Redirects to follow at most. @default 10 */
+    maxRedirects?: number | undefined;
+    /** Value of the `Origin` header, `Sec-WebSocket-Origin` for version 8. @default none */
+    origin?: string | undefined;
+    /** Whether, and how, to offer permessage-deflate. @default true */
+    perMessageDeflate?: boolean | PerMessageDeflateOptions | undefined;
+    /** Without effect: the address decides. */
+    protocol?: string | undefined;
+    /** Subprotocols to offer; used when the argument `protocols` isn't given. @default none */
+    protocols?: string | string[] | undefined;
+    /** Value of the `Sec-WebSocket-Version` header: 8 or 13. @default 13 */
+    protocolVersion?: number | undefined;
+  }
+
+  /** Options of the compressor. */
+  interface DeflateOptions {
+    /** Bytes by which the output grows. @default 16384 */
+    chunkSize?: number | undefined;
+    /** Bytes that both sides are taken to have seen already. */
+    dictionary?: Buffer | Buffer[] | DataView | undefined;
+    /** Accepted as zlib takes it; without effect. */
+    finishFlush?: number | undefined;
+    /** Accepted as zlib takes it; without effect. */
+    flush?: number | undefined;
+    /** Accepted as zlib takes it; without effect. */
+    info?: boolean | undefined;
+    /** Effort, 0 to 9, or -1 for the default of zlib (6). @default -1 */
+    level?: number | undefined;
+    /** Size of the compressor's tables, 1 to 9. @default 8 */
+    memLevel?: number | undefined;
+    /** One of zlib's `Z_DEFAULT_STRATEGY` to `Z_FIXED`, 0 to 4. @default 0 */
+    strategy?: number | undefined;
+    /** Without effect: negotiation decides. */
+    windowBits?: number | undefined;
+  }
+
+  /**
+   * Options of permessage-deflate (RFC 7692). What is left out follows the peer's offer, or the
+   * default.
+   */
+  interface PerMessageDeflateOptions {
+    /**
+     * Window of what the client sends: 8 to 15, the binary logarithm of its bytes. `false`: not
+     * negotiated.
+     */
+    clientMaxWindowBits?: number | boolean | undefined;
+    /** Whether the client compresses each message by itself. `false` on a client: refuse it. */
+    clientNoContextTakeover?: boolean | undefined;
+    /**
+     * Compressions and decompressions under way at once in the whole process; the first value given
+     * holds. 0: unlimited.
+     *
+     * @default 10
+     */
+    concurrencyLimit?: number | undefined;
+    /**
+     * Window of what the server sends: 8 to 15, the binary logarithm of its bytes. `false`: not
+     * negotiated.
+     */
+    serverMaxWindowBits?: number | false | undefined;
+    /** Whether the server compresses each message by itself. `false` on a server: refuse it. */
+    serverNoContextTakeover?: boolean | undefined;
+    /**
+     * Bytes below which messages stay uncompressed when the sender's context takeover is off.
+     * @default 1024
+     */
+    threshold?: number | undefined;
+    /** Options of the compressor. */
+    zlibDeflateOptions?: DeflateOptions | undefined;
+    /** Options of the decompressor. */
+    zlibInflateOptions?: ZlibOptions | undefined;
+  }
+
+  /** What the listeners of `addEventListener('open', ..)` and `onopen` get. */
+  interface Event {
+    type: string;
+    target: WebSocket;
+  }
+
+  /** What the listeners of `addEventListener('error', ..)` and `onerror` get. */
+  interface ErrorEvent {
+    error: any;
+    message: string;
+    type: string;
+    target: WebSocket;
+  }
+
+  /** What the listeners of `addEventListener('close', ..)` and `onclose` get. */
+  interface CloseEvent {
+    /** Whether a close frame was both sent and received. */
+    wasClean: boolean;
+    code: number;
+    reason: string;
+    type: string;
+    target: WebSocket;
+  }
+
+  /** What the listeners of `addEventListener('message', ..)` and `onmessage` get. */
+  interface MessageEvent {
+    data: Data;
+    type: string;
+    target: WebSocket;
+  }
+
+  /** The events of the `EventTarget` side. */
+  interface WebSocketEventMap {
+    open: Event;
+    error: ErrorEvent;
+    close: CloseEvent;
+    message: MessageEvent;
+  }
+
+  /** Options of `addEventListener()`. */
+  interface EventListenerOptions {
+    /** Whether the listener is removed when it is called. @default false */
+    once?: boolean | undefined;
+  }
+
+  /** The events of a `WebSocket` and the arguments of their listeners. */
+  interface WebSocketEvents {
+    /**
+     * The connection is gone. 1005: the peer gave no code. 1006: there was no closing handshake.
+     */
+    close: [code: number, reason: Buffer];
+    /** The handshake or the connection failed; `'close'` follows. */
+    error: [error: Error];
+    /** A message came in whole. */
+    message: [data: RawData, isBinary: boolean];
+    /** The connection is open. On the server's side it is before anybody can listen. */
+    open: [];
+    /** A ping came in. */
+    ping: [data: Buffer];
+    /** A pong came in. */
+    pong: [data: Buffer];
+    /** A redirect is about to be followed; the request can still be changed. */
+    redirect: [url: string, request: ClientRequest];
+    /** The server didn't switch protocols. Who listens has to end the request. */
+    'unexpected-response': [request: ClientRequest, response: IncomingMessage];
+    /** The server's answer to the handshake is here, not yet checked. */
+    upgrade: [request: IncomingMessage];
+  }
+
+  /** What a server needs of the class of its connections: `WebSocket`, or a class derived from it. */
+  interface ConnectionConstructor {
+    new (address: null, protocols?: any, options?: any): WebSocket;
+  }
+
+  /** Options of a server. Exactly one of `port`, `server` and `noServer` has to be given. */
+  interface ServerOptions<
+    U extends ConnectionConstructor = typeof WebSocket.WebSocket,
+    V extends typeof IncomingMessage = typeof IncomingMessage
+  > extends ConnectionOptions {
+    /** Connections that may wait to be accepted; with `port`. @default Node's, 511 */
+    backlog?: number | undefined;
+    /** Whether `clients` is kept. @default true */
+    clientTracking?: boolean | undefined;
+    /**
+     * Chooses the subprotocol, at once; `false` for none. Called only when the client offers some.
+     *
+     * @default the first that the client offers
+     */
+    handleProtocols?: (protocols: Set<string>, request: InstanceType<V>) => string | false;
+    /** Address to listen on; with `port`. @default all */
+    host?: string | undefined;
+    /** Whether there is no HTTP server: `handleUpgrade()` is called by the user. @default false */
+    noServer?: boolean | undefined;
+    /** Accept only requests to this path, query not counted. @default any */
+    path?: string | undefined;
+    /** Whether, and how, to accept permessage-deflate. @default false */
+    perMessageDeflate?: boolean | PerMessageDeflateOptions | undefined;
+    /** Port to listen on with an HTTP server of its own, 0 to 65535; 0: any free port. */
+    port?: number | undefined;
+    /** HTTP server to serve the upgrade requests of; it is started and closed by the user. */
+    server?: HTTPServer<V> | HTTPSServer<V> | undefined;
+    /**
+     * Decides who may connect. Better done in the `'upgrade'` event of the HTTP server. @default
+     * everybody
+     */
+    verifyClient?:
+      | VerifyClientCallbackAsync<InstanceType<V>>
+      | VerifyClientCallbackSync<InstanceType<V>>
+      | undefined;
+    /** Class of the connections. @default `WebSocket` */
+    WebSocket?: U | undefined;
+  }
+
+  /**
+   * The options of a server as they are read from it. The sizes of windows are numbers only, as in
+   * `@types/ws`: so a server of ours may be passed where one of those types is expected.
+   */
+  type CurrentServerOptions<
+    U extends ConnectionConstructor = typeof WebSocket.WebSocket,
+    V extends typeof IncomingMessage = typeof IncomingMessage
+  > = Omit<ServerOptions<U, V>, 'perMessageDeflate'> & {
+    perMessageDeflate?:
+      | boolean
+      | (Omit<PerMessageDeflateOptions, 'clientMaxWindowBits' | 'serverMaxWindowBits'> & {
+          clientMaxWindowBits?: number | undefined;
+          serverMaxWindowBits?: number | undefined;
+        })
+      | undefined;
+  };
+
+  /** Where a server listens. */
+  interface AddressInfo {
+    address: string;
+    family: string;
+    port: number;
+  }
+
+  /** The events of a `WebSocketServer` and the arguments of their listeners. */
+  interface ServerEvents<T extends ConnectionConstructor, U extends typeof IncomingMessage> {
+    /** The server is closed and, unless `clientTracking` is off, its connections are gone. */
+    close: [];
+    /** A connection is open. In noServer mode the user emits it. */
+    connection: [websocket: InstanceType<T>, request: InstanceType<U>];
+    /** The HTTP server has an error. */
+    error: [error: Error];
+    /** The response is about to be written; its lines may be changed and added to. */
+    headers: [headers: string[], request: InstanceType<U>];
+    /** The HTTP server listens. */
+    listening: [];
+    /** A handshake is malformed. Who listens answers and closes the socket. */
+    wsClientError: [error: Error, socket: Duplex, request: InstanceType<U>];
+  }
+
+  /** A server of WebSocket connections: the class is also exported as `WebSocketServer`. */
+  class Server<
+    T extends ConnectionConstructor = typeof WebSocket.WebSocket,
+    U extends typeof IncomingMessage = typeof IncomingMessage
+  > extends EventEmitter {
+    /** The options, defaults filled in. Those of a connection are read again at each upgrade. */
+    options: CurrentServerOptions<T, U>;
+    /**
+     * Never set by oxws: for code that keeps a path of its own here. The option is `options.path`.
+     */
+    path: string;
+    /** The open connections. Absent when `clientTracking` is off. */
+    clients: Set<InstanceType<T>>;
+
+    /**
+     * @param callback Called once the server listens; with `port` only
+     * @throws {TypeError} unless exactly one of `port`, `server` and `noServer` is given
+     */
+    constructor(options?: ServerOptions<T, U>, callback?: () => void);
+
+    /**
+     * Where the server listens: a string for a pipe or Unix socket, `null` once closed.
+     *
+     * @throws {Error} in noServer mode
+     */
+    address(): AddressInfo | string | null;
+
+    /**
+     * Takes no more connections. Those that are open stay; with `port` the HTTP server is closed,
+     * too.
+     *
+     * @param cb Called at `'close'`; with an error when the server was closed already
+     */
+    close(cb?: (err?: Error) => void): void;
+
+    /**
+     * Completes an opening handshake. `callback` is called before this returns, unless
+     * `verifyClient` takes a callback.
+     *
+     * @param upgradeHead What was read from the socket after the request
+     */
+    handleUpgrade(
+      request: InstanceType<U>,
+      socket: Duplex,
+      upgradeHead: Buffer,
+      callback: (client: InstanceType<T>, request: InstanceType<U>) => void
+    ): void;
+
+    /**
+     * Whether a request is for this server: by its path, unless overridden. The answer is taken as
+     * it is; a promise is truthy, so an `async` override accepts all.
+     */
+    shouldHandle(request: InstanceType<U>): boolean | Promise<boolean>;
+
+    on<E extends keyof ServerEvents<T, U>>(
+      event: E,
+      listener: (this: Server<T>, ...args: ServerEvents<T, U>[E]) => void
+    ): this;
+    on(event: string | symbol, listener: (this: Server<T>, ...args: any[]) => void): this;
+
+    once<E extends keyof ServerEvents<T, U>>(
+      event: E,
+      listener: (this: Server<T>, ...args: ServerEvents<T, U>[E]) => void
+    ): this;
+    once(event: string | symbol, listener: (this: Server<T>, ...args: any[]) => void): this;
+
+    off<E extends keyof ServerEvents<T, U>>(
+      event: E,
+      listener: (this: Server<T>, ...args: ServerEvents<T, U>[E]) => void
+    ): this;
+    off(event: string | symbol, listener: (this: Server<T>, ...args: any[]) => void): this;
+
+    addListener<E extends keyof ServerEvents<T, U>>(
+      event: E,
+      listener: (...args: ServerEvents<T, U>[E]) => void
+    ): this;
+    addListener(event: string | symbol, listener: (...args: any[]) => void): this;
+
+    removeListener<E extends keyof ServerEvents<T, U>>(
+      event: E,
+      listener: (...args: ServerEvents<T, U>[E]) => void
+    ): this;
+    removeListener(event: string | symbol, listener: (...args: any[]) => void): this;
+
+    prependListener<E extends keyof ServerEvents<T, U>>(
+      event: E,
+      listener: (...args: ServerEvents<T, U>[E]) => void
+    ): this;
+    prependListener(event: string | symbol, listener: (...args: any[]) => void): this;
+
+    prependOnceListener<E extends keyof ServerEvents<T, U>>(
+      event: E,
+      listener: (...args: ServerEvents<T, U>[E]) => void
+    ): this;
+    prependOnceListener(event: string | symbol, listener: (...args: any[]) => void): this;
+  }
+
+  const WebSocketServer: typeof Server;
+  interface WebSocketServer extends Server {}
+  const WebSocket: typeof WebSocketAlias;
+  interface WebSocket extends WebSocketAlias {}
+
+  /**
+   * Wraps a connection in a `Duplex`: what is written is sent, one message a chunk; what is
+   * received can be read.
+   *
+   * @param options Options of the `Duplex`; `autoDestroy`, `emitClose`, `objectMode` and
+   *     `writableObjectMode` are always `false`. With `readableObjectMode` text comes as strings,
+   *     one chunk a message
+   */
+  function createWebSocketStream(websocket: WebSocket, options?: DuplexOptions): Duplex;
+
+  /** The values of one offer or answer: a flag is `true`. */
+  interface ExtensionParameters {
+    [name: string]: Array<string | true>;
+  }
+
+  /** Reads and writes the `Sec-WebSocket-Extensions` header. */
+  const extension: {
+    /**
+     * Gives the offers or answers by the name of the extension.
+     *
+     * @throws {SyntaxError} when the header is malformed
+     */
+    parse(header: string): { [name: string]: ExtensionParameters[] };
+    /** Builds the header. A single value needs no array. */
+    format(extensions: { [name: string]: FormatParameters | readonly FormatParameters[] }): string;
+  };
+
+  /** Parameters as `extension.format()` takes them. */
+  interface FormatParameters {
+    [name: string]: FormatValue | readonly FormatValue[];
+  }
+  type FormatValue = string | number | boolean;
+
+  /** Reads the `Sec-WebSocket-Protocol` header. */
+  const subprotocol: {
+    /**
+     * Gives the names in the order of the header.
+     *
+     * @throws {SyntaxError} when the header is malformed, or a name comes twice
+     */
+    parse(header: string): Set<string>;
+  };
+
+  /** Parameters that both sides agreed upon (RFC 7692, section 7.1). */
+  type AgreedParameters = {
+    client_max_window_bits?: number | true;
+    client_no_context_takeover?: true;
+    server_max_window_bits?: number;
+    server_no_context_takeover?: true;
+  };
+
+  /** The permessage-deflate extension of one connection (RFC 7692). */
+  class PerMessageDeflate {
+    /** Its name in the handshake. */
+    static readonly extensionName: 'permessage-deflate';
+
+    constructor(
+      options?: PerMessageDeflateOptions & {
+        /** @default false */
+        isServer?: boolean | undefined;
+        /** Bytes that a message may inflate to; 0: unlimited. @default 0 */
+        maxPayload?: number | undefined;
+      }
+    );
+
+    /** What was agreed; `null` before `accept()`. */
+    params: AgreedParameters | null;
+
+    /** The parameters that a client offers. */
+    offer(): AgreedParameters;
+
+    /**
+     * Takes the offers (as a server) or the answer (as a client), as `extension.parse()` gives
+     * them.
+     *
+     * @throws {Error} when there is nothing to agree upon
+     */
+    accept(configurations: ExtensionParameters[]): AgreedParameters;
+
+    /** Compresses a fragment, without the four bytes that end a message. */
+    compress(
+      data: Buffer | string,
+      fin: boolean | undefined,
+      callback: (err: Error | null, result?: Buffer) => void
+    ): void;
+
+    /** Inflates a fragment. */
+    decompress(
+      data: Buffer,
+      fin: boolean | undefined,
+      callback: (err: Error | null, result?: Buffer) => void
+    ): void;
+
+    /** Frees both directions. A compression under way calls back with an error. */
+    cleanup(): void;
+  }
+
+  /** Options of a `Receiver`. Its limits are off by default. */
+  interface ReceiverOptions {
+    /** @default true */
+    allowSynchronousEvents?: boolean | undefined;
+    /** @default 'nodebuffer' */
+    binaryType?: 'nodebuffer' | 'arraybuffer' | 'fragments' | 'blob' | undefined;
+    /** The extensions agreed upon, by name. @default none */
+    extensions?: { [name: string]: PerMessageDeflate } | undefined;
+    /** Whether frames have to be masked. @default false */
+    isServer?: boolean | undefined;
+    /** @default 0 */
+    maxBufferedChunks?: number | undefined;
+    /** @default 0 */
+    maxFragments?: number | undefined;
+    /** @default 0 */
+    maxPayload?: number | undefined;
+    /** @default false */
+    skipUTF8Validation?: boolean | undefined;
+  }
+
+  /** The events of a `Receiver` and the arguments of their listeners. */
+  interface ReceiverEvents {
+    close: [];
+    /** A close frame came in: code 1005 when it is empty. */
+    conclude: [code: number, reason: Buffer];
+    drain: [];
+    /** The peer broke the protocol, or a limit: `code` is one of `ErrorCode`, or zlib's. */
+    error: [error: Error & { code?: string }];
+    finish: [];
+    message: [data: RawData, isBinary: boolean];
+    ping: [data: Buffer];
+    pong: [data: Buffer];
+  }
+
+  /**
+   * Turns the bytes of a connection, written to it, into events. An error carries one of
+   * `ErrorCode`.
+   */
+  class Receiver extends Writable {
+    constructor(options?: ReceiverOptions);
+
+    on<E extends keyof ReceiverEvents>(
+      event: E,
+      listener: (...args: ReceiverEvents[E]) => void
+    ): this;
+    on(event: string | symbol, listener: (...args: any[]) => void): this;
+
+    once<E extends keyof ReceiverEvents>(
+      event: E,
+      listener: (...args: ReceiverEvents[E]) => void
+    ): this;
+    once(event: string | symbol, listener: (...args: any[]) => void): this;
+
+    off<E extends keyof ReceiverEvents>(
+      event: E,
+      listener: (...args: ReceiverEvents[E]) => void
+    ): this;
+    off(event: string | symbol, listener: (...args: any[]) => void): this;
+
+    addListener<E extends keyof ReceiverEvents>(
+      event: E,
+      listener: (...args: ReceiverEvents[E]) => void
+    ): this;
+    addListener(event: string | symbol, listener: (...args: any[]) => void): this;
+
+    removeListener<E extends keyof ReceiverEvents>(
+      event: E,
+      listener: (...args: ReceiverEvents[E]) => void
+    ): this;
+    removeListener(event: string | symbol, listener: (...args: any[]) => void): this;
+
+    prependListener<E extends keyof ReceiverEvents>(
+      event: E,
+      listener: (...args: ReceiverEvents[E]) => void
+    ): this;
+    prependListener(event: string | symbol, listener: (...args: any[]) => void): this;
+
+    prependOnceListener<E extends keyof ReceiverEvents>(
+      event: E,
+      listener: (...args: ReceiverEvents[E]) => void
+    ): this;
+    prependOnceListener(event: string | symbol, listener: (...args: any[]) => void): this;
+  }
+
+  /** Options of `Sender.frame()`. */
+  interface FrameOptions {
+    /** Whether to set the FIN bit. @default false */
+    fin?: boolean | undefined;
+    /** Fills `maskBuffer` with a masking key. @default cryptographically strong random bytes */
+    generateMask?: GenerateMaskCallback | undefined;
+    /** Whether to mask the payload. @default false */
+    mask?: boolean | undefined;
+    /** Four bytes to put the masking key into. @default shared */
+    maskBuffer?: Buffer | undefined;
+    /** 0 continuation, 1 text, 2 binary, 8 close, 9 ping, 10 pong. */
+    opcode: number;
+    /** Whether the payload must stay as it is, so that masking copies it. @default false */
+    readOnly?: boolean | undefined;
+    /** Whether to set the RSV1 bit. @default false */
+    rsv1?: boolean | undefined;
+  }
+
+  /** Turns messages into frames and writes them to a stream, in order. */
+  class Sender {
+    /**
+     * @param socket Where to write
+     * @param extensions The extensions agreed upon, by name
+     * @param generateMask Makes the masking keys
+     */
+    constructor(
+      socket: Duplex,
+      extensions?: { [name: string]: PerMessageDeflate },
+      generateMask?: GenerateMaskCallback
+    );
+
+    /**
+     * Builds a frame: the header, then the payload unless it is empty or was merged with the
+     * header. Parts of an unmasked frame are never changed, so they may be written to many sockets.
+     */
+    static frame(data: Buffer, options: FrameOptions): Buffer[];
+    static frame(data: Buffer | string, options: FrameOptions): Array<Buffer | string>;
+
+    /** Called when a `Blob` can't be read. */
+    onerror: (err: Error) => void;
+
+    close(
+      code?: number,
+      data?: string | Uint8Array,
+      mask?: boolean,
+      cb?: (err?: Error) => void
+    ): void;
+    ping(data: any, mask?: boolean, cb?: (err?: Error) => void): void;
+    pong(data: any, mask?: boolean, cb?: (err?: Error) => void): void;
+    /** Unlike `WebSocket.send()`, without defaults: `fin` and the others are off unless given. */
+    send(data: BufferLike, options: SendOptions, cb?: (err?: Error) => void): void;
+    /** Writes the parts of a frame as they are. */
+    sendFrame(list: Array<Buffer | string>, cb?: (err?: Error) => void): void;
+  }
+
+  /** The values of `error.code` for what a peer does against the protocol, or beyond a limit. */
+  type ErrorCode =
+    /** A control frame without FIN. Close code 1002. */
+    | 'WS_ERR_EXPECTED_FIN'
+    /** A client's frame without a mask. Close code 1002. */
+    | 'WS_ERR_EXPECTED_MASK'
+    /** A close code that may not be sent. Close code 1002. */
+    | 'WS_ERR_INVALID_CLOSE_CODE'
+    /** A control frame of more than 125 bytes, or a close frame of one byte. Close code 1002. */
+    | 'WS_ERR_INVALID_CONTROL_PAYLOAD_LENGTH'
+    /** An opcode that is reserved, or has no place between the fragments. Close code 1002. */
+    | 'WS_ERR_INVALID_OPCODE'
+    /** Text or a close reason that isn't UTF-8. Close code 1007. */
+    | 'WS_ERR_INVALID_UTF8'
+    /** More than `maxBufferedChunks` or `maxFragments`. Close code 1008. */
+    | 'WS_ERR_TOO_MANY_BUFFERED_PARTS'
+    /** A server's frame with a mask. Close code 1002. */
+    | 'WS_ERR_UNEXPECTED_MASK'
+    /** RSV1 where no compressed message starts. Close code 1002. */
+    | 'WS_ERR_UNEXPECTED_RSV_1'
+    /** RSV2 or RSV3. Close code 1002. */
+    | 'WS_ERR_UNEXPECTED_RSV_2_3'
+    /** A frame of more than 2^53 - 1 bytes. Close code 1009. */
+    | 'WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH'
+    /** More than `maxPayload`. Close code 1009. */
+    | 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
+}
+
+export = WebSocket;
