@@ -28,6 +28,8 @@ let slabUsed = 0;
 let waiting = [];
 let isScheduled = false;
 let listensForExit = false;
+/** How many receivers are handing out events, one inside the other. */
+let dispatchDepth = 0;
 
 /**
  * Collects the frames of one socket.
@@ -114,12 +116,29 @@ class FrameQueue {
     this._isCorked = true;
     this._socket.cork();
     waiting.push(this);
-    if (isScheduled) return;
+    if (!listensForExit) {
+      listensForExit = true;
+      process.on('exit', flushWaiting);
+    }
+    if (isScheduled || dispatchDepth > 0) return;
     isScheduled = true;
-    process.nextTick(flushWaiting);
-    if (listensForExit) return;
-    listensForExit = true;
-    process.on('exit', flushWaiting);
+    process.nextTick(endTick);
+  }
+
+  /**
+   * Says that a receiver begins to hand out the events of a chunk. What their listeners send leaves
+   * when it is done, which is the end of the tick without the price of `process.nextTick()`.
+   */
+  static enterDispatch() {
+    dispatchDepth++;
+  }
+
+  /**
+   * Says that the receiver is done, or gave up.
+   */
+  static leaveDispatch() {
+    dispatchDepth--;
+    if (dispatchDepth === 0 && waiting.length > 0) flushWaiting();
   }
 }
 
@@ -159,13 +178,20 @@ function copy(data, length, start) {
 }
 
 /**
- * Ends the tick: writes out the frames of all sockets.
+ * Writes out the frames of all sockets.
  */
 function flushWaiting() {
-  isScheduled = false;
   const queues = waiting;
   waiting = [];
   for (const queue of queues) queue.flush();
+}
+
+/**
+ * Ends the tick.
+ */
+function endTick() {
+  isScheduled = false;
+  flushWaiting();
 }
 
 /**

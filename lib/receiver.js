@@ -9,6 +9,7 @@ const { Writable } = require('node:stream');
 const { BINARY_TYPES, EMPTY_BUFFER, kWebSocket } = require('./constants');
 const { FastBuffer, concat, toArrayBuffer } = require('./buffer-util');
 const { createProtocolError } = require('./errors');
+const { enterDispatch, leaveDispatch } = require('./frame-queue');
 const native = require('./native');
 const PerMessageDeflate = require('./permessage-deflate');
 
@@ -240,6 +241,7 @@ class Receiver extends Writable {
     const batch = /** @type {Batch} */ (this._batch);
     let thrown = true;
     this._loop = true;
+    enterDispatch();
     try {
       while (this._loop) {
         if (batch.index < batch.count) {
@@ -254,6 +256,7 @@ class Receiver extends Writable {
       }
       thrown = false;
     } finally {
+      leaveDispatch();
       if (thrown) setImmediate(() => this._resume());
     }
     if (this._state === DECODING) this._finish(null);
