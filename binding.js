@@ -835,9 +835,12 @@ function __napiStampBindingTarget(exportsObject, target) {
 // linked import resolves to `undefined`.
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
-module.exports.Decoder = nativeBinding.Decoder
+module.exports.createDecoder = nativeBinding.createDecoder
+module.exports.decode = nativeBinding.decode
+module.exports.decoderError = nativeBinding.decoderError
 module.exports.encodeHeader = nativeBinding.encodeHeader
 module.exports.fillMaskingKey = nativeBinding.fillMaskingKey
+module.exports.fragmentLengths = nativeBinding.fragmentLengths
 module.exports.isValidCloseCode = nativeBinding.isValidCloseCode
 module.exports.isValidUtf8 = nativeBinding.isValidUtf8
 module.exports.mask = nativeBinding.mask
@@ -849,6 +852,9 @@ module.exports.RECORD_ERROR = nativeBinding.RECORD_ERROR
 module.exports.RECORD_PING = nativeBinding.RECORD_PING
 module.exports.RECORD_PONG = nativeBinding.RECORD_PONG
 module.exports.RECORD_TEXT = nativeBinding.RECORD_TEXT
+module.exports.setDecoderLimits = nativeBinding.setDecoderLimits
+module.exports.takePayload = nativeBinding.takePayload
+module.exports.totalPayloadLength = nativeBinding.totalPayloadLength
 module.exports.unmask = nativeBinding.unmask
 module.exports.utf8Error = nativeBinding.utf8Error
 module.exports.version = nativeBinding.version

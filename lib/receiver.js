@@ -14,7 +14,6 @@ const native = require('./native');
 const PerMessageDeflate = require('./permessage-deflate');
 
 const {
-  Decoder,
   RECORD_BINARY,
   RECORD_CLOSE,
   RECORD_COMPRESSED,
@@ -101,7 +100,7 @@ class Receiver extends Writable {
     /** @type {any} */
     this[kWebSocket] = undefined;
 
-    /** @type {InstanceType<typeof Decoder> | null} Made with the first chunk. */
+    /** @type {any} The native decoder, made with the first chunk. */
     this._decoder = null;
     /** @type {Batch | null} */
     this._batch = null;
@@ -156,7 +155,7 @@ class Receiver extends Writable {
 
   /** The declared lengths of the frames of the message that is under way, added up. */
   get _totalPayloadLength() {
-    return this._decoder === null ? 0 : this._decoder.totalPayloadLength;
+    return this._decoder === null ? 0 : native.totalPayloadLength(this._decoder);
   }
 
   /**
@@ -167,8 +166,13 @@ class Receiver extends Writable {
   _applyLimits() {
     if (this._decoder === null) return;
     const { maxBufferedChunks, maxFragments, maxPayload, skipUTF8Validation } = this[kLimits];
-    this._decoder.setLimits(toLimit(maxPayload), toLimit(maxFragments), toLimit(maxBufferedChunks));
-    this._decoder.setSkipUtf8Validation(!!skipUTF8Validation);
+    native.setDecoderLimits(
+      this._decoder,
+      toLimit(maxPayload),
+      toLimit(maxFragments),
+      toLimit(maxBufferedChunks),
+      !!skipUTF8Validation
+    );
   }
 
   /**
@@ -188,7 +192,7 @@ class Receiver extends Writable {
     }
     if (this._decoder === null) {
       const compressed = !!this._extensions[PerMessageDeflate.extensionName];
-      this._decoder = new Decoder(this._isServer, compressed);
+      this._decoder = native.createDecoder(this._isServer, compressed);
       this._applyLimits();
     }
     const batch = freeBatches.pop() || new Batch();
@@ -223,11 +227,7 @@ class Receiver extends Writable {
   _decode(batch, position) {
     batch.maxPayload = this[kLimits].maxPayload;
     batch.index = 0;
-    batch.count = /** @type {InstanceType<typeof Decoder>} */ (this._decoder).receive(
-      batch.chunk,
-      position,
-      batch.memory
-    );
+    batch.count = native.decode(this._decoder, batch.chunk, position, batch.memory);
   }
 
   /**
@@ -331,7 +331,7 @@ class Receiver extends Writable {
     const length = records[at + 3];
     if (length === 0) return EMPTY_BUFFER;
     if (place >= 0) return new FastBuffer(chunk.buffer, chunk.byteOffset + place, length);
-    return /** @type {InstanceType<typeof Decoder>} */ (this._decoder).take(-1 - place);
+    return native.takePayload(this._decoder, -1 - place);
   }
 
   /**
@@ -352,8 +352,7 @@ class Receiver extends Writable {
     }
     let fragments;
     if (isBinary && records[at + 1] > 0 && this._binaryType === 'fragments') {
-      const decoder = /** @type {InstanceType<typeof Decoder>} */ (this._decoder);
-      fragments = decoder.fragments(-1 - records[at + 2]);
+      fragments = native.fragmentLengths(this._decoder, -1 - records[at + 2]);
     }
     const payload = this._payload(batch, at);
     if (fragments !== undefined) this._emitMessage(split(payload, fragments), true);
@@ -518,8 +517,7 @@ class Receiver extends Writable {
    * @private
    */
   _handleError(batch) {
-    const decoder = /** @type {InstanceType<typeof Decoder>} */ (this._decoder);
-    const description = decoder.error();
+    const description = native.decoderError(this._decoder);
     // A listener of an event before this one may have raised the limit: ask the decoder again.
     if (
       description?.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH' &&

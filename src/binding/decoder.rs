@@ -1,6 +1,9 @@
 //! The frame decoder for JavaScript: one call a chunk, events as records.
 //!
-//! `receive` decodes what a chunk holds and writes one record of four 32-bit integers per event:
+//! A decoder is an external value, not an object with methods: looking up what an object wraps
+//! costs as much as decoding a few frames (measured: 376 against 191 ns for a chunk of one frame).
+//!
+//! `decode` decodes what a chunk holds and writes one record of four 32-bit integers per event:
 //!
 //! | field | meaning |
 //! |---|---|
@@ -10,9 +13,10 @@
 //! | 3 | length of the payload in bytes |
 //!
 //! The first four integers are a header: the position in the chunk that decoding has reached, then
-//! nothing. Payloads that lie in the chunk were unmasked there; others are taken with `take`.
+//! nothing. Payloads that lie in the chunk were unmasked there; others are taken with
+//! `takePayload`.
 
-use napi::bindgen_prelude::{Buffer, BufferSlice, Result, Uint32Array};
+use napi::bindgen_prelude::{Buffer, BufferSlice, External, Result, Uint32Array};
 use napi_derive::napi;
 
 use super::error::{ErrorDescription, reason};
@@ -36,7 +40,7 @@ pub const RECORD_PING: i32 = 9;
 /// A pong.
 #[napi]
 pub const RECORD_PONG: i32 = 10;
-/// The connection has to fail: `error` tells why.
+/// The connection has to fail: `decoderError` tells why.
 #[napi]
 pub const RECORD_ERROR: i32 = 15;
 
@@ -50,67 +54,90 @@ struct Owned {
     fragments: Vec<usize>,
 }
 
-/// Decodes the frames of one connection.
-#[napi]
+/// The decoder of one connection, and what JavaScript has not fetched from it yet.
 pub struct Decoder {
     decoder: protocol::Decoder,
     owned: Vec<Owned>,
     error: Option<ProtocolError>,
 }
 
-#[napi]
+/// Makes a decoder for one role; `permessage_deflate` tells whether RSV1 may be set.
+#[napi(catch_unwind)]
+pub fn create_decoder(is_server: bool, permessage_deflate: bool) -> External<Decoder> {
+    let config = protocol::DecoderConfig {
+        role: if is_server { Role::Server } else { Role::Client },
+        limits: Limits::default(),
+        permessage_deflate,
+        skip_utf8_validation: false,
+    };
+    let decoder = protocol::Decoder::new(config);
+    External::new(Decoder { decoder, owned: Vec::new(), error: None })
+}
+
+/// Sets the limits, 0 for none: bytes a message, frames a message, chunks without a complete
+/// frame; and whether text is taken as it comes. All hold from the next frame on.
+#[napi(catch_unwind)]
+pub fn set_decoder_limits(
+    decoder: &mut External<Decoder>,
+    max_payload: u32,
+    max_fragments: u32,
+    max_buffered_chunks: u32,
+    skip_utf8_validation: bool,
+) {
+    let max_payload = u64::from(max_payload);
+    decoder.decoder.set_limits(Limits { max_payload, max_fragments, max_buffered_chunks });
+    decoder.decoder.set_skip_utf8_validation(skip_utf8_validation);
+}
+
+/// The declared lengths of the frames of the message that is under way, added up.
+#[napi(catch_unwind)]
+pub fn total_payload_length(decoder: &External<Decoder>) -> f64 {
+    decoder.decoder.total_payload_length() as f64
+}
+
+/// Decodes `chunk` from `position` on until it or the space for records ends; returns the number
+/// of records. Payloads of the call before that were not taken are dropped.
+#[napi(catch_unwind)]
+pub fn decode(
+    decoder: &mut External<Decoder>,
+    mut chunk: BufferSlice<'_>,
+    position: u32,
+    mut records: BufferSlice<'_>,
+) -> Result<u32> {
+    decoder.decode(&mut chunk, position as usize, &mut records)
+}
+
+/// Takes the owned payload of the latest `decode` that has this index.
+#[napi(catch_unwind)]
+pub fn take_payload(decoder: &mut External<Decoder>, index: u32) -> Buffer {
+    let owned = decoder.owned.get_mut(index as usize);
+    owned.map(|owned| std::mem::take(&mut owned.payload)).unwrap_or_default().into()
+}
+
+/// The lengths of the fragments of the owned payload that has this index.
+#[napi(catch_unwind)]
+pub fn fragment_lengths(decoder: &External<Decoder>, index: u32) -> Uint32Array {
+    let owned = decoder.owned.get(index as usize);
+    let lengths = owned.map(|owned| owned.fragments.as_slice()).unwrap_or_default();
+    Uint32Array::new(lengths.iter().map(|&length| length as u32).collect())
+}
+
+/// Why the connection has to fail, after a record of kind error.
+#[napi(catch_unwind)]
+pub fn decoder_error(decoder: &External<Decoder>) -> Option<ErrorDescription> {
+    decoder.error.map(ErrorDescription::from)
+}
+
 impl Decoder {
-    /// A decoder for one role; `permessage_deflate` tells whether RSV1 may be set.
-    #[napi(constructor, catch_unwind)]
-    pub fn new(is_server: bool, permessage_deflate: bool) -> Self {
-        let role = if is_server { Role::Server } else { Role::Client };
-        let config = protocol::DecoderConfig {
-            role,
-            limits: Limits::default(),
-            permessage_deflate,
-            skip_utf8_validation: false,
-        };
-        Self { decoder: protocol::Decoder::new(config), owned: Vec::new(), error: None }
-    }
-
-    /// Sets the limits, 0 for none: bytes a message, frames a message, chunks without a complete
-    /// frame. They hold from the next frame on.
-    #[napi(catch_unwind)]
-    pub fn set_limits(&mut self, max_payload: u32, max_fragments: u32, max_buffered_chunks: u32) {
-        let max_payload = u64::from(max_payload);
-        self.decoder.set_limits(Limits { max_payload, max_fragments, max_buffered_chunks });
-    }
-
-    /// Sets whether text is taken as it comes, from the next frame on.
-    #[napi(catch_unwind)]
-    pub fn set_skip_utf8_validation(&mut self, skip: bool) {
-        self.decoder.set_skip_utf8_validation(skip);
-    }
-
-    /// The declared lengths of the frames of the message that is under way, added up.
-    #[napi(getter, catch_unwind)]
-    pub fn total_payload_length(&self) -> f64 {
-        self.decoder.total_payload_length() as f64
-    }
-
-    /// Decodes `chunk` from `position` on until it or the space for records ends; returns the
-    /// number of records. Payloads of the call before that were not taken are dropped.
-    #[napi(catch_unwind)]
-    pub fn receive(
-        &mut self,
-        mut chunk: BufferSlice<'_>,
-        position: u32,
-        mut records: BufferSlice<'_>,
-    ) -> Result<u32> {
+    fn decode(&mut self, chunk: &mut [u8], mut position: usize, records: &mut [u8]) -> Result<u32> {
         self.owned.clear();
-        let mut position = position as usize;
         let (header, records) = records
             .split_at_mut_checked(RECORD_LENGTH)
             .ok_or_else(|| reason("no space for records"))?;
         let mut count = 0;
         for record in records.chunks_exact_mut(RECORD_LENGTH) {
-            let fields = match self.decoder.decode(&mut chunk, &mut position) {
-                Ok(Some(event)) => self.record(event),
+            match self.decoder.decode(chunk, &mut position) {
+                Ok(Some(event)) => write_fields(record, self.record(event)),
                 Ok(None) => break,
                 Err(error) => {
                     self.error = Some(error);
@@ -118,33 +145,11 @@ impl Decoder {
                     count += 1;
                     break;
                 }
-            };
-            write_fields(record, fields);
+            }
             count += 1;
         }
         write_fields(header, [position as i32, 0, 0, 0]);
         Ok(count)
-    }
-
-    /// Takes the owned payload of the latest `receive` that has this index.
-    #[napi(catch_unwind)]
-    pub fn take(&mut self, index: u32) -> Buffer {
-        let owned = self.owned.get_mut(index as usize);
-        owned.map(|owned| std::mem::take(&mut owned.payload)).unwrap_or_default().into()
-    }
-
-    /// The lengths of the fragments of the owned payload that has this index.
-    #[napi(catch_unwind)]
-    pub fn fragments(&self, index: u32) -> Uint32Array {
-        let owned = self.owned.get(index as usize);
-        let lengths = owned.map(|owned| owned.fragments.as_slice()).unwrap_or_default();
-        Uint32Array::new(lengths.iter().map(|&length| length as u32).collect())
-    }
-
-    /// Why the connection has to fail, after a record of kind error.
-    #[napi(catch_unwind)]
-    pub fn error(&self) -> Option<ErrorDescription> {
-        self.error.map(ErrorDescription::from)
     }
 
     fn record(&mut self, event: Event) -> [i32; 4] {
