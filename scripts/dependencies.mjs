@@ -57,7 +57,7 @@ export async function requireDependencies() {
     );
   }
   console.log('Installing the development packages (npm ci) ...');
-  const code = await run(program, [...first, 'ci', '--no-audit', '--no-fund']);
+  const code = await run(program, [...first, 'ci', '--loglevel=error']);
   if (code !== 0) {
     throw new Stop(
       `npm ci failed with exit code ${code}.\n` +
