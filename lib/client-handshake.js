@@ -1,0 +1,506 @@
+// @ts-check
+
+// The opening handshake of a client: request, redirects, and the check of the response.
+// RFC 6455, sections 4.1 and 4.2.2. The bytes go through Node's own `http` and `https`.
+
+const { randomBytes } = require('node:crypto');
+const http = require('node:http');
+const https = require('node:https');
+const net = require('node:net');
+const tls = require('node:tls');
+
+const { prepareForRedirects } = require('./client-redirect');
+const { parseAddress, targetOf, urlFault } = require('./client-url');
+const { CLOSE_TIMEOUT } = require('./constants');
+const extension = require('./extension');
+const { acceptKey } = require('./native');
+const PerMessageDeflate = require('./permessage-deflate');
+const { CLOSING, CONNECTING } = require('./ready-state');
+const subprotocol = require('./subprotocol');
+
+/** On a request: its WebSocket gave it up, so its errors don't matter. */
+const kAborted = Symbol('kAborted');
+
+// RFC 6455, section 4.1: the version is 13. HyBi 8 differs from it in the name of one header only.
+const PROTOCOL_VERSIONS = [8, 13];
+
+const DEFAULT_OPTIONS = {
+  allowSynchronousEvents: true,
+  autoPong: true,
+  closeTimeout: CLOSE_TIMEOUT,
+  protocolVersion: 13,
+  maxBufferedChunks: 256 * 1024,
+  maxFragments: 16 * 1024,
+  maxPayload: 100 * 1024 * 1024,
+  maxPendingAutoPongs: 60,
+  skipUTF8Validation: false,
+  perMessageDeflate: true,
+  followRedirects: false,
+  maxRedirects: 10
+};
+
+/** Options of `http.request()` that the URL or the handshake determine, whatever the user says. */
+const RESERVED_OPTIONS = {
+  socketPath: undefined,
+  hostname: undefined,
+  protocol: undefined,
+  protocols: undefined,
+  timeout: undefined,
+  method: 'GET',
+  host: undefined,
+  path: undefined,
+  port: undefined
+};
+
+/**
+ * One request of an opening handshake; a redirect makes another one.
+ *
+ * @typedef {object} Attempt
+ * @property {any} websocket The WebSocket that is to be opened
+ * @property {string | URL} address Where the request goes, as the user or the redirect gave it
+ * @property {URL} url Where the request goes
+ * @property {any} request The options of the request, and of the WebSocket
+ * @property {any} nextOptions The options for the request after a redirect
+ * @property {string[]} protocols The subprotocols, as the user gave them
+ * @property {Set<string>} offered The subprotocols, checked
+ * @property {string} key The value of `Sec-WebSocket-Key`
+ * @property {any} perMessageDeflate The offered extension, if any
+ * @property {any} req The request; `null` when it's over
+ */
+
+/**
+ * Starts an opening handshake.
+ *
+ * @param {any} websocket The WebSocket that is to be opened
+ * @param {string | URL} address The URL to connect to
+ * @param {any[]} protocols The subprotocols to offer
+ * @param {any} options What the user gave
+ * @return {any} The options with their defaults
+ * @throws {RangeError} If the protocol version isn't supported
+ * @throws {SyntaxError} If the URL or a subprotocol isn't valid
+ */
+function openConnection(websocket, address, protocols, options) {
+  /** @type {any} */
+  const request = { ...DEFAULT_OPTIONS, ...options, ...RESERVED_OPTIONS };
+
+  if (!PROTOCOL_VERSIONS.includes(request.protocolVersion)) {
+    throw new RangeError(
+      `Unsupported protocol version: ${request.protocolVersion} ` +
+        `(supported versions: ${PROTOCOL_VERSIONS.join(', ')})`
+    );
+  }
+
+  const url = parseAddress(address);
+
+  websocket._url = url.href;
+
+  const fault = urlFault(url);
+
+  if (fault) {
+    const error = new SyntaxError(fault);
+
+    if (websocket._redirects === 0) throw error;
+    failHandshake(websocket, error);
+    return;
+  }
+
+  /** @type {Attempt} */
+  const attempt = {
+    websocket,
+    address,
+    url,
+    request,
+    nextOptions: options,
+    protocols,
+    offered: new Set(),
+    key: randomBytes(16).toString('base64'),
+    perMessageDeflate: undefined,
+    req: null
+  };
+
+  sendRequest(attempt);
+  return request;
+}
+
+/**
+ * Composes the request of an attempt and sends it.
+ *
+ * @param {Attempt} attempt The attempt
+ * @private
+ */
+function sendRequest(attempt) {
+  const { websocket, request } = attempt;
+  const target = targetOf(attempt.url);
+
+  request.createConnection =
+    request.createConnection || (target.isSecure ? connectTls : connectNet);
+  request.defaultPort = request.defaultPort || target.defaultPort;
+  request.port = target.port;
+  request.host = target.host;
+  request.path = target.path;
+  request.socketPath = target.socketPath;
+  request.timeout = request.handshakeTimeout;
+  if (target.auth !== undefined) request.auth = target.auth;
+  addHeaders(attempt);
+
+  if (request.followRedirects) {
+    attempt.nextOptions = prepareForRedirects(websocket, target, request, attempt.nextOptions);
+  }
+
+  const req = (target.isSecure ? https : http).request(request);
+
+  attempt.req = websocket._req = req;
+
+  // Whatever a listener does to the request here comes back by its events: nothing to check.
+  if (request.followRedirects && websocket._redirects) {
+    websocket.emit('redirect', websocket.url, req);
+  }
+
+  listen(attempt, req);
+
+  if (request.finishRequest) request.finishRequest(req, websocket);
+  else req.end();
+}
+
+/**
+ * Adds the headers of the handshake behind those of the user.
+ *
+ * @param {Attempt} attempt The attempt
+ * @throws {SyntaxError} If a subprotocol isn't valid
+ * @private
+ */
+function addHeaders(attempt) {
+  const { request, protocols } = attempt;
+  /** @type {Record<string, any>} */
+  const headers = {
+    ...request.headers,
+    'Sec-WebSocket-Version': request.protocolVersion,
+    'Sec-WebSocket-Key': attempt.key,
+    Connection: 'Upgrade',
+    Upgrade: 'websocket'
+  };
+
+  request.headers = headers;
+
+  if (request.perMessageDeflate) {
+    const perMessageDeflate = new PerMessageDeflate({
+      ...request.perMessageDeflate,
+      isServer: false,
+      maxPayload: request.maxPayload
+    });
+
+    attempt.perMessageDeflate = perMessageDeflate;
+    headers['Sec-WebSocket-Extensions'] = extension.format({
+      [PerMessageDeflate.extensionName]: perMessageDeflate.offer()
+    });
+  }
+
+  if (protocols.length) {
+    attempt.offered = checkSubprotocols(protocols);
+    headers['Sec-WebSocket-Protocol'] = protocols.join(',');
+  }
+
+  if (request.origin) {
+    headers[request.protocolVersion < 13 ? 'Sec-WebSocket-Origin' : 'Origin'] = request.origin;
+  }
+}
+
+/**
+ * Checks the subprotocols to offer. RFC 6455, section 4.1: each is a token, and none comes twice.
+ *
+ * @param {any[]} protocols What the user gave
+ * @return {Set<string>} The subprotocols
+ * @throws {SyntaxError} If one isn't a token or comes twice
+ * @private
+ */
+function checkSubprotocols(protocols) {
+  const offered = new Set();
+
+  for (const protocol of protocols) {
+    if (!isSubprotocol(protocol) || offered.has(protocol)) {
+      throw new SyntaxError('An invalid or duplicated subprotocol was specified');
+    }
+    offered.add(protocol);
+  }
+
+  return offered;
+}
+
+/**
+ * @param {any} value Any value
+ * @return {boolean} Whether it's a valid subprotocol
+ * @private
+ */
+function isSubprotocol(value) {
+  if (typeof value !== 'string') return false;
+
+  try {
+    // The header with nothing else in it: white space or a comma would make another name of it.
+    return subprotocol.parse(value).has(value);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Opens a TCP connection, or one to a Unix domain socket or a pipe.
+ *
+ * @param {any} options Options of the request
+ * @return {net.Socket} The socket
+ * @private
+ */
+function connectNet(options) {
+  options.path = options.socketPath;
+  return net.connect(options);
+}
+
+/**
+ * Opens a TLS connection. The server name is the host, unless that is an address.
+ *
+ * @param {any} options Options of the request
+ * @return {tls.TLSSocket} The socket
+ * @private
+ */
+function connectTls(options) {
+  options.path = undefined;
+
+  if (!options.servername && options.servername !== '') {
+    options.servername = net.isIP(options.host) ? '' : options.host;
+  }
+
+  return tls.connect(options);
+}
+
+/**
+ * Listens for what becomes of a request.
+ *
+ * @param {Attempt} attempt The attempt
+ * @param {http.ClientRequest} req The request
+ * @private
+ */
+function listen(attempt, req) {
+  const { websocket } = attempt;
+
+  if (attempt.request.timeout) {
+    req.on('timeout', () => abortRequest(websocket, req, 'Opening handshake has timed out'));
+  }
+
+  req.on('error', (error) => {
+    if (attempt.req === null || attempt.req[kAborted]) return;
+
+    attempt.req = websocket._req = null;
+    failHandshake(websocket, error);
+  });
+  req.on('response', (res) => onResponse(attempt, req, res));
+  req.on('upgrade', (res, socket, head) => onUpgrade(attempt, res, socket, head));
+}
+
+/**
+ * The server answered with something else than the WebSocket protocol.
+ *
+ * @param {Attempt} attempt The attempt
+ * @param {http.ClientRequest} req The request
+ * @param {http.IncomingMessage} res The response
+ * @private
+ */
+function onResponse(attempt, req, res) {
+  const { websocket, request } = attempt;
+  const { location } = res.headers;
+  const status = /** @type {number} */ (res.statusCode);
+
+  if (location && request.followRedirects && status >= 300 && status < 400) {
+    followRedirect(attempt, req, location);
+  } else if (!websocket.emit('unexpected-response', req, res)) {
+    abortRequest(websocket, req, `Unexpected server response: ${status}`);
+  }
+}
+
+/**
+ * The server sent the client elsewhere.
+ *
+ * @param {Attempt} attempt The attempt
+ * @param {http.ClientRequest} req The request
+ * @param {string} location Where to
+ * @private
+ */
+function followRedirect(attempt, req, location) {
+  const { websocket, request, address, protocols, nextOptions } = attempt;
+
+  if (++websocket._redirects > request.maxRedirects) {
+    abortRequest(websocket, req, 'Maximum redirects exceeded');
+    return;
+  }
+
+  req.abort();
+
+  let next;
+
+  try {
+    next = parseAddress(location, address);
+  } catch (error) {
+    failHandshake(websocket, /** @type {Error} */ (error));
+    return;
+  }
+
+  openConnection(websocket, next, protocols, nextOptions);
+}
+
+/**
+ * The server switched protocols.
+ *
+ * @param {Attempt} attempt The attempt
+ * @param {http.IncomingMessage} res The response
+ * @param {import('node:stream').Duplex} socket The socket
+ * @param {Buffer} head What arrived behind the response already
+ * @private
+ */
+function onUpgrade(attempt, res, socket, head) {
+  const { websocket, request } = attempt;
+
+  websocket.emit('upgrade', res);
+
+  // A listener may have closed the WebSocket.
+  if (websocket.readyState !== CONNECTING) return;
+
+  attempt.req = websocket._req = null;
+
+  const fault =
+    responseFault(attempt, res) ?? acceptProtocol(attempt, res) ?? acceptExtensions(attempt, res);
+
+  if (fault) {
+    abortSocket(websocket, socket, fault);
+    return;
+  }
+
+  websocket.setSocket(socket, head, {
+    allowSynchronousEvents: request.allowSynchronousEvents,
+    generateMask: request.generateMask,
+    maxBufferedChunks: request.maxBufferedChunks,
+    maxFragments: request.maxFragments,
+    maxPayload: request.maxPayload,
+    skipUTF8Validation: request.skipUTF8Validation
+  });
+}
+
+/**
+ * Checks the headers that every response has.
+ *
+ * @param {Attempt} attempt The attempt
+ * @param {http.IncomingMessage} res The response
+ * @return {string | undefined} What is wrong
+ * @private
+ */
+function responseFault(attempt, res) {
+  if (res.headers.upgrade?.toLowerCase() !== 'websocket') return 'Invalid Upgrade header';
+  if (res.headers['sec-websocket-accept'] !== acceptKey(attempt.key)) {
+    return 'Invalid Sec-WebSocket-Accept header';
+  }
+}
+
+/**
+ * Takes over the subprotocol that the server chose. Deviation (ws 8.x): a server that chooses none
+ * of those that were offered fails the handshake, where RFC 6455, section 4.1, leaves it to the
+ * client.
+ *
+ * @param {Attempt} attempt The attempt
+ * @param {http.IncomingMessage} res The response
+ * @return {string | undefined} What is wrong
+ * @private
+ */
+function acceptProtocol({ websocket, offered }, res) {
+  const chosen = res.headers['sec-websocket-protocol'];
+
+  if (chosen === undefined) return offered.size ? 'Server sent no subprotocol' : undefined;
+  if (!offered.size) return 'Server sent a subprotocol but none was requested';
+  if (!offered.has(chosen)) return 'Server sent an invalid subprotocol';
+
+  websocket._protocol = chosen;
+}
+
+/**
+ * Takes over the extensions that the server accepted. RFC 6455, section 9.1: they must be among
+ * those that were offered.
+ *
+ * @param {Attempt} attempt The attempt
+ * @param {http.IncomingMessage} res The response
+ * @return {string | undefined} What is wrong
+ * @private
+ */
+function acceptExtensions({ websocket, perMessageDeflate }, res) {
+  const header = res.headers['sec-websocket-extensions'];
+  const { extensionName } = PerMessageDeflate;
+
+  if (header === undefined) return;
+  if (!perMessageDeflate) {
+    return 'Server sent a Sec-WebSocket-Extensions header but no extension was requested';
+  }
+
+  try {
+    const accepted = extension.parse(header);
+    const names = Object.keys(accepted);
+
+    if (names.length !== 1 || names[0] !== extensionName) {
+      return 'Server indicated an extension that was not requested';
+    }
+
+    perMessageDeflate.accept(accepted[extensionName]);
+  } catch {
+    return 'Invalid Sec-WebSocket-Extensions header';
+  }
+
+  websocket._extensions[extensionName] = perMessageDeflate;
+}
+
+/**
+ * Emits what a failed handshake ends with: `'error'`, then `'close'`.
+ *
+ * @param {any} websocket The WebSocket
+ * @param {Error} error Why it failed
+ * @private
+ */
+function failHandshake(websocket, error) {
+  websocket._readyState = CLOSING;
+  websocket._errorEmitted = true;
+  websocket.emit('error', error);
+  websocket.emitClose();
+}
+
+/**
+ * Gives up a handshake whose response hasn't come, or isn't one. The events follow in the next
+ * tick.
+ *
+ * @param {any} websocket The WebSocket
+ * @param {any} req The request
+ * @param {string} reason The text of the error
+ */
+function abortRequest(websocket, req, reason) {
+  websocket._readyState = CLOSING;
+
+  const error = new Error(reason);
+
+  Error.captureStackTrace(error, abortRequest);
+  req[kAborted] = true;
+  req.abort();
+  // The request doesn't take its socket along once the response is complete.
+  if (req.socket && !req.socket.destroyed) req.socket.destroy();
+
+  process.nextTick(failHandshake, websocket, error);
+}
+
+/**
+ * Gives up a handshake whose response is wrong. The events follow with those of the socket.
+ *
+ * @param {any} websocket The WebSocket
+ * @param {import('node:stream').Duplex} socket The socket
+ * @param {string} reason The text of the error
+ * @private
+ */
+function abortSocket(websocket, socket, reason) {
+  websocket._readyState = CLOSING;
+
+  socket.destroy(new Error(reason));
+  socket.once('error', (error) => websocket.emit('error', error));
+  socket.once('close', () => websocket.emitClose());
+}
+
+module.exports = { abortRequest, openConnection };

@@ -1,0 +1,361 @@
+// @ts-check
+
+// The life of an open connection: what a WebSocket does when its receiver, its sender or its socket
+// reports something.
+//
+// The listeners are shared by all connections; they find their WebSocket by `kWebSocket`. A socket
+// loses that property when it's closed, which is how the receiver's listeners know that nothing can
+// be sent any more.
+
+const { EMPTY_BUFFER, kStatusCode, kWebSocket, NOOP } = require('./constants');
+const { CLOSED, CLOSING, OPEN } = require('./ready-state');
+
+/**
+ * Connects receiver, sender and socket with the WebSocket that they belong to.
+ *
+ * @param {any} receiver The receiver
+ * @param {any} sender The sender
+ * @param {any} socket The socket, or any `Duplex`
+ * @param {Buffer} head What arrived behind the handshake already
+ */
+function attachConnection(receiver, sender, socket, head) {
+  receiver.on('conclude', onConclude);
+  receiver.on('drain', onDrain);
+  receiver.on('error', onReceiverError);
+  receiver.on('message', onMessage);
+  receiver.on('ping', onPing);
+  receiver.on('pong', onPong);
+
+  sender.onerror = onSenderError;
+
+  // A plain `Duplex` has neither method.
+  if (socket.setTimeout) socket.setTimeout(0);
+  if (socket.setNoDelay) socket.setNoDelay();
+
+  if (head.length > 0) socket.unshift(head);
+
+  socket.on('close', onSocketClose);
+  socket.on('data', onSocketData);
+  socket.on('end', onSocketEnd);
+  socket.on('error', onSocketError);
+}
+
+/**
+ * Ends the socket if nothing more is to come from the peer. To be called when a close frame has
+ * been sent.
+ *
+ * @param {any} websocket The WebSocket
+ */
+function finishAfterCloseFrame(websocket) {
+  if (websocket._closeFrameReceived || websocket._receiver._writableState.errorEmitted) {
+    websocket._socket.end();
+  }
+}
+
+/**
+ * Limits the time that the closing handshake may take. RFC 6455, section 7.1.1: a peer that doesn't
+ * end the connection is not waited for any longer.
+ *
+ * @param {any} websocket The WebSocket
+ */
+function startCloseTimer(websocket) {
+  const socket = websocket._socket;
+
+  websocket._closeTimer = setTimeout(() => socket.destroy(), websocket._closeTimeout);
+}
+
+/**
+ * Emits `'error'`, but only once in the life of a WebSocket.
+ *
+ * @param {any} websocket The WebSocket
+ * @param {Error} error The error
+ * @private
+ */
+function emitErrorOnce(websocket, error) {
+  if (websocket._errorEmitted) return;
+
+  websocket._errorEmitted = true;
+  websocket.emit('error', error);
+}
+
+/**
+ * Stops feeding the receiver and reads what is left into the void, so that the end of the
+ * connection is seen.
+ *
+ * @param {any} socket The socket
+ * @private
+ */
+function discardIncoming(socket) {
+  socket.removeListener('data', onSocketData);
+  process.nextTick(resume, socket);
+}
+
+/**
+ * @param {any} stream The stream to resume
+ * @private
+ */
+function resume(stream) {
+  stream.resume();
+}
+
+/**
+ * @param {any} websocket The WebSocket
+ * @return {boolean} Whether its socket is closed
+ * @private
+ */
+function isDetached(websocket) {
+  return websocket._socket[kWebSocket] === undefined;
+}
+
+/**
+ * The receiver got a close frame. RFC 6455, section 5.5.1: it's answered with the same code and
+ * reason.
+ *
+ * @this {any}
+ * @param {number} code The close code; 1005 when there was none
+ * @param {Buffer} reason The close reason
+ * @private
+ */
+function onConclude(code, reason) {
+  const websocket = this[kWebSocket];
+
+  websocket._closeFrameReceived = true;
+  websocket._closeCode = code;
+  websocket._closeMessage = EMPTY_BUFFER;
+
+  if (reason.length > 0) {
+    // A copy of its own: `reason` may be a view of a much larger chunk, and this lives as long as
+    // the WebSocket.
+    websocket._closeMessage = Buffer.allocUnsafeSlow(reason.length);
+    websocket._closeMessage.set(reason);
+  }
+
+  if (isDetached(websocket)) return;
+
+  discardIncoming(websocket._socket);
+
+  if (code === 1005) websocket.close();
+  else websocket.close(code, reason);
+}
+
+/**
+ * The receiver has room again.
+ *
+ * @this {any}
+ * @private
+ */
+function onDrain() {
+  const websocket = this[kWebSocket];
+
+  if (!websocket.isPaused) websocket._socket.resume();
+}
+
+/**
+ * The peer violated the protocol. RFC 6455, section 7.1.7: the connection fails with a close frame
+ * that says why.
+ *
+ * @this {any}
+ * @param {any} error The error
+ * @private
+ */
+function onReceiverError(error) {
+  const websocket = this[kWebSocket];
+
+  if (!isDetached(websocket)) {
+    discardIncoming(websocket._socket);
+    websocket.close(error[kStatusCode]);
+  }
+
+  emitErrorOnce(websocket, error);
+}
+
+/**
+ * The receiver is through with everything that the closed socket had delivered.
+ *
+ * @this {any}
+ * @private
+ */
+function onReceiverEnd() {
+  this[kWebSocket].emitClose();
+}
+
+/**
+ * A message is complete.
+ *
+ * @this {any}
+ * @param {any} data The payload
+ * @param {boolean} isBinary Whether it's a binary message
+ * @private
+ */
+function onMessage(data, isBinary) {
+  this[kWebSocket].emit('message', data, isBinary);
+}
+
+/**
+ * A ping arrived. RFC 6455, section 5.5.2: it's answered with a pong. A peer that sends pings
+ * without taking the pongs is cut off.
+ *
+ * @this {any}
+ * @param {Buffer} data The payload
+ * @private
+ */
+function onPing(data) {
+  const websocket = this[kWebSocket];
+
+  if (websocket._autoPong && websocket.readyState === OPEN) {
+    const limit = websocket._maxPendingAutoPongs;
+
+    if (limit > 0 && websocket._pendingAutoPongs >= limit) {
+      websocket.terminate();
+    } else {
+      // Made at the first ping: most connections never see one.
+      websocket._autoPongComplete ??= () => {
+        websocket._pendingAutoPongs--;
+      };
+      websocket._pendingAutoPongs++;
+      websocket.pong(data, !websocket._isServer, websocket._autoPongComplete);
+    }
+  }
+
+  websocket.emit('ping', data);
+}
+
+/**
+ * A pong arrived.
+ *
+ * @this {any}
+ * @param {Buffer} data The payload
+ * @private
+ */
+function onPong(data) {
+  this[kWebSocket].emit('pong', data);
+}
+
+/**
+ * The sender can't go on; `sender.onerror`.
+ *
+ * @this {any}
+ * @param {Error} error The error
+ * @private
+ */
+function onSenderError(error) {
+  const websocket = this[kWebSocket];
+
+  if (websocket.readyState === CLOSED) return;
+  if (websocket.readyState === OPEN) {
+    websocket._readyState = CLOSING;
+    startCloseTimer(websocket);
+  }
+
+  // Not `destroy()`: the peer may finish what it is sending. The close timer is running by now.
+  this._socket.end();
+  emitErrorOnce(websocket, error);
+}
+
+/**
+ * The socket has data.
+ *
+ * @this {any}
+ * @param {Buffer} chunk The data
+ * @private
+ */
+function onSocketData(chunk) {
+  if (!this[kWebSocket]._receiver.write(chunk)) this.pause();
+}
+
+/**
+ * The peer ended its side of the connection.
+ *
+ * @this {any}
+ * @private
+ */
+function onSocketEnd() {
+  const websocket = this[kWebSocket];
+
+  websocket._readyState = CLOSING;
+  websocket._receiver.end();
+  this.end();
+}
+
+/**
+ * The socket failed. That isn't told to the user: the connection closes with 1006.
+ *
+ * @this {any}
+ * @private
+ */
+function onSocketError() {
+  const websocket = this[kWebSocket];
+
+  this.removeListener('error', onSocketError);
+  this.on('error', NOOP);
+
+  if (websocket) {
+    websocket._readyState = CLOSING;
+    this.destroy();
+  }
+}
+
+/**
+ * The socket is closed.
+ *
+ * @this {any}
+ * @private
+ */
+function onSocketClose() {
+  const websocket = this[kWebSocket];
+
+  this.removeListener('close', onSocketClose);
+  this.removeListener('data', onSocketData);
+  this.removeListener('end', onSocketEnd);
+
+  websocket._readyState = CLOSING;
+
+  try {
+    receiveLeftovers(websocket, this);
+  } finally {
+    // Even if a listener throws: the WebSocket must still become closed.
+    concludeReceiver(websocket, this);
+  }
+}
+
+/**
+ * Hands the receiver what a paused socket still held when it was closed.
+ *
+ * @param {any} websocket The WebSocket
+ * @param {any} socket Its socket
+ * @private
+ */
+function receiveLeftovers(websocket, socket) {
+  const { endEmitted, length } = socket._readableState;
+  const receiver = websocket._receiver;
+
+  if (endEmitted || length === 0) return;
+  if (websocket._closeFrameReceived || receiver._writableState.errorEmitted) return;
+
+  // With a length given, all of it comes as one chunk.
+  receiver.write(socket.read(length));
+}
+
+/**
+ * Ends the receiver of a closed socket; the WebSocket is closed when it's through.
+ *
+ * @param {any} websocket The WebSocket
+ * @param {any} socket Its socket
+ * @private
+ */
+function concludeReceiver(websocket, socket) {
+  const receiver = websocket._receiver;
+
+  receiver.end();
+  socket[kWebSocket] = undefined;
+  clearTimeout(websocket._closeTimer);
+
+  if (receiver._writableState.finished || receiver._writableState.errorEmitted) {
+    websocket.emitClose();
+  } else {
+    receiver.on('error', onReceiverEnd);
+    receiver.on('finish', onReceiverEnd);
+  }
+}
+
+module.exports = { attachConnection, finishAfterCloseFrame, startCloseTimer };

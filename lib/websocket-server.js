@@ -1,0 +1,499 @@
+// @ts-check
+
+// The class `WebSocketServer`: turns upgrade requests of an HTTP server into WebSockets. RFC 6455,
+// section 4.2.
+
+const EventEmitter = require('node:events');
+const http = require('node:http');
+
+const { CLOSE_TIMEOUT, kWebSocket } = require('./constants');
+const extension = require('./extension');
+const { rejectHandshake, rejectRequest } = require('./handshake-rejection');
+const { acceptKey, isValidKey } = require('./native');
+const PerMessageDeflate = require('./permessage-deflate');
+const subprotocol = require('./subprotocol');
+const WebSocket = require('./websocket');
+
+/** @typedef {import('node:http').IncomingMessage} IncomingMessage */
+/** @typedef {import('node:stream').Duplex} Duplex */
+/** @typedef {import('./handshake-rejection').Rejection} Rejection */
+
+/** Values of `_state`. */
+const RUNNING = 0;
+const CLOSING = 1;
+const CLOSED = 2;
+
+const DEFAULT_OPTIONS = {
+  allowSynchronousEvents: true,
+  autoPong: true,
+  maxBufferedChunks: 256 * 1024,
+  maxFragments: 16 * 1024,
+  maxPayload: 100 * 1024 * 1024,
+  maxPendingAutoPongs: 60,
+  skipUTF8Validation: false,
+  perMessageDeflate: false,
+  handleProtocols: null,
+  clientTracking: true,
+  closeTimeout: CLOSE_TIMEOUT,
+  verifyClient: null,
+  noServer: false,
+  backlog: null,
+  server: null,
+  host: null,
+  path: null,
+  port: null,
+  WebSocket
+};
+
+/**
+ * A server for WebSockets, on a port of its own, on an HTTP server, or fed with upgrade requests by
+ * hand.
+ */
+class WebSocketServer extends EventEmitter {
+  /**
+   * @param {any} options Exactly one of `port`, `server` and `noServer`, and what else there is.
+   *     They are kept in `this.options` and read again for each request.
+   * @param {() => void} [callback] With `port`: called when the server listens
+   * @throws {TypeError} Unless exactly one of `port`, `server` and `noServer` is given
+   */
+  constructor(options, callback) {
+    super();
+
+    /** @type {any} */
+    const settings = { ...DEFAULT_OPTIONS, ...options };
+    const hasPort = settings.port !== null && settings.port !== undefined;
+
+    if (Number(hasPort) + Number(!!settings.server) + Number(!!settings.noServer) !== 1) {
+      throw new TypeError(
+        'One and only one of the "port", "server", or "noServer" options must be specified'
+      );
+    }
+
+    if (hasPort) {
+      this._server = http.createServer(demandUpgrade);
+      this._server.listen(settings.port, settings.host, settings.backlog, callback);
+    } else if (settings.server) {
+      this._server = settings.server;
+    }
+
+    if (this._server) this._removeListeners = attachTo(this, this._server);
+
+    if (settings.perMessageDeflate === true) settings.perMessageDeflate = {};
+    if (settings.clientTracking) {
+      this.clients = new Set();
+      this._shouldEmitClose = false;
+    }
+
+    this.options = settings;
+    this._state = RUNNING;
+  }
+
+  /**
+   * Tells where the server listens.
+   *
+   * @return {import('node:net').AddressInfo | string | null} As `address()` of the HTTP server;
+   *     `null` once it's closed
+   * @throws {Error} With `noServer`
+   */
+  address() {
+    if (this.options.noServer) {
+      throw new Error('The server is operating in "noServer" mode');
+    }
+
+    return this._server ? this._server.address() : null;
+  }
+
+  /**
+   * Stops taking connections. Those that exist go on; `'close'` is emitted when the last one is
+   * gone.
+   *
+   * @param {(error?: Error) => void} [callback] Called at `'close'`; with an error if the server
+   *     was closed before
+   */
+  close(callback) {
+    if (this._state === CLOSED) {
+      if (callback) this.once('close', () => callback(new Error('The server is not running')));
+      process.nextTick(emitClose, this);
+      return;
+    }
+
+    if (callback) this.once('close', callback);
+    if (this._state === CLOSING) return;
+
+    this._state = CLOSING;
+
+    const server = this._server;
+
+    if (server) {
+      this._removeListeners();
+      this._removeListeners = this._server = null;
+    }
+
+    if (!this.options.noServer && !this.options.server) {
+      // Its own HTTP server: it waits for its sockets, and the upgraded ones are among them.
+      server.close(() => emitClose(this));
+    } else if (this.clients?.size) {
+      this._shouldEmitClose = true;
+    } else {
+      process.nextTick(emitClose, this);
+    }
+  }
+
+  /**
+   * Says whether a request is for this server. Made to be overridden.
+   *
+   * @param {IncomingMessage} req The request
+   * @return {boolean} Whether its path is the one of the option `path`
+   */
+  shouldHandle(req) {
+    const { path } = this.options;
+
+    return !path || /** @type {string} */ (req.url).split('?', 1)[0] === path;
+  }
+
+  /**
+   * Answers an upgrade request.
+   *
+   * @param {IncomingMessage} req The request
+   * @param {Duplex} socket Its socket
+   * @param {Buffer} head What arrived behind the request already
+   * @param {(websocket: WebSocket, req: IncomingMessage) => void} callback Called with the new
+   *     WebSocket
+   */
+  handleUpgrade(req, socket, head, callback) {
+    socket.on('error', destroyOnError);
+
+    const fault = requestFault(req);
+
+    if (fault) {
+      rejectRequest(this, req, socket, fault);
+      return;
+    }
+    if (!this.shouldHandle(req)) {
+      rejectHandshake(socket, 400);
+      return;
+    }
+
+    const offer = readOffer(this.options, req);
+
+    if ('status' in offer) {
+      rejectRequest(this, req, socket, offer);
+      return;
+    }
+
+    const key = /** @type {string} */ (req.headers['sec-websocket-key']);
+
+    verifyClient(this.options, req, socket, () => {
+      this.completeUpgrade(offer.extensions, key, offer.protocols, req, socket, head, callback);
+    });
+  }
+
+  /**
+   * Accepts a checked upgrade request.
+   *
+   * @param {Record<string, any>} extensions The extensions to use
+   * @param {string} key The value of `Sec-WebSocket-Key`
+   * @param {Set<string>} protocols The subprotocols that the client offers
+   * @param {IncomingMessage} req The request
+   * @param {any} socket Its socket
+   * @param {Buffer} head What arrived behind the request already
+   * @param {(websocket: WebSocket, req: IncomingMessage) => void} callback Called with the new
+   *     WebSocket
+   * @throws {Error} If the socket belongs to a WebSocket already
+   * @private
+   */
+  completeUpgrade(extensions, key, protocols, req, socket, head, callback) {
+    // The client may have gone away while it was being verified.
+    if (!socket.readable || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    if (socket[kWebSocket]) {
+      throw new Error(
+        'server.handleUpgrade() was called more than once with the same ' +
+          'socket, possibly due to a misconfiguration'
+      );
+    }
+    if (this._state > RUNNING) {
+      rejectHandshake(socket, 503);
+      return;
+    }
+
+    const websocket = new this.options.WebSocket(null, undefined, this.options);
+    const headers = acceptHeaders(this.options, websocket, extensions, key, protocols, req);
+
+    // RFC 6455, section 4.2.2, leaves other headers open: listeners may change the lines.
+    this.emit('headers', headers, req);
+    socket.write(`${headers.join('\r\n')}\r\n\r\n`);
+    socket.removeListener('error', destroyOnError);
+
+    websocket.setSocket(socket, head, {
+      allowSynchronousEvents: this.options.allowSynchronousEvents,
+      maxBufferedChunks: this.options.maxBufferedChunks,
+      maxFragments: this.options.maxFragments,
+      maxPayload: this.options.maxPayload,
+      skipUTF8Validation: this.options.skipUTF8Validation
+    });
+
+    if (this.clients) trackClient(this, websocket);
+
+    callback(websocket, req);
+  }
+}
+
+/**
+ * Answers a plain request to the port of a WebSocket server.
+ *
+ * @param {IncomingMessage} _req The request
+ * @param {http.ServerResponse} res The response
+ * @private
+ */
+function demandUpgrade(_req, res) {
+  const body = /** @type {string} */ (http.STATUS_CODES[426]);
+
+  res.writeHead(426, { 'Content-Length': body.length, 'Content-Type': 'text/plain' });
+  res.end(body);
+}
+
+/**
+ * Listens to an HTTP server.
+ *
+ * @param {WebSocketServer} wss The WebSocket server
+ * @param {any} server The HTTP server
+ * @return {() => void} Takes the listeners away again
+ * @private
+ */
+function attachTo(wss, server) {
+  const emitConnection = wss.emit.bind(wss, 'connection');
+  const listeners = Object.entries({
+    listening: wss.emit.bind(wss, 'listening'),
+    error: wss.emit.bind(wss, 'error'),
+    upgrade: (
+      /** @type {IncomingMessage} */ req,
+      /** @type {Duplex} */ socket,
+      /** @type {Buffer} */ head
+    ) => wss.handleUpgrade(req, socket, head, emitConnection)
+  });
+
+  for (const [event, listener] of listeners) server.on(event, listener);
+
+  return () => {
+    for (const [event, listener] of listeners) server.removeListener(event, listener);
+  };
+}
+
+/**
+ * @param {WebSocketServer} wss The server that is closed
+ * @private
+ */
+function emitClose(wss) {
+  wss._state = CLOSED;
+  wss.emit('close');
+}
+
+/**
+ * Listener of `'error'` for a socket whose handshake isn't done.
+ *
+ * @this {Duplex}
+ * @private
+ */
+function destroyOnError() {
+  this.destroy();
+}
+
+/**
+ * Checks the parts of the request that don't depend on the options. RFC 6455, section 4.2.1.
+ *
+ * @param {IncomingMessage} req The request
+ * @return {Rejection | undefined} What is wrong
+ * @private
+ */
+function requestFault(req) {
+  const { headers } = req;
+  const key = headers['sec-websocket-key'];
+
+  if (req.method !== 'GET') return { status: 405, message: 'Invalid HTTP method' };
+  if (headers.upgrade?.toLowerCase() !== 'websocket') {
+    return { status: 400, message: 'Invalid Upgrade header' };
+  }
+  if (typeof key !== 'string' || !isValidKey(key)) {
+    return { status: 400, message: 'Missing or invalid Sec-WebSocket-Key header' };
+  }
+
+  const version = protocolVersion(req);
+
+  if (version !== 13 && version !== 8) {
+    return {
+      status: 400,
+      message: 'Missing or invalid Sec-WebSocket-Version header',
+      headers: { 'Sec-WebSocket-Version': '13, 8' }
+    };
+  }
+}
+
+/**
+ * @param {IncomingMessage} req The request
+ * @return {number} The protocol version that it asks for, or `NaN`
+ * @private
+ */
+function protocolVersion(req) {
+  return Number(req.headers['sec-websocket-version']);
+}
+
+/**
+ * @typedef {object} Offer
+ * @property {Set<string>} protocols The subprotocols that the client offers
+ * @property {Record<string, any>} extensions The extensions that both sides want, by name
+ */
+
+/**
+ * Reads what the client offers beyond the bare protocol.
+ *
+ * @param {any} options The options of the server
+ * @param {IncomingMessage} req The request
+ * @return {Offer | Rejection} The offer, or what is wrong with it
+ * @private
+ */
+function readOffer(options, req) {
+  const protocolHeader = req.headers['sec-websocket-protocol'];
+  const extensionHeader = req.headers['sec-websocket-extensions'];
+  /** @type {Offer} */
+  const offer = { protocols: new Set(), extensions: {} };
+
+  if (protocolHeader !== undefined) {
+    try {
+      offer.protocols = subprotocol.parse(protocolHeader);
+    } catch {
+      return { status: 400, message: 'Invalid Sec-WebSocket-Protocol header' };
+    }
+  }
+
+  if (options.perMessageDeflate && extensionHeader !== undefined) {
+    const perMessageDeflate = new PerMessageDeflate({
+      ...options.perMessageDeflate,
+      isServer: true,
+      maxPayload: options.maxPayload
+    });
+
+    try {
+      const offers = extension.parse(extensionHeader)[PerMessageDeflate.extensionName];
+
+      if (offers) {
+        perMessageDeflate.accept(offers);
+        offer.extensions[PerMessageDeflate.extensionName] = perMessageDeflate;
+      }
+    } catch {
+      return {
+        status: 400,
+        message: 'Invalid or unacceptable Sec-WebSocket-Extensions header'
+      };
+    }
+  }
+
+  return offer;
+}
+
+/**
+ * Asks the option `verifyClient` whether to go on: it answers by its result, or by a callback if it
+ * takes one.
+ *
+ * @param {any} options The options of the server
+ * @param {any} req The request
+ * @param {Duplex} socket Its socket
+ * @param {() => void} accept What to do if so
+ * @private
+ */
+function verifyClient(options, req, socket, accept) {
+  if (!options.verifyClient) {
+    accept();
+    return;
+  }
+
+  const info = {
+    // HyBi 8 had another name for the header.
+    origin: req.headers[protocolVersion(req) === 8 ? 'sec-websocket-origin' : 'origin'],
+    secure: Boolean(req.socket.authorized || req.socket.encrypted),
+    req
+  };
+
+  if (options.verifyClient.length !== 2) {
+    if (options.verifyClient(info)) accept();
+    else rejectHandshake(socket, 401);
+    return;
+  }
+
+  options.verifyClient(
+    info,
+    (
+      /** @type {boolean} */ verified,
+      /** @type {number} */ status,
+      /** @type {string} */ message,
+      /** @type {Record<string, any>} */ headers
+    ) => {
+      if (verified) accept();
+      else rejectHandshake(socket, status || 401, message, headers);
+    }
+  );
+}
+
+/**
+ * Composes the response that accepts the handshake, and tells the WebSocket what was agreed. RFC
+ * 6455, section 4.2.2.
+ *
+ * @param {any} options The options of the server
+ * @param {any} websocket The new WebSocket
+ * @param {Record<string, any>} extensions The extensions to use
+ * @param {string} key The value of `Sec-WebSocket-Key`
+ * @param {Set<string>} protocols The subprotocols that the client offers
+ * @param {IncomingMessage} req The request
+ * @return {string[]} The lines of the response
+ * @private
+ */
+function acceptHeaders(options, websocket, extensions, key, protocols, req) {
+  const { extensionName } = PerMessageDeflate;
+  const lines = [
+    'HTTP/1.1 101 Switching Protocols',
+    'Upgrade: websocket',
+    'Connection: Upgrade',
+    `Sec-WebSocket-Accept: ${acceptKey(key)}`
+  ];
+
+  if (protocols.size) {
+    const protocol = options.handleProtocols
+      ? options.handleProtocols(protocols, req)
+      : protocols.values().next().value;
+
+    if (protocol) {
+      lines.push(`Sec-WebSocket-Protocol: ${protocol}`);
+      websocket._protocol = protocol;
+    }
+  }
+
+  if (extensions[extensionName]) {
+    const agreed = extension.format({ [extensionName]: [extensions[extensionName].params] });
+
+    lines.push(`Sec-WebSocket-Extensions: ${agreed}`);
+    websocket._extensions = extensions;
+  }
+
+  return lines;
+}
+
+/**
+ * Keeps a WebSocket in `clients` as long as it lives.
+ *
+ * @param {WebSocketServer} wss The server
+ * @param {any} websocket The WebSocket
+ * @private
+ */
+function trackClient(wss, websocket) {
+  const clients = /** @type {Set<any>} */ (wss.clients);
+
+  clients.add(websocket);
+  websocket.on('close', () => {
+    clients.delete(websocket);
+    if (wss._shouldEmitClose && !clients.size) process.nextTick(emitClose, wss);
+  });
+}
+
+module.exports = WebSocketServer;

@@ -1,0 +1,429 @@
+// @ts-check
+
+// The class `WebSocket`: one endpoint of a connection, client or server.
+//
+// What happens to it from outside is elsewhere: `client-handshake.js` opens a connection,
+// `connection.js` reacts to the receiver, the sender and the socket of an open one.
+
+const EventEmitter = require('node:events');
+
+const { toBuffer } = require('./buffer-util');
+const { abortRequest, openConnection } = require('./client-handshake');
+const { attachConnection, finishAfterCloseFrame, startCloseTimer } = require('./connection');
+const { BINARY_TYPES, EMPTY_BUFFER, kWebSocket } = require('./constants');
+const { EventTarget, onEventAttribute } = require('./event-target');
+const PerMessageDeflate = require('./permessage-deflate');
+const { CLOSED, CLOSING, CONNECTING, OPEN, STATE_NAMES } = require('./ready-state');
+const Receiver = require('./receiver');
+const Sender = require('./sender');
+const { isBlob } = require('./validation');
+
+const CLOSED_TOO_EARLY = 'WebSocket was closed before the connection was established';
+
+/**
+ * One endpoint of a WebSocket connection.
+ *
+ * Fields with an underscore aren't part of the API, but programs that use ws read and set some of
+ * them; they keep their names and meanings.
+ */
+class WebSocket extends EventEmitter {
+  /**
+   * @param {string | URL | null} address The URL to connect to; `null` makes an endpoint without a
+   *     connection, which gets one by `setSocket()`
+   * @param {string | string[] | object} [protocols] The subprotocols to offer; or the options
+   * @param {any} [options] Options of the client, and any of `http.request()`
+   */
+  constructor(address, protocols, options) {
+    super();
+
+    this._binaryType = BINARY_TYPES[0];
+    // RFC 6455, section 7.1.5: the close code is 1006 unless a close frame says otherwise.
+    this._closeCode = 1006;
+    this._closeFrameReceived = false;
+    this._closeFrameSent = false;
+    this._closeMessage = EMPTY_BUFFER;
+    /** @type {NodeJS.Timeout | null} */
+    this._closeTimer = null;
+    this._errorEmitted = false;
+    /** @type {Record<string, any>} */
+    this._extensions = {};
+    this._paused = false;
+    this._protocol = '';
+    this._readyState = CONNECTING;
+    /** @type {any} */
+    this._receiver = null;
+    /** @type {any} */
+    this._sender = null;
+    /** @type {any} */
+    this._socket = null;
+
+    let settings = options;
+
+    if (address === null) {
+      this._isServer = true;
+    } else {
+      this._bufferedAmount = 0;
+      this._isServer = false;
+      this._redirects = 0;
+      settings = connect(this, address, protocols, options);
+    }
+
+    if (settings.autoPong) {
+      this._autoPong = true;
+      this._pendingAutoPongs = 0;
+      this._maxPendingAutoPongs = settings.maxPendingAutoPongs | 0;
+    }
+
+    this._closeTimeout = settings.closeTimeout;
+  }
+
+  /**
+   * What a binary message is handed out as: `'nodebuffer'`, `'arraybuffer'`, `'fragments'` or
+   * `'blob'`. Anything else that is assigned is ignored. Holds from the next message on.
+   *
+   * @return {string}
+   */
+  get binaryType() {
+    return this._binaryType;
+  }
+
+  set binaryType(type) {
+    if (!BINARY_TYPES.includes(type)) return;
+
+    this._binaryType = type;
+    if (this._receiver) this._receiver._binaryType = type;
+  }
+
+  /**
+   * The number of bytes that were given to `send()` and haven't gone to the operating system yet,
+   * with their frame headers.
+   *
+   * @return {number}
+   */
+  get bufferedAmount() {
+    if (!this._socket) return /** @type {number} */ (this._bufferedAmount);
+
+    // Frames that wait for the end of the tick only do so to leave together: they don't count as
+    // waiting.
+    this._sender.flush?.();
+    return this._socket._writableState.length + this._sender._bufferedBytes;
+  }
+
+  /** @return {string} The names of the extensions in use, separated by commas */
+  get extensions() {
+    return Object.keys(this._extensions).join();
+  }
+
+  /** @return {boolean} Whether `pause()` was called, without a `resume()` after it */
+  get isPaused() {
+    return this._paused;
+  }
+
+  /** @return {string} The subprotocol in use; empty without one */
+  get protocol() {
+    return this._protocol;
+  }
+
+  /** @return {number} The state: `CONNECTING`, `OPEN`, `CLOSING` or `CLOSED` */
+  get readyState() {
+    return this._readyState;
+  }
+
+  /** @return {string | undefined} The URL of a client, normalised */
+  get url() {
+    // @ts-expect-error set by the client handshake
+    return this._url;
+  }
+
+  /**
+   * Gives the WebSocket its socket, on which the opening handshake is done; then it's open.
+   *
+   * @param {any} socket The socket, or any `Duplex`
+   * @param {Buffer} head What arrived behind the handshake already
+   * @param {any} options `allowSynchronousEvents`, `generateMask`, `maxBufferedChunks`,
+   *     `maxFragments`, `maxPayload`, `skipUTF8Validation`
+   * @private
+   */
+  setSocket(socket, head, options) {
+    /** @type {any} */
+    const receiver = new Receiver({
+      allowSynchronousEvents: options.allowSynchronousEvents,
+      binaryType: this.binaryType,
+      extensions: this._extensions,
+      isServer: this._isServer,
+      maxBufferedChunks: options.maxBufferedChunks,
+      maxFragments: options.maxFragments,
+      maxPayload: options.maxPayload,
+      skipUTF8Validation: options.skipUTF8Validation
+    });
+    /** @type {any} */
+    const sender = new Sender(socket, this._extensions, options.generateMask);
+
+    this._receiver = receiver;
+    this._sender = sender;
+    this._socket = socket;
+    receiver[kWebSocket] = sender[kWebSocket] = socket[kWebSocket] = this;
+
+    sender.coalesce?.();
+    attachConnection(receiver, sender, socket, head);
+
+    this._readyState = OPEN;
+    this.emit('open');
+  }
+
+  /**
+   * Ends the life of the WebSocket: releases what it holds and emits `'close'`.
+   *
+   * @private
+   */
+  emitClose() {
+    if (this._socket) {
+      this._extensions[PerMessageDeflate.extensionName]?.cleanup();
+      this._receiver.removeAllListeners();
+    }
+
+    this._readyState = CLOSED;
+    this.emit('close', this._closeCode, this._closeMessage);
+  }
+
+  /**
+   * Starts the closing handshake, or goes on with it. RFC 6455, section 7.1.2: a close frame goes
+   * out; the connection ends once one was received as well.
+   *
+   * @param {number} [code] The close code
+   * @param {string | Buffer} [reason] The close reason
+   * @throws {TypeError} If the code or the reason isn't valid
+   * @throws {RangeError} If the reason is longer than 123 bytes
+   */
+  close(code, reason) {
+    if (this.readyState === CLOSED) return;
+    if (this.readyState === CONNECTING) {
+      abortRequest(this, /** @type {any} */ (this)._req, CLOSED_TOO_EARLY);
+      return;
+    }
+    if (this.readyState === CLOSING) {
+      if (this._closeFrameSent) finishAfterCloseFrame(this);
+      return;
+    }
+
+    this._sender.close(code, reason, !this._isServer, (/** @type {Error | null} */ error) => {
+      // What is wrong with the socket is told by the socket itself.
+      if (error) return;
+
+      this._closeFrameSent = true;
+      finishAfterCloseFrame(this);
+    });
+
+    this._readyState = CLOSING;
+    startCloseTimer(this);
+  }
+
+  /**
+   * Stops reading from the socket. Does nothing before the connection is open and after it's
+   * closed.
+   */
+  pause() {
+    if (this.readyState === CONNECTING || this.readyState === CLOSED) return;
+
+    this._paused = true;
+    this._socket.pause();
+  }
+
+  /** Reads on, unless the receiver has still to catch up. */
+  resume() {
+    if (this.readyState === CONNECTING || this.readyState === CLOSED) return;
+
+    this._paused = false;
+    if (!this._receiver._writableState.needDrain) this._socket.resume();
+  }
+
+  /**
+   * Sends a ping.
+   *
+   * @param {any} [data] At most 125 bytes; or the callback
+   * @param {any} [mask] Whether to mask it, by default as the role demands; or the callback
+   * @param {(error?: Error | null) => void} [callback] Called when it's written out
+   * @throws {Error} While the connection is being established
+   * @throws {RangeError} If the data is too long
+   */
+  ping(data, mask, callback) {
+    sendControlFrame(this, 'ping', data, mask, callback);
+  }
+
+  /**
+   * Sends a pong. Pings are answered without it, see the option `autoPong`.
+   *
+   * @param {any} [data] At most 125 bytes; or the callback
+   * @param {any} [mask] Whether to mask it, by default as the role demands; or the callback
+   * @param {(error?: Error | null) => void} [callback] Called when it's written out
+   * @throws {Error} While the connection is being established
+   * @throws {RangeError} If the data is too long
+   */
+  pong(data, mask, callback) {
+    sendControlFrame(this, 'pong', data, mask, callback);
+  }
+
+  /**
+   * Sends a message, or a fragment of one.
+   *
+   * @param {any} data The payload: string, bytes in any shape, number or Blob
+   * @param {any} [options] `binary` (by default: unless `data` is a string), `compress` (`true`),
+   *     `fin` (`true`), `mask` (as the role demands); or the callback
+   * @param {(error?: Error | null) => void} [callback] Called when it's written out
+   * @throws {Error} While the connection is being established
+   */
+  send(data, options, callback) {
+    if (this.readyState === CONNECTING) throw notOpenError(this);
+
+    const payload = typeof data === 'number' ? data.toString() : data;
+    const onWritten = typeof options === 'function' ? options : callback;
+
+    if (this.readyState !== OPEN) {
+      refuseToSend(this, payload, onWritten);
+      return;
+    }
+
+    let settings = {
+      binary: typeof payload !== 'string',
+      mask: !this._isServer,
+      compress: true,
+      fin: true
+    };
+
+    if (options && options !== onWritten) settings = { ...settings, ...options };
+    if (!this._extensions[PerMessageDeflate.extensionName]) settings.compress = false;
+
+    this._sender.send(payload || EMPTY_BUFFER, settings, onWritten);
+  }
+
+  /** Ends the connection at once, without a closing handshake. */
+  terminate() {
+    if (this.readyState === CLOSED) return;
+    if (this.readyState === CONNECTING) {
+      abortRequest(this, /** @type {any} */ (this)._req, CLOSED_TOO_EARLY);
+      return;
+    }
+
+    if (this._socket) {
+      this._readyState = CLOSING;
+      this._sender.flush?.();
+      this._socket.destroy();
+    }
+  }
+}
+
+/**
+ * Sorts the arguments of the constructor and starts the opening handshake.
+ *
+ * @param {WebSocket} websocket The new WebSocket
+ * @param {string | URL} address The URL to connect to
+ * @param {any} protocols The subprotocols to offer; or the options
+ * @param {any} options The options
+ * @return {any} The options with their defaults
+ * @private
+ */
+function connect(websocket, address, protocols, options) {
+  let offered = protocols;
+  let settings = options;
+
+  if (offered !== null && typeof offered === 'object' && !Array.isArray(offered)) {
+    settings = offered;
+    offered = undefined;
+  }
+  if (offered === undefined) offered = settings?.protocols;
+  if (offered === undefined) offered = [];
+  if (!Array.isArray(offered)) offered = [offered];
+
+  return openConnection(websocket, address, offered, settings);
+}
+
+/**
+ * @param {WebSocket} websocket A WebSocket that isn't open
+ * @return {Error} The error that says so
+ * @private
+ */
+function notOpenError(websocket) {
+  const { readyState } = websocket;
+
+  return new Error(`WebSocket is not open: readyState ${readyState} (${STATE_NAMES[readyState]})`);
+}
+
+/**
+ * Takes note of what can't be sent any more: it counts as buffered, and the callback gets an error.
+ *
+ * @param {any} websocket A WebSocket that is closing or closed
+ * @param {any} data What was to be sent
+ * @param {((error: Error) => void) | undefined} callback The callback
+ * @private
+ */
+function refuseToSend(websocket, data, callback) {
+  if (data) {
+    const length = isBlob(data) ? data.size : toBuffer(data).length;
+
+    // Without a socket the handshake of a client failed: there is no sender to count.
+    if (websocket._socket) websocket._sender._bufferedBytes += length;
+    else websocket._bufferedAmount += length;
+  }
+
+  if (callback) process.nextTick(callback, notOpenError(websocket));
+}
+
+/**
+ * Sends a ping or a pong; the arguments are those of `ping()` and `pong()`.
+ *
+ * @param {WebSocket} websocket The WebSocket
+ * @param {'ping' | 'pong'} type The kind of frame
+ * @param {any} data The payload; or the callback
+ * @param {any} mask Whether to mask it; or the callback
+ * @param {any} callback The callback
+ * @private
+ */
+function sendControlFrame(websocket, type, data, mask, callback) {
+  if (websocket.readyState === CONNECTING) throw notOpenError(websocket);
+  if (typeof data === 'function') {
+    sendControlFrame(websocket, type, undefined, undefined, data);
+    return;
+  }
+  if (typeof mask === 'function') {
+    sendControlFrame(websocket, type, data, undefined, mask);
+    return;
+  }
+
+  const payload = typeof data === 'number' ? data.toString() : data;
+
+  if (websocket.readyState !== OPEN) {
+    refuseToSend(websocket, payload, callback);
+    return;
+  }
+
+  websocket._sender[type](
+    payload || EMPTY_BUFFER,
+    mask === undefined ? !websocket._isServer : mask,
+    callback
+  );
+}
+
+for (const [value, name] of STATE_NAMES.entries()) {
+  Object.defineProperty(WebSocket, name, { enumerable: true, value });
+  Object.defineProperty(WebSocket.prototype, name, { enumerable: true, value });
+}
+
+for (const name of [
+  'binaryType',
+  'bufferedAmount',
+  'extensions',
+  'isPaused',
+  'protocol',
+  'readyState',
+  'url'
+]) {
+  Object.defineProperty(WebSocket.prototype, name, { enumerable: true });
+}
+
+for (const type of ['open', 'error', 'close', 'message']) {
+  Object.defineProperty(WebSocket.prototype, `on${type}`, onEventAttribute(type));
+}
+
+Object.assign(WebSocket.prototype, EventTarget);
+
+module.exports = WebSocket;
