@@ -1,4 +1,4 @@
-//! What a peer can do wrong after the opening handshake.
+//! What a peer can do wrong after the opening handshake, compressed data apart.
 //!
 //! One enum knows everything about a failure that anybody asks for: the code and the text that
 //! users of ws see, the class of the JavaScript error and the close code that goes to the peer.
@@ -30,8 +30,6 @@ pub enum ProtocolError {
     InvalidCloseCode(u16),
     /// A text message or a close reason is not UTF-8.
     InvalidUtf8,
-    /// A compressed message cannot be inflated.
-    InvalidCompressedData,
     /// The payload length is above 2^53 - 1, which JavaScript cannot count to.
     UnsupportedDataPayloadLength,
     /// The message is longer than the limit, as declared or when inflated.
@@ -65,7 +63,6 @@ impl ProtocolError {
             Self::UnexpectedMask => "WS_ERR_UNEXPECTED_MASK",
             Self::InvalidCloseCode(_) => "WS_ERR_INVALID_CLOSE_CODE",
             Self::InvalidUtf8 => "WS_ERR_INVALID_UTF8",
-            Self::InvalidCompressedData => "Z_DATA_ERROR",
             Self::UnsupportedDataPayloadLength => "WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH",
             Self::UnsupportedMessageLength => "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH",
             Self::TooManyBufferedChunks | Self::TooManyFragments => {
@@ -78,7 +75,7 @@ impl ProtocolError {
     #[must_use]
     pub const fn class(self) -> ErrorClass {
         match self {
-            Self::InvalidUtf8 | Self::InvalidCompressedData => ErrorClass::Error,
+            Self::InvalidUtf8 => ErrorClass::Error,
             _ => ErrorClass::RangeError,
         }
     }
@@ -95,9 +92,7 @@ impl ProtocolError {
             | Self::ExpectedMask
             | Self::UnexpectedMask
             | Self::InvalidCloseCode(_) => CloseCode::PROTOCOL_ERROR,
-            Self::InvalidUtf8 | Self::InvalidCompressedData => {
-                CloseCode::INVALID_FRAME_PAYLOAD_DATA
-            }
+            Self::InvalidUtf8 => CloseCode::INVALID_FRAME_PAYLOAD_DATA,
             Self::UnsupportedDataPayloadLength | Self::UnsupportedMessageLength => {
                 CloseCode::MESSAGE_TOO_BIG
             }
@@ -122,7 +117,6 @@ impl fmt::Display for ProtocolError {
             Self::UnexpectedMask => write!(f, "{frame} MASK must be clear"),
             Self::InvalidCloseCode(code) => write!(f, "{frame} invalid status code {code}"),
             Self::InvalidUtf8 => write!(f, "{frame} invalid UTF-8 sequence"),
-            Self::InvalidCompressedData => write!(f, "invalid compressed data"),
             Self::UnsupportedDataPayloadLength => {
                 write!(f, "Unsupported WebSocket frame: payload length > 2^53 - 1")
             }
@@ -222,14 +216,6 @@ mod tests {
             assert_eq!(error.close_code().as_u16(), close_code, "{error:?}");
             assert_eq!(error.to_string(), format!("{prefix}{message}"));
         }
-    }
-
-    #[test]
-    fn has_the_code_of_zlib_for_data_that_does_not_inflate() {
-        let error = ProtocolError::InvalidCompressedData;
-        assert_eq!(error.code(), "Z_DATA_ERROR");
-        assert_eq!(error.class(), ErrorClass::Error);
-        assert_eq!(error.close_code(), CloseCode::INVALID_FRAME_PAYLOAD_DATA);
     }
 
     #[test]
