@@ -20,6 +20,10 @@ mod tests;
 /// What a frame may reserve in advance, whatever length it declares.
 const MAX_UNPROVEN_RESERVATION: usize = 64 * 1024;
 
+/// How many times what has arrived of a frame may be reserved for the rest of it. Growing in small
+/// steps would copy a message of 1 MiB once more on its way.
+const PROVEN_RESERVATION_FACTOR: usize = 16;
+
 /// RFC 6455, section 5.5: the longest payload of a control frame.
 const MAX_CONTROL_PAYLOAD_LENGTH: u8 = 125;
 
@@ -481,7 +485,7 @@ impl Decoder {
             return;
         }
         // A declared length is a promise: it is believed as far as what has arrived vouches for it.
-        let bound = (received * 2).max(MAX_UNPROVEN_RESERVATION);
+        let bound = (received * PROVEN_RESERVATION_FACTOR).max(MAX_UNPROVEN_RESERVATION);
         let length = usize::try_from(self.frame.length).map_or(bound, |length| length.min(bound));
         self.buffer.reserve_exact(length.max(received) - self.buffer.len());
     }

@@ -840,7 +840,8 @@ fn does_not_reserve_what_a_peer_only_promises() {
         for _ in 0..200 {
             assert_eq!(receive(&mut decoder, &[0; 1000]).1, Ok(()));
             received += 1000;
-            assert!(decoder.buffer.capacity() <= (2 * received).max(MAX_UNPROVEN_RESERVATION));
+            let bound = (PROVEN_RESERVATION_FACTOR * received).max(MAX_UNPROVEN_RESERVATION);
+            assert!(decoder.buffer.capacity() <= bound);
         }
     });
 }
