@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 // What bundlers for browsers get: a browser has a WebSocket of its own.
 

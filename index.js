@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 // The package for `require()`: the class `WebSocket`, with everything else as its properties.
 

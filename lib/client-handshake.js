@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 // The opening handshake of a client: request, redirects, and the check of the response.
 // RFC 6455, sections 4.1 and 4.2.2. The bytes go through Node's own `http` and `https`.

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 // What a client takes along when the server sends it elsewhere: which headers and credentials.
 //

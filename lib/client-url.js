@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 // The URL of a WebSocket: which ones are allowed, and where they lead. RFC 6455, section 3, with
 // `http:` and `https:` as other names of `ws:` and `wss:`, and `ws+unix:` for a Unix domain socket

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 // The life of an open connection: what a WebSocket does when its receiver, its sender or its socket
 // reports something.

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 // The browser's side of a WebSocket: event objects, and `addEventListener()` on top of
 // `EventEmitter`.

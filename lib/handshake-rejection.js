@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 // How a server refuses an opening handshake: an HTTP response written straight to the socket, which
 // is then closed.

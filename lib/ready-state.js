@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 // The states of a connection, as `readyState` tells them.
 

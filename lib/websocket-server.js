@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 // The class `WebSocketServer`: turns upgrade requests of an HTTP server into WebSockets. RFC 6455,
 // section 4.2.

@@ -1,4 +1,5 @@
 // @ts-check
+'use strict';
 
 // The class `WebSocket`: one endpoint of a connection, client or server.
 //
