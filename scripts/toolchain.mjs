@@ -36,14 +36,17 @@ function versionNumbers(text) {
   return match ? match.slice(1).map((part) => Number(part || 0)) : [];
 }
 
-/** Checks the version of Node, which runs everything else. */
-export function requireNode() {
-  const version = versionNumbers(process.versions.node);
+/**
+ * Checks the version of Node, which runs everything else.
+ *
+ * @param {string} [text] The version, that of the running Node when not given
+ */
+export function requireNode(text = process.versions.node) {
+  const version = versionNumbers(text);
   const line = NODE_LINES.find(([major]) => major === version[0]);
-  const newest = NODE_LINES[NODE_LINES.length - 1];
-  if (line ? reaches(version, line) : reaches(version, newest)) return;
+  if (reaches(version, line || NODE_LINES[NODE_LINES.length - 1])) return;
   throw new Stop(
-    `Node.js ${process.versions.node} cannot build this repository.\n` +
+    `Node.js ${text} cannot build this repository.\n` +
       `  Needed: ${NODE_LINES.map((numbers) => numbers.join('.')).join(', ')} or newer.\n` +
       '  Get it from https://nodejs.org or with your version manager.'
   );

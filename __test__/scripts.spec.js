@@ -1,0 +1,84 @@
+// @ts-check
+'use strict';
+
+// What the commands of a checkout say when something is missing on the machine.
+
+const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { after, before, describe, it } = require('node:test');
+
+const ROOT = path.join(__dirname, '..');
+
+describe('npm run build', { skip: process.platform === 'win32' && 'uses shell scripts' }, () => {
+  /** @type {string} */
+  let folder;
+
+  before(() => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oxws-scripts-'));
+  });
+
+  after(() => {
+    fs.rmSync(folder, { recursive: true });
+  });
+
+  /**
+   * Builds on a machine that has nothing but the given programs.
+   *
+   * @param {Record<string, string>} programs What each prints, by name
+   * @return {{ status: number | null, output: string }} How it ended and what it said
+   */
+  function buildWith(programs) {
+    const bin = fs.mkdtempSync(path.join(folder, 'bin-'));
+    for (const [name, text] of Object.entries(programs)) {
+      fs.writeFileSync(path.join(bin, name), `#!/bin/sh\necho '${text}'\n`, { mode: 0o755 });
+    }
+    const { status, stderr } = spawnSync(process.execPath, ['scripts/build.mjs', '--force'], {
+      cwd: ROOT,
+      encoding: 'utf8',
+      env: { PATH: bin }
+    });
+    return { status, output: stderr };
+  }
+
+  it('says how to install Rust where it is missing', () => {
+    const { status, output } = buildWith({});
+    assert.equal(status, 1);
+    assert.match(output, /no Rust toolchain: cargo is missing/);
+    assert.match(output, /Needed: Rust 1\.\d+ or newer/);
+    assert.match(output, /https:\/\/rustup\.rs/);
+    assert.doesNotMatch(output, /\n {4}at /);
+  });
+
+  it('says how to update a Rust that is too old', () => {
+    const { status, output } = buildWith({ cargo: 'cargo 1.60.0', rustc: 'rustc 1.60.0 (x 2022)' });
+    assert.equal(status, 1);
+    assert.match(output, /rustc 1\.60\.0 \(x 2022\) is too old/);
+    assert.match(output, /rustup update stable/);
+  });
+});
+
+describe('requireNode', () => {
+  it('takes the versions that the tools run on', async () => {
+    const { requireNode } = await import('../scripts/toolchain.mjs');
+    for (const version of ['20.17.0', '20.20.2', '22.13.1', '23.5.0', '24.0.0', '26.1.0']) {
+      requireNode(version);
+    }
+    for (const version of ['12.22.0', '18.20.4', '20.16.0', '21.7.3', '22.12.0', '23.4.0']) {
+      assert.throws(() => requireNode(version), /cannot build this repository/, version);
+    }
+  });
+});
+
+describe('npm run test:ws-suite', () => {
+  it('says what it wants instead of a checkout', () => {
+    const { status, stderr } = spawnSync(process.execPath, ['__test__/ws-suite/run.js', '/'], {
+      cwd: ROOT,
+      encoding: 'utf8'
+    });
+    assert.equal(status, 1);
+    assert.match(stderr, /is no checkout of ws/);
+  });
+});
