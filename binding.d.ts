@@ -16,6 +16,51 @@ export declare class ExternalObject<T> {
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** The compressing side of one connection. */
+export declare class Deflater {
+  /** Takes some 380 KB until it is collected or freed. */
+  constructor(options: DeflateOptions)
+  /** Compresses a fragment of a message; `fin` says that it is the last. */
+  deflate(data: Buffer, fin: boolean): Buffer
+  /** Does as `deflate` on another thread. `data` is copied. */
+  deflateAsync(data: Buffer, fin: boolean): Promise<Buffer>
+  /** Gives the memory back; an operation on another thread does so when it ends. */
+  free(): void
+}
+
+/**
+ * The decompressing side of one connection.
+ *
+ * An operation gives the output, or null: then `failure` says why, or, if it is null as well, the
+ * output is longer than may be produced at once and `resume` gives the whole of it.
+ */
+export declare class Inflater {
+  /** Takes some 48 KB until it is collected or freed. */
+  constructor(options: InflateOptions)
+  /**
+   * Decompresses a fragment of a message; `fin` says that it is the last. The output may have
+   * `limit` bytes, or any number if that is 0, and is produced up to some `budget` bytes.
+   */
+  inflate(data: Buffer, fin: boolean, limit: number, budget: number): Buffer | null
+  /** Does as `inflate`, without a budget, on another thread. `data` is copied. */
+  inflateAsync(data: Buffer, fin: boolean, limit: number): Promise<Buffer | undefined | null>
+  /** Goes on, on another thread, with an `inflate` that used its budget up. */
+  resume(): Promise<Buffer | undefined | null>
+  /** Why the latest operation gave null. */
+  failure(): InflateFailure | null
+  /** Gives the memory back; an operation on another thread does so when it ends. */
+  free(): void
+}
+
+/** Picks one of a client's offers of permessage-deflate and answers it. */
+export declare function acceptDeflateOffer(offers: Array<Array<ParameterText>>, options: NegotiationOptions): NegotiationResult
+
+/** Takes a server's response to an offer of permessage-deflate. */
+export declare function acceptDeflateResponse(response: Array<ParameterText>, options: NegotiationOptions): NegotiationResult
+
+/** The value of `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key`. */
+export declare function acceptKey(key: string): string
+
 /** Makes a decoder for one role; `permessage_deflate` tells whether RSV1 may be set. */
 export declare function createDecoder(isServer: boolean, permessageDeflate: boolean): ExternalObject<Decoder>
 
@@ -27,6 +72,22 @@ export declare function decode(decoder: ExternalObject<Decoder>, chunk: Buffer, 
 
 /** Why the connection has to fail, after a record of kind error. */
 export declare function decoderError(decoder: ExternalObject<Decoder>): ErrorDescription | null
+
+/** How to compress, checked by `lib/`. */
+export interface DeflateOptions {
+  /** From 0 to 9, or -1. */
+  level: number
+  /** From 1 to 9. */
+  memLevel: number
+  /** zlib's number. */
+  strategy: number
+  /** From 8 to 15. */
+  windowBits: number
+  /** Whether each message starts with an empty window. */
+  noContextTakeover: boolean
+  /** What an empty window is filled with. */
+  dictionary?: Buffer
+}
 
 /**
  * Writes a frame header (RFC 6455, section 5.2) so that it ends at `end` in `target`, where the
@@ -49,14 +110,55 @@ export interface ErrorDescription {
   closeCode: number
 }
 
+/** One element of a `Sec-WebSocket-Extensions` header. */
+export interface ExtensionElement {
+  /** The name of the extension. */
+  name: string
+  /** Its parameters in order. */
+  parameters: Array<ParameterText>
+}
+
+/** A `Sec-WebSocket-Extensions` header. */
+export interface ExtensionHeader {
+  /** The elements in order. */
+  elements: Array<ExtensionElement>
+  /** What is wrong with the header, if anything is. */
+  error?: string
+}
+
 /** Fills the first four bytes of `key` with an unpredictable masking key. */
 export declare function fillMaskingKey(key: Buffer): void
 
 /** The lengths of the fragments of the owned payload that has this index. */
 export declare function fragmentLengths(decoder: ExternalObject<Decoder>, index: number): Uint32Array
 
+/** Why data can't be inflated. */
+export interface InflateFailure {
+  /** The message of the error. */
+  message: string
+  /** Its `code`. */
+  code: string
+  /** Its `errno`, if zlib it was that failed. */
+  errno?: number
+  /** The close code with which the connection fails. */
+  closeCode: number
+}
+
+/** How to decompress, checked by `lib/`. */
+export interface InflateOptions {
+  /** From 8 to 15. */
+  windowBits: number
+  /** Whether each message starts with an empty window. */
+  noContextTakeover: boolean
+  /** What an empty window is filled with. */
+  dictionary?: Buffer
+}
+
 /** Tells whether `code` may stand in a close frame (RFC 6455, section 7.4). */
 export declare function isValidCloseCode(code: number): boolean
+
+/** Whether this can be a `Sec-WebSocket-Key`. */
+export declare function isValidKey(key: string): boolean
 
 /** Tells whether `data` is well-formed UTF-8. */
 export declare function isValidUtf8(data: Buffer): boolean
@@ -66,6 +168,46 @@ export declare function mask(source: Buffer, key: Buffer, output: Buffer, offset
 
 /** Describes the error of a message that exceeds `maxPayload` once inflated. */
 export declare function messageLengthError(): ErrorDescription
+
+/** What an endpoint wants of permessage-deflate. Absent: nothing. */
+export interface NegotiationOptions {
+  /** Whether the server's context is given up; `false` refuses to. */
+  serverNoContextTakeover?: boolean
+  /** Whether the client's context is given up; `false` refuses to. */
+  clientNoContextTakeover?: boolean
+  /** The window that the server compresses with; 0: not to be negotiated. */
+  serverMaxWindowBits?: number
+  /** The window that the client compresses with; 0: not to be negotiated. */
+  clientMaxWindowBits?: number
+}
+
+/** What was agreed on, or why nothing was. */
+export interface NegotiationResult {
+  /** Which of the offers was accepted. */
+  index: number
+  /** The names of the agreed parameters in order. */
+  names: Array<string>
+  /** Their values: a number of window bits, or 0 where the name stands alone. */
+  values: Array<number>
+  /** What is wrong with the offers or the response, if anything is. */
+  error?: string
+  /** Whether that is a `TypeError` in ws. */
+  isTypeError: boolean
+}
+
+/** One parameter of an extension as text. */
+export interface ParameterText {
+  /** Its name. */
+  name: string
+  /** Its value, unescaped; absent where the name stands alone. */
+  value?: string
+}
+
+/** Parses a `Sec-WebSocket-Extensions` header. */
+export declare function parseExtensions(header: string): ExtensionHeader
+
+/** Parses a `Sec-WebSocket-Protocol` header. */
+export declare function parseSubprotocols(header: string): SubprotocolHeader
 
 /** A binary message. */
 export declare const RECORD_BINARY: number
@@ -93,6 +235,14 @@ export declare const RECORD_TEXT: number
  * frame; and whether text is taken as it comes. All hold from the next frame on.
  */
 export declare function setDecoderLimits(decoder: ExternalObject<Decoder>, maxPayload: number, maxFragments: number, maxBufferedChunks: number, skipUtf8Validation: boolean): void
+
+/** A `Sec-WebSocket-Protocol` header. */
+export interface SubprotocolHeader {
+  /** The names in order, all different. */
+  names: Array<string>
+  /** What is wrong with the header, if anything is. */
+  error?: string
+}
 
 /** Takes the owned payload of the latest `decode` that has this index. */
 export declare function takePayload(decoder: ExternalObject<Decoder>, index: number): Buffer

@@ -835,6 +835,11 @@ function __napiStampBindingTarget(exportsObject, target) {
 // linked import resolves to `undefined`.
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
+module.exports.Deflater = nativeBinding.Deflater
+module.exports.Inflater = nativeBinding.Inflater
+module.exports.acceptDeflateOffer = nativeBinding.acceptDeflateOffer
+module.exports.acceptDeflateResponse = nativeBinding.acceptDeflateResponse
+module.exports.acceptKey = nativeBinding.acceptKey
 module.exports.createDecoder = nativeBinding.createDecoder
 module.exports.decode = nativeBinding.decode
 module.exports.decoderError = nativeBinding.decoderError
@@ -842,9 +847,12 @@ module.exports.encodeHeader = nativeBinding.encodeHeader
 module.exports.fillMaskingKey = nativeBinding.fillMaskingKey
 module.exports.fragmentLengths = nativeBinding.fragmentLengths
 module.exports.isValidCloseCode = nativeBinding.isValidCloseCode
+module.exports.isValidKey = nativeBinding.isValidKey
 module.exports.isValidUtf8 = nativeBinding.isValidUtf8
 module.exports.mask = nativeBinding.mask
 module.exports.messageLengthError = nativeBinding.messageLengthError
+module.exports.parseExtensions = nativeBinding.parseExtensions
+module.exports.parseSubprotocols = nativeBinding.parseSubprotocols
 module.exports.RECORD_BINARY = nativeBinding.RECORD_BINARY
 module.exports.RECORD_CLOSE = nativeBinding.RECORD_CLOSE
 module.exports.RECORD_COMPRESSED = nativeBinding.RECORD_COMPRESSED

@@ -4,8 +4,10 @@
 //! causes come back as plain data.
 
 pub mod decoder;
+pub mod deflate;
 pub mod error;
 pub mod frame;
+pub mod handshake;
 
 use napi_derive::napi;
 

@@ -120,18 +120,45 @@ impl Decompressor {
     /// As there; `output` then holds what could be decompressed, within the limit.
     pub fn decompress_into(
         &mut self,
-        data: &[u8],
+        mut data: &[u8],
         fin: bool,
         limit: Option<u64>,
         output: &mut Vec<u8>,
     ) -> Result<(), InflateError> {
+        self.decompress_some(&mut data, fin, limit, usize::MAX, output).map(|_| ())
+    }
+
+    /// Does as [`decompress_into`](Self::decompress_into), but may pause once some `budget` bytes
+    /// were produced and data is left, so that a caller can bound the time that one call takes.
+    ///
+    /// Returns whether all of the data is decompressed. If not, `data` is what is left of it: the
+    /// next call has to go on with that, with the same `fin`, and with what is left of the limit.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn decompress_some(
+        &mut self,
+        data: &mut &[u8],
+        fin: bool,
+        limit: Option<u64>,
+        budget: usize,
+        output: &mut Vec<u8>,
+    ) -> Result<bool, InflateError> {
         let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-        let limit = limit.saturating_add(output.len());
-        let ended = self.inflate_message(data, fin, limit, output).inspect_err(|_| self.reset())?;
-        if ended == Ended::Yes || fin && self.config.no_context_takeover {
-            self.reset();
+        let bounds = Bounds {
+            limit: limit.saturating_add(output.len()),
+            pause: budget.saturating_add(output.len()),
+        };
+        let progress =
+            self.inflate_message(data, fin, bounds, output).inspect_err(|_| self.reset())?;
+        match progress {
+            Progress::Paused => return Ok(false),
+            Progress::Ended => self.reset(),
+            Progress::Consumed if fin && self.config.no_context_takeover => self.reset(),
+            Progress::Consumed => {}
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Forgets the window, as before the first message.
@@ -147,33 +174,36 @@ impl Decompressor {
 
     fn inflate_message(
         &mut self,
-        data: &[u8],
+        data: &mut &[u8],
         fin: bool,
-        limit: usize,
+        bounds: Bounds,
         output: &mut Vec<u8>,
-    ) -> Result<Ended, InflateError> {
-        if self.inflate(data, limit, output)? == Ended::Yes {
-            return Ok(Ended::Yes);
+    ) -> Result<Progress, InflateError> {
+        match self.inflate(data, bounds, output)? {
+            // The tail adds no more than what zlib holds back: some codes of a few bits each.
+            Progress::Consumed if fin => {
+                self.inflate(&mut TAIL.as_slice(), Bounds { pause: usize::MAX, ..bounds }, output)
+            }
+            progress => Ok(progress),
         }
-        if fin { self.inflate(&TAIL, limit, output) } else { Ok(Ended::No) }
     }
 
-    /// Inflates all of `data` into `output`, whose length stays within `limit`.
+    /// Inflates `data` into `output` within `bounds`.
     ///
     /// RFC 7692, section 7.2.3.4: a block may say that it is the last. What follows it in the same
     /// call is ignored, as ws does, and the next call starts a new stream.
     fn inflate(
         &mut self,
-        mut data: &[u8],
-        limit: usize,
+        data: &mut &[u8],
+        bounds: Bounds,
         output: &mut Vec<u8>,
-    ) -> Result<Ended, InflateError> {
+    ) -> Result<Progress, InflateError> {
         let mut room = data.len().saturating_mul(4).clamp(MIN_ROOM, MAX_FIRST_ROOM);
         loop {
             if output.len() == output.capacity() {
                 // One byte above the limit tells an output that is as long as the limit from one
                 // that is longer.
-                let allowed = limit.saturating_sub(output.len()).saturating_add(1);
+                let allowed = bounds.limit.saturating_sub(output.len()).saturating_add(1);
                 output.reserve_exact(room.min(allowed));
             }
 
@@ -184,19 +214,22 @@ impl Decompressor {
                 .map_err(|error| InflateError::InvalidData(zlib_message(error.message())))?;
             // What was taken lies in `data`, so its length is a `usize`.
             let taken = (self.stream.total_in() - before.0) as usize;
-            data = &data[taken..];
+            *data = &data[taken..];
 
-            if output.len() > limit {
-                output.truncate(limit);
+            if output.len() > bounds.limit {
+                output.truncate(bounds.limit);
                 return Err(InflateError::LimitExceeded);
             }
             if status == Status::StreamEnd {
-                return Ok(Ended::Yes);
+                return Ok(Progress::Ended);
             }
             let stuck = taken == 0 && output.len() == before.1;
             if output.len() < output.capacity() && data.is_empty() || stuck {
                 debug_assert!(data.is_empty());
-                return Ok(Ended::No);
+                return Ok(Progress::Consumed);
+            }
+            if output.len() >= bounds.pause && !data.is_empty() {
+                return Ok(Progress::Paused);
             }
             room = output.len().max(MIN_ROOM);
         }
@@ -208,11 +241,24 @@ const MIN_ROOM: usize = 1024;
 /// More room than this is given for output that exists, not for input that promises it.
 const MAX_FIRST_ROOM: usize = 64 * 1024;
 
-/// Whether a block said that it is the last.
+/// Lengths of the output.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// Above it there is an error.
+    limit: usize,
+    /// From here on decompression pauses.
+    pause: usize,
+}
+
+/// Where decompression stopped.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ended {
-    Yes,
-    No,
+enum Progress {
+    /// At the end of the data.
+    Consumed,
+    /// At a block that said it is the last.
+    Ended,
+    /// Where enough was produced.
+    Paused,
 }
 
 fn new_stream(config: &DecompressorConfig) -> Decompress {

@@ -224,6 +224,40 @@ fn produces_nothing_above_the_limit() {
 }
 
 #[test]
+fn pauses_within_a_budget() {
+    let text = vec![b'A'; 1 << 20];
+    let bomb = compressor().compress(&text, true);
+    let mut context = decompressor();
+    for _ in 0..2 {
+        let mut data = bomb.as_slice();
+        let mut output = Vec::new();
+        let mut calls = 0;
+        loop {
+            let limit = Some((text.len() - output.len()) as u64);
+            let start = output.len();
+            let done =
+                context.decompress_some(&mut data, true, limit, 10_000, &mut output).unwrap();
+            calls += 1;
+            if done {
+                break;
+            }
+            assert!(!data.is_empty());
+            assert!(output.len() >= start + 10_000);
+        }
+        assert!(output == text);
+        assert!(calls > 3);
+    }
+    // The limit counts while it goes on.
+    let mut data = bomb.as_slice();
+    let mut output = Vec::new();
+    let result = context.decompress_some(&mut data, true, Some(5_000), 1, &mut output);
+    assert_eq!(result, Ok(false));
+    let limit = 5_000 - output.len() as u64;
+    let result = context.decompress_some(&mut data, true, Some(limit), usize::MAX, &mut output);
+    assert_eq!((result, output.len()), (Err(InflateError::LimitExceeded), 5_000));
+}
+
+#[test]
 fn takes_little_memory_for_little_output() {
     for length in [0, 10, 1000, 100_000] {
         let text = vec![b'x'; length];

@@ -1,0 +1,329 @@
+//! Compression for JavaScript: each operation on the calling thread, or on the engine's threads.
+//!
+//! One operation of an object at a time: `lib/` starts the next when the one before has ended.
+
+use std::cell::RefCell;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use napi::Env;
+use napi::bindgen_prelude::{Buffer, BufferSlice, PromiseRaw, Result, create_custom_tokio_runtime};
+use napi_derive::{module_init, napi};
+
+use super::error::reason;
+use crate::engine::pool;
+use crate::protocol::deflate::{
+    Compressor, CompressorConfig, Decompressor, DecompressorConfig, InflateError, Strategy,
+};
+
+/// Up to here an output is copied into memory of JavaScript's own, which is cheaper than to share
+/// memory that a finalizer frees.
+const MAX_COPIED_LENGTH: usize = 16 * 1024;
+
+thread_local! {
+    /// Where outputs grow. What is handed over is taken from here, what is copied stays.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Has the engine's runtime run what napi makes promises of, so that there is one runtime.
+#[module_init]
+fn provide_runtime() {
+    // Without it napi makes a runtime of its own.
+    if let Ok(runtime) = pool::new_runtime() {
+        create_custom_tokio_runtime(runtime);
+    }
+}
+
+/// The state that a thread of the engine may be working on, until it is freed.
+type State<T> = Option<Arc<Mutex<T>>>;
+
+fn share<T>(state: T) -> State<T> {
+    Some(Arc::new(Mutex::new(state)))
+}
+
+fn get<T>(state: &State<T>) -> Result<&Arc<Mutex<T>>> {
+    state.as_ref().ok_or_else(|| reason("used after it was freed"))
+}
+
+fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
+    // After a panic the state is what it is; the connection has failed.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives an output to JavaScript and leaves `output` empty.
+fn hand_over(env: &Env, output: &mut Vec<u8>) -> Result<Buffer> {
+    if output.len() <= MAX_COPIED_LENGTH {
+        let copy = BufferSlice::copy_from(env, &*output)?.into_buffer(env);
+        output.clear();
+        return copy;
+    }
+    Ok(fitted(mem::take(output)).into())
+}
+
+/// Gives back the memory that an output did not need.
+fn fitted(mut output: Vec<u8>) -> Vec<u8> {
+    output.shrink_to_fit();
+    output
+}
+
+/// How to compress, checked by `lib/`.
+#[napi(object, object_to_js = false)]
+pub struct DeflateOptions {
+    /// From 0 to 9, or -1.
+    pub level: i32,
+    /// From 1 to 9.
+    pub mem_level: u32,
+    /// zlib's number.
+    pub strategy: u32,
+    /// From 8 to 15.
+    pub window_bits: u32,
+    /// Whether each message starts with an empty window.
+    pub no_context_takeover: bool,
+    /// What an empty window is filled with.
+    pub dictionary: Option<Buffer>,
+}
+
+fn narrow(number: u32) -> u8 {
+    u8::try_from(number).unwrap_or(u8::MAX)
+}
+
+fn dictionary(dictionary: Option<Buffer>) -> Vec<u8> {
+    dictionary.map(|dictionary| dictionary.to_vec()).unwrap_or_default()
+}
+
+impl From<DeflateOptions> for CompressorConfig {
+    fn from(options: DeflateOptions) -> Self {
+        Self {
+            level: options.level,
+            mem_level: narrow(options.mem_level),
+            strategy: match options.strategy {
+                1 => Strategy::Filtered,
+                2 => Strategy::HuffmanOnly,
+                3 => Strategy::Rle,
+                4 => Strategy::Fixed,
+                _ => Strategy::Default,
+            },
+            window_bits: narrow(options.window_bits),
+            no_context_takeover: options.no_context_takeover,
+            dictionary: dictionary(options.dictionary),
+        }
+    }
+}
+
+/// The compressing side of one connection.
+#[napi]
+pub struct Deflater {
+    compressor: State<Compressor>,
+}
+
+#[napi]
+impl Deflater {
+    /// Takes some 380 KB until it is collected or freed.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(options: DeflateOptions) -> Result<Self> {
+        let compressor =
+            Compressor::new(options.into()).map_err(|error| reason(error.to_string()))?;
+        Ok(Self { compressor: share(compressor) })
+    }
+
+    /// Compresses a fragment of a message; `fin` says that it is the last.
+    #[napi(catch_unwind)]
+    pub fn deflate(&self, env: &Env, data: BufferSlice<'_>, fin: bool) -> Result<Buffer> {
+        let mut compressor = lock(get(&self.compressor)?);
+        SCRATCH.with_borrow_mut(|output| {
+            output.clear();
+            compressor.compress_into(&data, fin, output);
+            hand_over(env, output)
+        })
+    }
+
+    /// Does as `deflate` on another thread. `data` is copied.
+    #[napi(catch_unwind)]
+    pub fn deflate_async<'env>(
+        &self,
+        env: &'env Env,
+        data: BufferSlice<'_>,
+        fin: bool,
+    ) -> Result<PromiseRaw<'env, Buffer>> {
+        let data = data.to_vec();
+        let compressor = Arc::clone(get(&self.compressor)?);
+        env.spawn_future(async move {
+            let output = pool::run(move || fitted(lock(&compressor).compress(&data, fin))).await;
+            output.map(Buffer::from).map_err(|error| reason(error.to_string()))
+        })
+    }
+
+    /// Gives the memory back; an operation on another thread does so when it ends.
+    #[napi(catch_unwind)]
+    pub fn free(&mut self) {
+        self.compressor = None;
+    }
+}
+
+/// Why data can't be inflated.
+#[napi(object, object_from_js = false)]
+pub struct InflateFailure {
+    /// The message of the error.
+    pub message: String,
+    /// Its `code`.
+    pub code: &'static str,
+    /// Its `errno`, if zlib it was that failed.
+    pub errno: Option<i32>,
+    /// The close code with which the connection fails.
+    pub close_code: u32,
+}
+
+impl From<InflateError> for InflateFailure {
+    fn from(error: InflateError) -> Self {
+        Self {
+            message: error.to_string(),
+            code: error.code(),
+            errno: error.errno(),
+            close_code: u32::from(error.close_code().as_u16()),
+        }
+    }
+}
+
+/// How to decompress, checked by `lib/`.
+#[napi(object, object_to_js = false)]
+pub struct InflateOptions {
+    /// From 8 to 15.
+    pub window_bits: u32,
+    /// Whether each message starts with an empty window.
+    pub no_context_takeover: bool,
+    /// What an empty window is filled with.
+    pub dictionary: Option<Buffer>,
+}
+
+struct InflaterState {
+    decompressor: Decompressor,
+    error: Option<InflateError>,
+    paused: Option<Paused>,
+}
+
+/// An operation that used its budget up.
+struct Paused {
+    data: Vec<u8>,
+    fin: bool,
+    limit: Option<u64>,
+    output: Vec<u8>,
+}
+
+impl InflaterState {
+    /// Inflates on from where `operation` is; `None` if that fails.
+    fn complete(&mut self, mut operation: Paused) -> Option<Vec<u8>> {
+        let Paused { data, fin, limit, output } = &mut operation;
+        let limit = limit.map(|limit| limit.saturating_sub(output.len() as u64));
+        match self.decompressor.decompress_into(data, *fin, limit, output) {
+            Ok(()) => Some(fitted(operation.output)),
+            Err(error) => {
+                self.error = Some(error);
+                None
+            }
+        }
+    }
+}
+
+/// The decompressing side of one connection.
+///
+/// An operation gives the output, or null: then `failure` says why, or, if it is null as well, the
+/// output is longer than may be produced at once and `resume` gives the whole of it.
+#[napi]
+pub struct Inflater {
+    state: State<InflaterState>,
+}
+
+#[napi]
+impl Inflater {
+    /// Takes some 48 KB until it is collected or freed.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(options: InflateOptions) -> Self {
+        let decompressor = Decompressor::new(DecompressorConfig {
+            window_bits: narrow(options.window_bits),
+            no_context_takeover: options.no_context_takeover,
+            dictionary: dictionary(options.dictionary),
+        });
+        let state = InflaterState { decompressor, error: None, paused: None };
+        Self { state: share(state) }
+    }
+
+    /// Decompresses a fragment of a message; `fin` says that it is the last. The output may have
+    /// `limit` bytes, or any number if that is 0, and is produced up to some `budget` bytes.
+    #[napi(catch_unwind)]
+    pub fn inflate(
+        &self,
+        env: &Env,
+        data: BufferSlice<'_>,
+        fin: bool,
+        limit: u32,
+        budget: u32,
+    ) -> Result<Option<Buffer>> {
+        let limit = (limit > 0).then_some(u64::from(limit));
+        let mut state = lock(get(&self.state)?);
+        SCRATCH.with_borrow_mut(|output| {
+            output.clear();
+            let mut rest: &[u8] = &data;
+            let budget = budget as usize;
+            match state.decompressor.decompress_some(&mut rest, fin, limit, budget, output) {
+                Ok(true) => hand_over(env, output).map(Some),
+                Ok(false) => {
+                    let (data, output) = (rest.to_vec(), mem::take(output));
+                    state.paused = Some(Paused { data, fin, limit, output });
+                    Ok(None)
+                }
+                Err(error) => {
+                    state.error = Some(error);
+                    // It may have grown up to the limit.
+                    *output = Vec::new();
+                    Ok(None)
+                }
+            }
+        })
+    }
+
+    /// Does as `inflate`, without a budget, on another thread. `data` is copied.
+    #[napi(catch_unwind)]
+    pub fn inflate_async<'env>(
+        &self,
+        env: &'env Env,
+        data: BufferSlice<'_>,
+        fin: bool,
+        limit: u32,
+    ) -> Result<PromiseRaw<'env, Option<Buffer>>> {
+        let limit = (limit > 0).then_some(u64::from(limit));
+        let operation = Paused { data: data.to_vec(), fin, limit, output: Vec::new() };
+        self.complete(env, Some(operation))
+    }
+
+    /// Goes on, on another thread, with an `inflate` that used its budget up.
+    #[napi(catch_unwind)]
+    pub fn resume<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Option<Buffer>>> {
+        let operation = lock(get(&self.state)?).paused.take();
+        self.complete(env, operation)
+    }
+
+    /// Why the latest operation gave null.
+    #[napi(catch_unwind)]
+    pub fn failure(&self) -> Result<Option<InflateFailure>> {
+        Ok(lock(get(&self.state)?).error.take().map(InflateFailure::from))
+    }
+
+    /// Gives the memory back; an operation on another thread does so when it ends.
+    #[napi(catch_unwind)]
+    pub fn free(&mut self) {
+        self.state = None;
+    }
+
+    fn complete<'env>(
+        &self,
+        env: &'env Env,
+        operation: Option<Paused>,
+    ) -> Result<PromiseRaw<'env, Option<Buffer>>> {
+        let operation = operation.ok_or_else(|| reason("nothing to resume"))?;
+        let state = Arc::clone(get(&self.state)?);
+        env.spawn_future(async move {
+            let output = pool::run(move || lock(&state).complete(operation)).await;
+            output.map(|output| output.map(Buffer::from)).map_err(|error| reason(error.to_string()))
+        })
+    }
+}

@@ -1,0 +1,208 @@
+//! The opening handshake for JavaScript: keys, header grammars and the negotiation of
+//! permessage-deflate. Errors of a peer are texts in the results.
+
+use napi_derive::napi;
+
+use crate::protocol::deflate::{
+    ClientConfig, NegotiationError, ParameterValue, Parameters, ServerConfig, WindowBits,
+};
+use crate::protocol::extension::Parameter;
+use crate::protocol::{extension, handshake, subprotocol};
+
+/// The value of `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key`.
+#[napi(catch_unwind)]
+pub fn accept_key(key: String) -> String {
+    handshake::accept_key(&key)
+}
+
+/// Whether this can be a `Sec-WebSocket-Key`.
+#[napi(catch_unwind)]
+pub fn is_valid_key(key: String) -> bool {
+    handshake::is_valid_key(&key)
+}
+
+/// A `Sec-WebSocket-Protocol` header.
+#[napi(object, object_from_js = false)]
+#[derive(Default)]
+pub struct SubprotocolHeader {
+    /// The names in order, all different.
+    pub names: Vec<String>,
+    /// What is wrong with the header, if anything is.
+    pub error: Option<String>,
+}
+
+/// Parses a `Sec-WebSocket-Protocol` header.
+#[napi(catch_unwind)]
+pub fn parse_subprotocols(header: String) -> SubprotocolHeader {
+    match subprotocol::parse(&header) {
+        Ok(names) => {
+            SubprotocolHeader { names: names.into_iter().map(str::to_owned).collect(), error: None }
+        }
+        Err(error) => SubprotocolHeader { error: Some(error.to_string()), ..Default::default() },
+    }
+}
+
+/// One parameter of an extension as text.
+#[napi(object)]
+pub struct ParameterText {
+    /// Its name.
+    pub name: String,
+    /// Its value, unescaped; absent where the name stands alone.
+    pub value: Option<String>,
+}
+
+/// One element of a `Sec-WebSocket-Extensions` header.
+#[napi(object, object_from_js = false)]
+pub struct ExtensionElement {
+    /// The name of the extension.
+    pub name: String,
+    /// Its parameters in order.
+    pub parameters: Vec<ParameterText>,
+}
+
+/// A `Sec-WebSocket-Extensions` header.
+#[napi(object, object_from_js = false)]
+#[derive(Default)]
+pub struct ExtensionHeader {
+    /// The elements in order.
+    pub elements: Vec<ExtensionElement>,
+    /// What is wrong with the header, if anything is.
+    pub error: Option<String>,
+}
+
+/// Parses a `Sec-WebSocket-Extensions` header.
+#[napi(catch_unwind)]
+pub fn parse_extensions(header: String) -> ExtensionHeader {
+    match extension::parse(&header) {
+        Ok(extensions) => ExtensionHeader {
+            elements: extensions.into_iter().map(ExtensionElement::from).collect(),
+            error: None,
+        },
+        Err(error) => ExtensionHeader { error: Some(error.to_string()), ..Default::default() },
+    }
+}
+
+impl From<extension::Extension> for ExtensionElement {
+    fn from(extension: extension::Extension) -> Self {
+        let parameters = extension.parameters.into_iter().map(ParameterText::from).collect();
+        Self { name: extension.name, parameters }
+    }
+}
+
+impl From<Parameter> for ParameterText {
+    fn from(Parameter { name, value }: Parameter) -> Self {
+        Self { name, value }
+    }
+}
+
+impl From<ParameterText> for Parameter {
+    fn from(ParameterText { name, value }: ParameterText) -> Self {
+        Self { name, value }
+    }
+}
+
+/// What an endpoint wants of permessage-deflate. Absent: nothing.
+#[napi(object, object_to_js = false)]
+pub struct NegotiationOptions {
+    /// Whether the server's context is given up; `false` refuses to.
+    pub server_no_context_takeover: Option<bool>,
+    /// Whether the client's context is given up; `false` refuses to.
+    pub client_no_context_takeover: Option<bool>,
+    /// The window that the server compresses with; 0: not to be negotiated.
+    pub server_max_window_bits: Option<u32>,
+    /// The window that the client compresses with; 0: not to be negotiated.
+    pub client_max_window_bits: Option<u32>,
+}
+
+fn window_bits(option: Option<u32>) -> WindowBits {
+    match option {
+        None => WindowBits::Any,
+        Some(0) => WindowBits::Unsupported,
+        Some(bits) => WindowBits::Exactly(u8::try_from(bits).unwrap_or(u8::MAX)),
+    }
+}
+
+impl From<NegotiationOptions> for ServerConfig {
+    fn from(options: NegotiationOptions) -> Self {
+        Self {
+            server_no_context_takeover: options.server_no_context_takeover,
+            client_no_context_takeover: options.client_no_context_takeover == Some(true),
+            server_max_window_bits: window_bits(options.server_max_window_bits),
+            client_max_window_bits: window_bits(options.client_max_window_bits),
+        }
+    }
+}
+
+impl From<NegotiationOptions> for ClientConfig {
+    fn from(options: NegotiationOptions) -> Self {
+        Self {
+            server_no_context_takeover: options.server_no_context_takeover == Some(true),
+            client_no_context_takeover: options.client_no_context_takeover,
+            server_max_window_bits: window_bits(options.server_max_window_bits),
+            client_max_window_bits: window_bits(options.client_max_window_bits),
+        }
+    }
+}
+
+/// What was agreed on, or why nothing was.
+#[napi(object, object_from_js = false)]
+#[derive(Default)]
+pub struct NegotiationResult {
+    /// Which of the offers was accepted.
+    pub index: u32,
+    /// The names of the agreed parameters in order.
+    pub names: Vec<&'static str>,
+    /// Their values: a number of window bits, or 0 where the name stands alone.
+    pub values: Vec<u32>,
+    /// What is wrong with the offers or the response, if anything is.
+    pub error: Option<String>,
+    /// Whether that is a `TypeError` in ws.
+    pub is_type_error: bool,
+}
+
+impl NegotiationResult {
+    fn new(result: Result<(usize, Parameters), NegotiationError>) -> Self {
+        match result {
+            Ok((index, agreed)) => Self {
+                index: index as u32, // of an array that came from JavaScript
+                names: agreed.iter().map(|parameter| parameter.name.as_str()).collect(),
+                values: agreed.iter().map(|parameter| number(parameter.value)).collect(),
+                ..Default::default()
+            },
+            Err(error) => Self {
+                error: Some(error.to_string()),
+                is_type_error: matches!(error, NegotiationError::InvalidValue { .. }),
+                ..Default::default()
+            },
+        }
+    }
+}
+
+fn number(value: ParameterValue) -> u32 {
+    match value {
+        ParameterValue::Flag => 0,
+        ParameterValue::Bits(bits) => u32::from(bits),
+    }
+}
+
+/// Picks one of a client's offers of permessage-deflate and answers it.
+#[napi(catch_unwind)]
+pub fn accept_deflate_offer(
+    offers: Vec<Vec<ParameterText>>,
+    options: NegotiationOptions,
+) -> NegotiationResult {
+    let offers: Vec<Vec<Parameter>> =
+        offers.into_iter().map(|offer| offer.into_iter().map(Parameter::from).collect()).collect();
+    NegotiationResult::new(ServerConfig::from(options).accept(&offers))
+}
+
+/// Takes a server's response to an offer of permessage-deflate.
+#[napi(catch_unwind)]
+pub fn accept_deflate_response(
+    response: Vec<ParameterText>,
+    options: NegotiationOptions,
+) -> NegotiationResult {
+    let response: Vec<Parameter> = response.into_iter().map(Parameter::from).collect();
+    let agreed = ClientConfig::from(options).accept(&response);
+    NegotiationResult::new(agreed.map(|agreed| (0, agreed)))
+}
