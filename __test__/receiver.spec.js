@@ -340,6 +340,24 @@ describe('Receiver', () => {
     assert.strictEqual((await once(receiver, 'error'))[0], failure);
   });
 
+  it('fails with 1011 when the native part gives up, and only this connection', async (t) => {
+    const native = require('../lib/native');
+    const mock = t.mock.method(native, 'decode', () => {
+      throw new Error('a panic');
+    });
+    const receiver = new Receiver();
+    receiver.write(frame(1, 'x'));
+    const [error] = await once(receiver, 'error');
+    assert.strictEqual(error.message, 'Internal error: a panic');
+    assert.strictEqual(error.code, 'ERR_OXWS_INTERNAL');
+    assert.strictEqual(error[kStatusCode], 1011);
+    mock.mock.restore();
+    const other = new Receiver();
+    const events = record(other);
+    other.write(frame(1, 'x'));
+    assert.strictEqual(events.length, 1);
+  });
+
   it('coerces limits to 32-bit integers as ws does', () => {
     const Reference = internal('receiver');
     for (const value of [undefined, null, 0, -1, 1.9, '7', 2 ** 31, 2 ** 32 + 5, Number.NaN, {}]) {

@@ -28,6 +28,9 @@ const DECODING = 0;
 const INFLATING = 5;
 const DEFER_EVENT = 6;
 
+/** RFC 6455, section 7.4.1. */
+const INTERNAL_ERROR = 1011;
+
 /** 32-bit integers a record has, and the header before the first. See `src/binding/decoder.rs`. */
 const RECORD_FIELDS = 4;
 /** Events decoded at once: more only means another native call for the same chunk. */
@@ -61,10 +64,26 @@ class Batch {
   get position() {
     return this.records[0];
   }
+
+  /**
+   * Takes a chunk, nothing of which is decoded yet.
+   *
+   * @param {Buffer} chunk The bytes
+   * @param {(error?: Error | null) => void} callback Called when every event has been emitted
+   */
+  start(chunk, callback) {
+    this.records[0] = 0;
+    this.count = 0;
+    this.index = 0;
+    this.chunk = chunk;
+    this.callback = callback;
+  }
 }
 
 /** @type {Batch[]} */
 const freeBatches = [];
+/** Batches that are kept; more are in use only while many connections wait for something. */
+const MAX_FREE_BATCHES = 16;
 
 /**
  * Receives one connection: a `Writable` that takes its bytes and emits `'message'`, `'ping'`,
@@ -196,10 +215,8 @@ class Receiver extends Writable {
       this._applyLimits();
     }
     const batch = freeBatches.pop() || new Batch();
-    batch.chunk = chunk;
-    batch.callback = callback;
+    batch.start(chunk, callback);
     this._batch = batch;
-    this._decode(batch, 0);
     this._run();
   }
 
@@ -218,16 +235,26 @@ class Receiver extends Writable {
   }
 
   /**
-   * Decodes the chunk from `position` on.
+   * Decodes the chunk from where decoding has got to.
    *
    * @param {Batch} batch The batch that takes the records
-   * @param {number} position Where to begin
    * @private
    */
-  _decode(batch, position) {
+  _decode(batch) {
     batch.maxPayload = this[kLimits].maxPayload;
     batch.index = 0;
-    batch.count = native.decode(this._decoder, batch.chunk, position, batch.memory);
+    batch.count = 0;
+    try {
+      batch.count = native.decode(this._decoder, batch.chunk, batch.position, batch.memory);
+    } catch (error) {
+      // Only a mistake of ours gets here. It costs this connection, not the process.
+      this._fail({
+        isRangeError: false,
+        message: `Internal error: ${/** @type {Error} */ (error).message}`,
+        code: 'ERR_OXWS_INTERNAL',
+        closeCode: INTERNAL_ERROR
+      });
+    }
   }
 
   /**
@@ -248,8 +275,7 @@ class Receiver extends Writable {
           batch.index++;
           this._handle(batch, batch.index * RECORD_FIELDS);
         } else if (batch.position < batch.chunk.length && !this._concluded) {
-          this._decode(batch, batch.position);
-          if (batch.count === 0 && batch.position >= batch.chunk.length) break;
+          this._decode(batch);
         } else {
           break;
         }
@@ -286,7 +312,7 @@ class Receiver extends Writable {
     this._batch = null;
     batch.chunk = EMPTY_BUFFER;
     batch.callback = () => {};
-    freeBatches.push(batch);
+    if (freeBatches.length < MAX_FREE_BATCHES) freeBatches.push(batch);
     if (error !== null) {
       this._errored = true;
       callback(error);
@@ -523,7 +549,7 @@ class Receiver extends Writable {
       description?.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH' &&
       batch.maxPayload !== this[kLimits].maxPayload
     ) {
-      this._decode(batch, batch.position);
+      this._decode(batch);
       return;
     }
     if (description) this._fail(description);
