@@ -472,7 +472,7 @@ declare namespace WebSocket {
 
   /** Options of the compressor. */
   interface DeflateOptions {
-    /** Bytes by which the output grows. @default 16384 */
+    /** Accepted as zlib takes it; without effect. */
     chunkSize?: number | undefined;
     /** Bytes that both sides are taken to have seen already. */
     dictionary?: Buffer | Buffer[] | DataView | undefined;
@@ -505,8 +505,8 @@ declare namespace WebSocket {
     /** Whether the client compresses each message by itself. `false` on a client: refuse it. */
     clientNoContextTakeover?: boolean | undefined;
     /**
-     * Compressions and decompressions under way at once in the whole process; the first value given
-     * holds. 0: unlimited.
+     * Compressions and decompressions under way at once on other threads, in the whole process; the
+     * first value given holds. 0: unlimited.
      *
      * @default 10
      */
@@ -815,7 +815,7 @@ declare namespace WebSocket {
   interface FormatParameters {
     [name: string]: FormatValue | readonly FormatValue[];
   }
-  type FormatValue = string | number | boolean;
+  type FormatValue = string | number | true;
 
   /** Reads the `Sec-WebSocket-Protocol` header. */
   const subprotocol: {

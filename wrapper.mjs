@@ -1,13 +1,18 @@
 // The package for `import`: the class `WebSocket` as default, everything as named exports.
+//
+// All of it comes from `index.js`, so that `WebSocket.Server` and its like are there, too: with ws
+// they are only once somebody has called `require()`.
 
-import WebSocket from './lib/websocket.js';
+import WebSocket from './index.js';
 
-export { default as extension } from './lib/extension.js';
-export { default as PerMessageDeflate } from './lib/permessage-deflate.js';
-export { default as Receiver } from './lib/receiver.js';
-export { default as Sender } from './lib/sender.js';
-export { default as createWebSocketStream } from './lib/stream.js';
-export { default as subprotocol } from './lib/subprotocol.js';
-export { default as WebSocketServer } from './lib/websocket-server.js';
+export const {
+  createWebSocketStream,
+  extension,
+  PerMessageDeflate,
+  Receiver,
+  Sender,
+  subprotocol,
+  WebSocketServer
+} = WebSocket;
 export { WebSocket };
 export default WebSocket;
