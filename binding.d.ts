@@ -218,7 +218,7 @@ export declare const RECORD_CLOSE: number
 /** One data frame of a compressed message: detail is the opcode, plus 16 on the last frame. */
 export declare const RECORD_COMPRESSED: number
 
-/** The connection has to fail: `decoderError` tells why. */
+/** The connection has to fail; why is asked for apart. */
 export declare const RECORD_ERROR: number
 
 /** A ping. */

@@ -20,44 +20,16 @@ use napi::bindgen_prelude::{Buffer, BufferSlice, External, Result, Uint32Array};
 use napi_derive::napi;
 
 use super::error::{ErrorDescription, reason};
-use crate::protocol::{self, Event, Limits, Opcode, Payload, ProtocolError, Role};
-
-/// A text message.
-#[napi]
-pub const RECORD_TEXT: i32 = 1;
-/// A binary message.
-#[napi]
-pub const RECORD_BINARY: i32 = 2;
-/// One data frame of a compressed message: detail is the opcode, plus 16 on the last frame.
-#[napi]
-pub const RECORD_COMPRESSED: i32 = 3;
-/// A close frame: detail is the close code, 1005 where the frame has none; the payload is the reason.
-#[napi]
-pub const RECORD_CLOSE: i32 = 8;
-/// A ping.
-#[napi]
-pub const RECORD_PING: i32 = 9;
-/// A pong.
-#[napi]
-pub const RECORD_PONG: i32 = 10;
-/// The connection has to fail: `decoderError` tells why.
-#[napi]
-pub const RECORD_ERROR: i32 = 15;
+use super::record::{Payloads, RECORD_ERROR, write_fields};
+use crate::protocol::{self, Limits, ProtocolError, Role};
 
 /// Bytes of a record, and of the header before the first.
 const RECORD_LENGTH: usize = 16;
-const FINAL: i32 = 16;
-
-/// A payload that did not lie in one chunk, until JavaScript takes it.
-struct Owned {
-    payload: Vec<u8>,
-    fragments: Vec<usize>,
-}
 
 /// The decoder of one connection, and what JavaScript has not fetched from it yet.
 pub struct Decoder {
     decoder: protocol::Decoder,
-    owned: Vec<Owned>,
+    payloads: Payloads,
     error: Option<ProtocolError>,
 }
 
@@ -71,7 +43,7 @@ pub fn create_decoder(is_server: bool, permessage_deflate: bool) -> External<Dec
         skip_utf8_validation: false,
     };
     let decoder = protocol::Decoder::new(config);
-    External::new(Decoder { decoder, owned: Vec::new(), error: None })
+    External::new(Decoder { decoder, payloads: Payloads::default(), error: None })
 }
 
 /// Sets the limits, 0 for none: bytes a message, frames a message, chunks without a complete
@@ -110,16 +82,13 @@ pub fn decode(
 /// Takes the owned payload of the latest `decode` that has this index.
 #[napi(catch_unwind)]
 pub fn take_payload(decoder: &mut External<Decoder>, index: u32) -> Buffer {
-    let owned = decoder.owned.get_mut(index as usize);
-    owned.map(|owned| std::mem::take(&mut owned.payload)).unwrap_or_default().into()
+    decoder.payloads.take(index).into()
 }
 
 /// The lengths of the fragments of the owned payload that has this index.
 #[napi(catch_unwind)]
 pub fn fragment_lengths(decoder: &External<Decoder>, index: u32) -> Uint32Array {
-    let owned = decoder.owned.get(index as usize);
-    let lengths = owned.map(|owned| owned.fragments.as_slice()).unwrap_or_default();
-    Uint32Array::new(lengths.iter().map(|&length| length as u32).collect())
+    Uint32Array::new(decoder.payloads.fragment_lengths(index))
 }
 
 /// Why the connection has to fail, after a record of kind error.
@@ -130,67 +99,25 @@ pub fn decoder_error(decoder: &External<Decoder>) -> Option<ErrorDescription> {
 
 impl Decoder {
     fn decode(&mut self, chunk: &mut [u8], mut position: usize, records: &mut [u8]) -> Result<u32> {
-        self.owned.clear();
+        self.payloads.clear();
         let (header, records) = records
             .split_at_mut_checked(RECORD_LENGTH)
             .ok_or_else(|| reason("no space for records"))?;
         let mut count = 0;
         for record in records.chunks_exact_mut(RECORD_LENGTH) {
             match self.decoder.decode(chunk, &mut position) {
-                Ok(Some(event)) => write_fields(record, self.record(event)),
+                Ok(Some(event)) => write_fields(record, &self.payloads.record(event)),
                 Ok(None) => break,
                 Err(error) => {
                     self.error = Some(error);
-                    write_fields(record, [RECORD_ERROR, 0, 0, 0]);
+                    write_fields(record, &[RECORD_ERROR, 0, 0, 0]);
                     count += 1;
                     break;
                 }
             }
             count += 1;
         }
-        write_fields(header, [position as i32, 0, 0, 0]);
+        write_fields(header, &[position as i32, 0, 0, 0]);
         Ok(count)
     }
-
-    fn record(&mut self, event: Event) -> [i32; 4] {
-        let (kind, detail, payload, fragments) = match event {
-            Event::Text { payload, fragments } => {
-                (RECORD_TEXT, fragments.len() as i32, payload, fragments)
-            }
-            Event::Binary { payload, fragments } => {
-                (RECORD_BINARY, fragments.len() as i32, payload, fragments)
-            }
-            Event::CompressedFrame { opcode, fin, payload } => {
-                let fin = if fin { FINAL } else { 0 };
-                (RECORD_COMPRESSED, i32::from(opcode as u8) | fin, payload, Vec::new())
-            }
-            Event::Ping(payload) => (RECORD_PING, 0, payload, Vec::new()),
-            Event::Pong(payload) => (RECORD_PONG, 0, payload, Vec::new()),
-            Event::Close { code, reason } => {
-                let code = code.unwrap_or(protocol::CloseCode::NO_STATUS_RECEIVED);
-                (RECORD_CLOSE, i32::from(code.as_u16()), reason, Vec::new())
-            }
-        };
-        let (place, length) = self.place(payload, fragments);
-        [kind, detail, place, length]
-    }
-
-    fn place(&mut self, payload: Payload, fragments: Vec<usize>) -> (i32, i32) {
-        match payload {
-            Payload::InPlace(range) => (range.start as i32, range.len() as i32),
-            Payload::Owned(payload) => {
-                let length = i32::try_from(payload.len()).unwrap_or(i32::MAX);
-                self.owned.push(Owned { payload, fragments });
-                (-(self.owned.len() as i32), length)
-            }
-        }
-    }
 }
-
-fn write_fields(record: &mut [u8], fields: [i32; 4]) {
-    for (bytes, field) in record.chunks_exact_mut(4).zip(fields) {
-        bytes.copy_from_slice(&field.to_ne_bytes());
-    }
-}
-
-const _: () = assert!(Opcode::Binary as u8 == 2);

@@ -8,6 +8,7 @@ pub mod deflate;
 pub mod error;
 pub mod frame;
 pub mod handshake;
+pub mod record;
 
 use napi_derive::napi;
 
