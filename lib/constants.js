@@ -14,6 +14,8 @@ module.exports = {
   /** Milliseconds that a closing handshake may take. */
   CLOSE_TIMEOUT: 30_000,
   EMPTY_BUFFER: Buffer.alloc(0),
+  /** RFC 6455, section 1.3. Kept for those who read it here; the digest is the native part's. */
+  GUID: '258EAFA5-E914-47DA-95CA-C5AB0DC85B11',
   hasBlob,
   /** On a listener: set through an `on*` attribute. */
   kForOnEventAttribute: Symbol('kForOnEventAttribute'),
