@@ -1,0 +1,276 @@
+// @ts-check
+'use strict';
+
+// permessage-deflate, RFC 7692, as the API of ws has it. Negotiation and compression are the
+// native part's.
+
+const { toBuffer } = require('./buffer-util');
+const Limiter = require('./limiter');
+const native = require('./native');
+const { DeflateContext, InflateContext } = require('./zlib-context');
+
+/** @typedef {import('./zlib-context').Callback} Callback */
+/** @typedef {Record<string, any>} Parameters The parameters of one offer or response by name. */
+
+/** What the option `threshold` is if it is not given. */
+const DEFAULT_THRESHOLD = 1024;
+/** What the option `concurrencyLimit` is if it is not given. */
+const DEFAULT_CONCURRENCY_LIMIT = 10;
+const MAX_WINDOW_BITS = 15;
+
+/**
+ * One for the process: threads and memory are what it bounds. The first instance says how much.
+ *
+ * @type {Limiter | undefined}
+ */
+let limiter;
+
+/**
+ * The extension on one connection: negotiates, then compresses and decompresses as agreed.
+ */
+class PerMessageDeflate {
+  /**
+   * @param {object} [options] Options
+   * @param {boolean | number} [options.clientMaxWindowBits] The window of the client: a number to
+   *   ask for or give, `false` to refuse, `true` or nothing to leave it open
+   * @param {boolean} [options.clientNoContextTakeover] Whether the client's messages each start
+   *   with an empty window; `false` refuses
+   * @param {number} [options.concurrencyLimit=10] How many large messages of the process may be
+   *   worked on at a time. The first instance decides; 0 for any number
+   * @param {boolean} [options.isServer=false] The role
+   * @param {number} [options.maxPayload=0] Bytes that an inflated fragment may have; 0 for no limit
+   * @param {boolean | number} [options.serverMaxWindowBits] The window of the server, likewise
+   * @param {boolean} [options.serverNoContextTakeover] Whether the server's messages each start
+   *   with an empty window; `false` refuses
+   * @param {number} [options.threshold=1024] Bytes below which a message is not compressed if each
+   *   starts with an empty window
+   * @param {import('node:zlib').ZlibOptions} [options.zlibDeflateOptions] Options of Node's zlib
+   *   for compressing
+   * @param {import('node:zlib').ZlibOptions} [options.zlibInflateOptions] Options of Node's zlib
+   *   for decompressing
+   */
+  constructor(options) {
+    this._options = options || {};
+    const { concurrencyLimit, isServer, threshold } = this._options;
+    this._threshold = threshold !== undefined ? threshold : DEFAULT_THRESHOLD;
+    this._maxPayload = toInt32(this._options.maxPayload);
+    this._isServer = !!isServer;
+    /** @type {DeflateContext | null} Made with the first message. */
+    this._deflate = null;
+    /** @type {InflateContext | null} Made with the first message. */
+    this._inflate = null;
+    /** @type {Parameters | any} What was agreed on; `null` before. */
+    this.params = null;
+
+    limiter ??= new Limiter(
+      concurrencyLimit !== undefined ? concurrencyLimit : DEFAULT_CONCURRENCY_LIMIT
+    );
+  }
+
+  /** The name under which the extension is registered. */
+  static get extensionName() {
+    return 'permessage-deflate';
+  }
+
+  /**
+   * Makes a client's offer.
+   *
+   * @return {Parameters} Its parameters
+   */
+  offer() {
+    const {
+      clientMaxWindowBits,
+      clientNoContextTakeover,
+      serverMaxWindowBits,
+      serverNoContextTakeover
+    } = this._options;
+    /** @type {Parameters} */
+    const parameters = {};
+    if (serverNoContextTakeover) parameters.server_no_context_takeover = true;
+    if (clientNoContextTakeover) parameters.client_no_context_takeover = true;
+    if (serverMaxWindowBits) parameters.server_max_window_bits = serverMaxWindowBits;
+    if (clientMaxWindowBits) parameters.client_max_window_bits = clientMaxWindowBits;
+    else if (clientMaxWindowBits == null) parameters.client_max_window_bits = true;
+    return parameters;
+  }
+
+  /**
+   * Takes a client's offers or a server's response.
+   *
+   * @param {Parameters[]} configurations The parameters of each, values as lists
+   * @return {Parameters} The one that was accepted, changed to what is agreed on
+   * @throws {Error | TypeError} If none can be accepted, or one is invalid
+   */
+  accept(configurations) {
+    const options = toNegotiationOptions(this._options);
+    const texts = configurations.map(toTexts);
+    const result = this._isServer
+      ? native.acceptDeflateOffer(texts, options)
+      : native.acceptDeflateResponse(texts[0], options);
+    if (result.error !== undefined) {
+      throw new (result.isTypeError ? TypeError : Error)(result.error);
+    }
+
+    const agreed = configurations[result.index];
+    for (const name of Object.keys(agreed)) delete agreed[name];
+    for (const [index, name] of result.names.entries()) {
+      agreed[name] = result.values[index] || true;
+    }
+    this.params = agreed;
+    return agreed;
+  }
+
+  /**
+   * Gives all memory back. What is being compressed fails; what is being decompressed is dropped.
+   */
+  cleanup() {
+    if (this._inflate !== null) {
+      this._inflate.close();
+      this._inflate = null;
+    }
+    if (this._deflate !== null) {
+      const callbacks = this._deflate.close();
+      this._deflate = null;
+      for (const callback of callbacks) {
+        callback(new Error('The deflate stream was closed while data was being processed'));
+      }
+    }
+  }
+
+  /**
+   * Compresses a fragment of a message.
+   *
+   * @param {any} data The fragment: a string or bytes
+   * @param {boolean} fin Whether it is the last
+   * @param {Callback} callback Takes the result, in a later turn of the event loop
+   * @throws {TypeError | RangeError} If Node's zlib refuses the `zlibDeflateOptions`
+   */
+  compress(data, fin, callback) {
+    this._deflate ??= this._createContext(
+      DeflateContext,
+      this._isServer ? 'server' : 'client',
+      this._options.zlibDeflateOptions
+    );
+    this._deflate.run(toBuffer(data), !!fin, callback);
+  }
+
+  /**
+   * Decompresses a fragment of a message.
+   *
+   * @param {any} data The fragment
+   * @param {boolean} fin Whether it is the last
+   * @param {Callback} callback Takes the result, in a later turn of the event loop
+   * @throws {TypeError | RangeError} If Node's zlib refuses the `zlibInflateOptions`
+   */
+  decompress(data, fin, callback) {
+    this._inflate ??= this._createContext(
+      InflateContext,
+      this._isServer ? 'client' : 'server',
+      this._options.zlibInflateOptions
+    );
+    const inflate = this._inflate;
+    inflate.limit = toLimit(this._maxPayload);
+    inflate.run(toBuffer(data), !!fin, (error, output) => {
+      // After an error nothing can be said of what follows.
+      if (error && this._inflate === inflate) {
+        inflate.close();
+        this._inflate = null;
+      }
+      callback(error, output);
+    });
+  }
+
+  /**
+   * Makes the state of one direction.
+   *
+   * @template {ZlibContext} ZlibContext
+   * @param {new (options: any, bits: number, reset: boolean, limiter: Limiter) => ZlibContext}
+   *   Context Its class
+   * @param {string} endpoint The side that compresses
+   * @param {object | undefined} zlibOptions The user's options
+   * @return {ZlibContext} The state
+   * @private
+   */
+  _createContext(Context, endpoint, zlibOptions) {
+    const windowBits = this.params[`${endpoint}_max_window_bits`];
+    return new Context(
+      zlibOptions,
+      typeof windowBits === 'number' ? windowBits : MAX_WINDOW_BITS,
+      !!this.params[`${endpoint}_no_context_takeover`],
+      /** @type {Limiter} */ (limiter)
+    );
+  }
+}
+
+/**
+ * Converts an option as ws does, by a bitwise operation: what is 2^31 or more wraps.
+ *
+ * @param {any} value The option
+ * @return {number} A 32-bit integer
+ */
+function toInt32(value) {
+  return value | 0;
+}
+
+/**
+ * Converts a limit for the native part, where 0 is none. Set at run time it may be any value.
+ *
+ * @param {any} value The limit
+ * @return {number} A 32-bit unsigned integer
+ */
+function toLimit(value) {
+  return value >= 1 ? Math.min(Math.floor(value), 0xffff_ffff) : 0;
+}
+
+/**
+ * Gives an option for a context to the native part.
+ *
+ * @param {any} value The option: of what is falsy, only `false` refuses
+ * @return {boolean | undefined} What the native part understands
+ */
+function toSwitch(value) {
+  return value === false ? false : value ? true : undefined;
+}
+
+/**
+ * Gives an option for a window to the native part.
+ *
+ * @param {any} value The option: a number, `false` to refuse, or anything else to leave it open
+ * @return {number | undefined} What the native part understands
+ */
+function toWindowBits(value) {
+  if (typeof value !== 'number') return value === false ? 0 : undefined;
+  return Math.max(0, Math.min(Math.trunc(value) || 0, 0xff));
+}
+
+/**
+ * Gives the options to the native part.
+ *
+ * @param {PerMessageDeflate['_options']} options The options
+ * @return {import('../binding.js').NegotiationOptions} What the native part understands
+ */
+function toNegotiationOptions(options) {
+  return {
+    clientMaxWindowBits: toWindowBits(options.clientMaxWindowBits),
+    clientNoContextTakeover: toSwitch(options.clientNoContextTakeover),
+    serverMaxWindowBits: toWindowBits(options.serverMaxWindowBits),
+    serverNoContextTakeover: toSwitch(options.serverNoContextTakeover)
+  };
+}
+
+/**
+ * Gives the parameters of one offer or response to the native part.
+ *
+ * @param {Parameters} parameters The parameters, values as lists
+ * @return {import('../binding.js').ParameterText[]} One for each value
+ */
+function toTexts(parameters) {
+  return Object.keys(parameters).flatMap((name) =>
+    [].concat(parameters[name]).map((value) => ({
+      name,
+      value: value === true ? undefined : String(value)
+    }))
+  );
+}
+
+module.exports = PerMessageDeflate;

@@ -1,0 +1,260 @@
+// @ts-check
+'use strict';
+
+// The native state of one direction of permessage-deflate, and when its results are given.
+//
+// Small inputs are worked on at once, large ones by the native part's threads. Either way a
+// result comes some turns of the event loop later, never in the turn of the call: programs that
+// were written for zlib's streams rely on the time that those take.
+
+const { AsyncResource } = require('node:async_hooks');
+const { setImmediate } = require('node:timers');
+const zlib = require('node:zlib');
+
+const { kStatusCode } = require('./constants');
+const { createProtocolError } = require('./errors');
+const native = require('./native');
+const readZlibOptions = require('./zlib-options');
+
+/** @typedef {(error: Error | null, data?: Buffer) => void} Callback */
+/** @typedef {import('./limiter')} Limiter */
+
+/**
+ * Turns of the event loop until a result is given. When a peer ends its connection behind a
+ * message, the socket's `'close'` event comes before the message does, as it does with ws.
+ */
+const TURNS = 6;
+/** Bytes of input from which on the JavaScript thread is spared the work. */
+const LARGE_INPUT = 64 * 1024;
+/** Bytes of output from which on it is. */
+const LARGE_OUTPUT = 256 * 1024;
+
+/**
+ * One operation.
+ *
+ * @typedef {object} Operation
+ * @property {Buffer} data The input
+ * @property {boolean} fin Whether the message ends with it
+ * @property {Callback} callback Takes the result
+ */
+
+/**
+ * Runs the operations of one direction, one after the other.
+ */
+class ZlibContext {
+  /**
+   * @param {ReturnType<typeof readZlibOptions>} options The options
+   * @param {InstanceType<typeof native.Deflater> | InstanceType<typeof native.Inflater>} state
+   *   The native state
+   * @param {Limiter} limiter Bounds what the native part's threads are given
+   */
+  constructor(options, state, limiter) {
+    this._chunkSize = options.chunkSize;
+    this._level = options.level;
+    this._strategy = options.strategy;
+    this._state = state;
+    this._limiter = limiter;
+    /** @type {Operation[]} The one that runs, and those that wait. */
+    this._operations = [];
+    this._closed = false;
+  }
+
+  /**
+   * Runs an operation when those before it have ended.
+   *
+   * @param {Buffer} data The input
+   * @param {boolean} fin Whether the message ends with it
+   * @param {Callback} callback Takes the result
+   */
+  run(data, fin, callback) {
+    const operation = { data, fin, callback };
+    this._operations.push(operation);
+    if (this._operations.length === 1) this._start(operation);
+  }
+
+  /**
+   * Gives the memory back. Operations that have not ended never call back.
+   *
+   * @return {Callback[]} Their callbacks
+   */
+  close() {
+    const callbacks = this._operations.map((operation) => operation.callback);
+    this._operations = [];
+    this._closed = true;
+    this._state.free();
+    return callbacks;
+  }
+
+  /**
+   * Starts an operation.
+   *
+   * @param {Operation} _operation The operation
+   * @protected
+   */
+  _start(_operation) {}
+
+  /**
+   * Gives a result in a later turn of the event loop.
+   *
+   * @param {Error | null} error The error
+   * @param {Buffer} [data] The output
+   * @protected
+   */
+  _deliverLater(error, data) {
+    let turns = TURNS;
+    const turn = () => {
+      if (--turns > 0) setImmediate(turn);
+      else this._deliver(error, data);
+    };
+    setImmediate(turn);
+  }
+
+  /**
+   * Gives the result of the operation that runs, and starts the next.
+   *
+   * @param {Error | null} error The error
+   * @param {Buffer} [data] The output
+   * @protected
+   */
+  _deliver(error, data) {
+    const operation = this._operations.shift();
+    if (operation === undefined) return; // closed meanwhile
+    if (this._operations.length > 0) this._start(this._operations[0]);
+    operation.callback(error, data);
+  }
+
+  /**
+   * Has the native part's threads do the work, as soon as the limiter allows.
+   *
+   * @param {() => Promise<Buffer | null | undefined>} work Begins the work
+   * @param {(output: Buffer | null | undefined) => void} conclude Takes its output
+   * @protected
+   */
+  _runOnPool(work, conclude) {
+    // The limiter calls in the async context of whoever was before.
+    const job = AsyncResource.bind((/** @type {() => void} */ done) => {
+      if (this._closed) return done();
+      // What a callback throws must not become a rejection: leave the promise first.
+      work().then(
+        (output) => process.nextTick(settle, () => this._closed || conclude(output)),
+        (error) => process.nextTick(settle, () => this._deliver(error))
+      );
+      /**
+       * @param {() => void} deliver Gives the result
+       */
+      function settle(deliver) {
+        done();
+        deliver();
+      }
+    });
+    this._limiter.add(job);
+  }
+}
+
+/**
+ * Compresses.
+ */
+class DeflateContext extends ZlibContext {
+  /**
+   * @param {object | undefined} userOptions The `zlibDeflateOptions`
+   * @param {number} windowBits The window as agreed
+   * @param {boolean} noContextTakeover Whether each message starts with an empty window
+   * @param {Limiter} limiter Bounds what the native part's threads are given
+   */
+  constructor(userOptions, windowBits, noContextTakeover, limiter) {
+    const options = readZlibOptions(userOptions, windowBits, zlib.createDeflateRaw);
+    super(options, new native.Deflater({ ...options, noContextTakeover }), limiter);
+  }
+
+  /**
+   * Starts an operation.
+   *
+   * @param {Operation} operation The operation
+   * @protected
+   */
+  _start({ data, fin }) {
+    const state = /** @type {InstanceType<typeof native.Deflater>} */ (this._state);
+    if (data.length < LARGE_INPUT) {
+      this._deliverLater(null, state.deflate(data, fin));
+      return;
+    }
+    this._runOnPool(
+      () => state.deflateAsync(data, fin),
+      (output) => this._deliver(null, /** @type {Buffer} */ (output))
+    );
+  }
+}
+
+/**
+ * Decompresses.
+ */
+class InflateContext extends ZlibContext {
+  /**
+   * @param {object | undefined} userOptions The `zlibInflateOptions`
+   * @param {number} windowBits The window as agreed
+   * @param {boolean} noContextTakeover Whether each message starts with an empty window
+   * @param {Limiter} limiter Bounds what the native part's threads are given
+   */
+  constructor(userOptions, windowBits, noContextTakeover, limiter) {
+    const options = readZlibOptions(userOptions, windowBits, zlib.createInflateRaw);
+    super(options, new native.Inflater({ ...options, noContextTakeover }), limiter);
+    /** The greatest length that an output may have; 0 for no limit. */
+    this.limit = 0;
+  }
+
+  /**
+   * Starts an operation.
+   *
+   * @param {Operation} operation The operation
+   * @protected
+   */
+  _start({ data, fin }) {
+    const state = /** @type {InstanceType<typeof native.Inflater>} */ (this._state);
+    if (data.length >= LARGE_INPUT) {
+      this._runOnPool(
+        () => state.inflateAsync(data, fin, this.limit),
+        (output) => this._conclude(output)
+      );
+      return;
+    }
+    const output = state.inflate(data, fin, this.limit, LARGE_OUTPUT);
+    const failure = output === null ? state.failure() : null;
+    if (output !== null || failure !== null) {
+      this._deliverLater(toError(failure), output ?? undefined);
+      return;
+    }
+    this._runOnPool(
+      () => state.resume(),
+      (rest) => this._conclude(rest)
+    );
+  }
+
+  /**
+   * Gives what the native part's threads made.
+   *
+   * @param {Buffer | null | undefined} output The output, if there is one
+   * @private
+   */
+  _conclude(output) {
+    const state = /** @type {InstanceType<typeof native.Inflater>} */ (this._state);
+    if (output) this._deliver(null, output);
+    else this._deliver(toError(state.failure()));
+  }
+}
+
+/**
+ * Makes the error with which a connection fails.
+ *
+ * @param {ReturnType<InstanceType<typeof native.Inflater>['failure']>} failure What the native
+ *   part says
+ * @return {Error | null} An error as Node's zlib gives it, or that of ws for the limit
+ */
+function toError(failure) {
+  if (failure === null) return null;
+  const { errno, message, code, closeCode } = failure;
+  if (errno === undefined) return createProtocolError(native.messageLengthError(), toError);
+  const error = new Error(message);
+  return Object.assign(error, { errno, code, [kStatusCode]: closeCode });
+}
+
+module.exports = { DeflateContext, InflateContext };

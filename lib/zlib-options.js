@@ -1,0 +1,99 @@
+// @ts-check
+'use strict';
+
+// The `zlibDeflateOptions` and `zlibInflateOptions` of permessage-deflate, read as Node's zlib
+// reads them.
+
+const { constants: bufferConstants } = require('node:buffer');
+const { types } = require('node:util');
+const { constants } = require('node:zlib');
+
+/**
+ * The numbers among the options: least, greatest and default.
+ *
+ * @type {Record<string, [number, number, number]>}
+ */
+const NUMBERS = {
+  chunkSize: [constants.Z_MIN_CHUNK, Infinity, constants.Z_DEFAULT_CHUNK],
+  finishFlush: [constants.Z_NO_FLUSH, constants.Z_BLOCK, constants.Z_FINISH],
+  flush: [constants.Z_NO_FLUSH, constants.Z_BLOCK, constants.Z_NO_FLUSH],
+  level: [constants.Z_MIN_LEVEL, constants.Z_MAX_LEVEL, constants.Z_DEFAULT_LEVEL],
+  maxOutputLength: [1, bufferConstants.MAX_LENGTH, bufferConstants.MAX_LENGTH],
+  memLevel: [constants.Z_MIN_MEMLEVEL, constants.Z_MAX_MEMLEVEL, constants.Z_DEFAULT_MEMLEVEL],
+  strategy: [constants.Z_DEFAULT_STRATEGY, constants.Z_FIXED, constants.Z_DEFAULT_STRATEGY],
+  windowBits: [
+    constants.Z_MIN_WINDOWBITS,
+    constants.Z_MAX_WINDOWBITS,
+    constants.Z_DEFAULT_WINDOWBITS
+  ]
+};
+
+/**
+ * Tells whether an option is plainly valid. What is not is left to Node to judge.
+ *
+ * @param {string} name The name
+ * @param {any} value The value
+ * @return {boolean} Whether it is
+ */
+function isPlain(name, value) {
+  if (value === undefined) return true;
+  if (name === 'dictionary') return ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value);
+  const range = Object.hasOwn(NUMBERS, name) ? NUMBERS[name] : undefined;
+  if (range === undefined) return name === 'info';
+  return Number.isFinite(value) && value >= range[0] && value <= range[1];
+}
+
+/**
+ * Gives a number among the options as an integer.
+ *
+ * @param {Record<string, any>} options The options
+ * @param {string} name The name
+ * @return {number} Its value, or the default
+ */
+function toInteger(options, name) {
+  const value = options[name];
+  return Number.isFinite(value) ? Math.trunc(value) : NUMBERS[name][2];
+}
+
+/**
+ * Gives the dictionary as a `Buffer`.
+ *
+ * @param {any} value An `ArrayBuffer` or a view on one
+ * @return {Buffer | undefined} The same memory
+ */
+function toDictionary(value) {
+  if (ArrayBuffer.isView(value)) {
+    return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  }
+  return types.isAnyArrayBuffer(value) ? Buffer.from(value) : undefined;
+}
+
+/**
+ * Reads the options of one direction.
+ *
+ * @param {object | undefined} userOptions What the user gave
+ * @param {number} agreedWindowBits The window as agreed, which counts in place of the user's
+ * @param {(options: object) => import('node:zlib').DeflateRaw | import('node:zlib').InflateRaw}
+ *   createStream The function of Node's zlib that takes the same options. It is called only
+ *   where they look wrong, to have its error
+ * @return {{chunkSize: number, dictionary: Buffer | undefined, level: number, memLevel: number,
+ *   strategy: number, windowBits: number}} The options that count here
+ * @throws {TypeError | RangeError} What `createStream` throws
+ */
+function readZlibOptions(userOptions, agreedWindowBits, createStream) {
+  /** @type {Record<string, any>} */
+  const options = { ...userOptions, windowBits: agreedWindowBits };
+  if (!Object.keys(options).every((name) => isPlain(name, options[name]))) {
+    createStream(options).close();
+  }
+  return {
+    chunkSize: toInteger(options, 'chunkSize'),
+    dictionary: toDictionary(options.dictionary),
+    level: toInteger(options, 'level'),
+    memLevel: toInteger(options, 'memLevel'),
+    strategy: toInteger(options, 'strategy'),
+    windowBits: toInteger(options, 'windowBits')
+  };
+}
+
+module.exports = readZlibOptions;
