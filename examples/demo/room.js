@@ -64,11 +64,11 @@ function parseMessage(text) {
 /**
  * Opens a room.
  *
- * @return {{ join: (ws: import('ws').WebSocket) => void, close: () => void }} What lets a window in,
+ * @return {{ join: (ws: import('../..').WebSocket) => void, close: () => void }} What lets a window in,
  *     and what ends the timers
  */
 function createRoom() {
-  /** @type {Map<import('ws').WebSocket, Member>} */
+  /** @type {Map<import('../..').WebSocket, Member>} */
   const members = new Map();
   /** @type {object[]} */
   const history = [];
@@ -78,7 +78,7 @@ function createRoom() {
   /**
    * Sends to one window, unless it has stopped reading.
    *
-   * @param {import('ws').WebSocket} ws The window
+   * @param {import('../..').WebSocket} ws The window
    * @param {string | Buffer} data The message
    */
   function send(ws, data) {
@@ -140,7 +140,7 @@ function createRoom() {
   /**
    * Lets a window in.
    *
-   * @param {import('ws').WebSocket} ws The window
+   * @param {import('../..').WebSocket} ws The window
    */
   function join(ws) {
     const member = { id: ++lastId, name: '', credit: CHAT_RATE };

@@ -7,7 +7,7 @@
 const fs = require('node:fs');
 const http = require('node:http');
 const path = require('node:path');
-const { WebSocketServer } = require('ws');
+const { WebSocketServer } = require('../..');
 const { createRoom } = require('./room');
 
 /** Bytes of the largest message that a window may send. */
