@@ -1,0 +1,345 @@
+// @ts-check
+
+// Holds the documents and the types against each other and against the code.
+
+const assert = require('node:assert');
+const { execFile } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { after, before, describe, it } = require('node:test');
+const { promisify } = require('node:util');
+
+const ROOT = path.join(__dirname, '..');
+const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'].concat(
+  fs.readdirSync(path.join(ROOT, 'doc')).map((name) => `doc/${name}`)
+);
+
+/** The options of ws 8.23.0, by the interface of `index.d.ts` that has them. */
+const OPTIONS = {
+  ConnectionOptions: [
+    'allowSynchronousEvents',
+    'autoPong',
+    'closeTimeout',
+    'maxBufferedChunks',
+    'maxFragments',
+    'maxPayload',
+    'maxPendingAutoPongs',
+    'skipUTF8Validation'
+  ],
+  ServerOptions: [
+    'backlog',
+    'clientTracking',
+    'handleProtocols',
+    'host',
+    'noServer',
+    'path',
+    'perMessageDeflate',
+    'port',
+    'server',
+    'verifyClient',
+    'WebSocket'
+  ],
+  ClientOptions: [
+    'finishRequest',
+    'followRedirects',
+    'generateMask',
+    'handshakeTimeout',
+    'maxRedirects',
+    'origin',
+    'perMessageDeflate',
+    'protocols',
+    'protocolVersion'
+  ],
+  PerMessageDeflateOptions: [
+    'clientMaxWindowBits',
+    'clientNoContextTakeover',
+    'concurrencyLimit',
+    'serverMaxWindowBits',
+    'serverNoContextTakeover',
+    'threshold',
+    'zlibDeflateOptions',
+    'zlibInflateOptions'
+  ],
+  ReceiverOptions: ['binaryType', 'extensions', 'isServer'],
+  FrameOptions: ['fin', 'mask', 'maskBuffer', 'opcode', 'readOnly', 'rsv1'],
+  SendOptions: ['binary', 'compress', 'fin', 'mask']
+};
+
+const EVENTS = {
+  WebSocketEvents: [
+    'close',
+    'error',
+    'message',
+    'open',
+    'ping',
+    'pong',
+    'redirect',
+    'unexpected-response',
+    'upgrade'
+  ],
+  ServerEvents: ['close', 'connection', 'error', 'headers', 'listening', 'wsClientError'],
+  ReceiverEvents: ['conclude', 'error', 'message', 'ping', 'pong']
+};
+
+/**
+ * Reads a file of the repository.
+ *
+ * @param {string} name Its path below the root
+ * @return {string} Its text
+ */
+function read(name) {
+  return fs.readFileSync(path.join(ROOT, name), 'utf8');
+}
+
+/**
+ * Finds the code blocks of a document.
+ *
+ * @param {string} text The document
+ * @param {string} language What the fence says
+ * @return {string[]} The code
+ */
+function codeBlocks(text, language) {
+  return [...text.matchAll(/^```(\S*)\n(.*?)^```$/gms)]
+    .filter(([, found]) => found === language)
+    .map(([, , code]) => code);
+}
+
+/**
+ * Gives the anchors of a document's headings, as GitHub makes them.
+ *
+ * @param {string} text The document
+ * @return {Set<string>} The anchors
+ */
+function anchors(text) {
+  const found = new Set();
+  for (const [, heading] of text.replace(/^```.*?^```$/gms, '').matchAll(/^#+ (.*)$/gm)) {
+    const anchor = heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\p{M} _-]/gu, '')
+      .replaceAll(' ', '-');
+    let name = anchor;
+    for (let i = 1; found.has(name); i++) name = `${anchor}-${i}`;
+    found.add(name);
+  }
+  return found;
+}
+
+/**
+ * Finds the relative links of a document, outside of code.
+ *
+ * @param {string} text The document
+ * @return {string[]} Where they lead
+ */
+function links(text) {
+  const prose = text.replace(/^```.*?^```$/gms, '').replace(/`[^`\n]*`/g, 'code');
+  return [...prose.matchAll(/\]\(([^()\s]+)\)/g)]
+    .map(([, target]) => target)
+    .filter((target) => !/^[a-z]+:/.test(target));
+}
+
+/**
+ * Gives the body of an interface of `index.d.ts`.
+ *
+ * @param {string} name The interface
+ * @return {string} The text between its braces
+ */
+function interfaceBody(name) {
+  const types = read('index.d.ts');
+  const start = types.search(new RegExp(`^  interface ${name}\\b`, 'm'));
+  assert.notStrictEqual(start, -1, `no interface ${name}`);
+  return types.slice(start, types.indexOf('\n  }\n', start));
+}
+
+describe('The documents', () => {
+  const run = promisify(execFile);
+  /** @type {string} */
+  let folder;
+
+  before(() => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oxws-docs-'));
+  });
+
+  after(() => fs.rmSync(folder, { recursive: true }));
+
+  for (const document of DOCUMENTS) {
+    it(`have code that can be parsed: ${document}`, async () => {
+      await Promise.all(
+        codeBlocks(read(document), 'js').map(async (code, i) => {
+          const isModule = /^import .* from '/m.test(code);
+          const file = path.join(
+            folder,
+            `${path.basename(document)}-${i}.${isModule ? 'm' : 'c'}js`
+          );
+          fs.writeFileSync(file, code);
+          await run(process.execPath, ['--check', file]);
+        })
+      );
+    });
+
+    it(`have links that lead somewhere: ${document}`, () => {
+      for (const link of links(read(document))) {
+        const [file, anchor] = link.split('#');
+        const target = file === '' ? document : path.join(path.dirname(document), file);
+        assert.ok(fs.existsSync(path.join(ROOT, target)), `${document}: ${link}`);
+        if (anchor !== undefined) {
+          assert.ok(anchors(read(target)).has(anchor), `${document}: ${link}`);
+        }
+      }
+    });
+  }
+
+  it('name tests that there are, doc/conformance.md', () => {
+    const sources = ['src', 'tests']
+      .flatMap((folder) =>
+        fs
+          .readdirSync(path.join(ROOT, folder), { encoding: 'utf8', recursive: true })
+          .map((name) => path.join(folder, name))
+      )
+      .filter((name) => name.endsWith('.rs'))
+      .map(read)
+      .join('');
+    const specs = fs
+      .readdirSync(__dirname)
+      .filter((name) => name.endsWith('.spec.js'))
+      .map((name) => read(path.join('__test__', name)))
+      .join('');
+    const rows = read('doc/conformance.md').match(/^\|.*\|$/gm) || [];
+    const cells = rows.map((row) => row.split(' | ')).filter((columns) => columns.length === 4);
+
+    assert.ok(cells.length > 30);
+    for (const columns of cells) {
+      for (const [, name] of columns[3].matchAll(/`([a-z0-9_]+)`/g)) {
+        assert.ok(sources.includes(`fn ${name}(`), name);
+      }
+      for (const [, title] of columns[3].matchAll(/"([^"]+)"/g)) {
+        assert.ok(specs.includes(`it('${title}'`), title);
+      }
+    }
+  });
+
+  it('name the version of ws that is replaced', () => {
+    const { version } = require('ws/package.json');
+
+    assert.ok(read('README.md').includes(`**ws ${version}**`));
+    assert.ok(read('doc/api.md').includes(`ws ${version}`));
+    assert.ok(read('CHANGELOG.md').includes(`ws ${version}`));
+  });
+
+  it('have a changelog entry for the version of the package', () => {
+    const { version } = require('../package.json');
+
+    assert.match(read('CHANGELOG.md'), new RegExp(`^## ${version}\\b`, 'm'));
+  });
+
+  it('name only scripts that there are', () => {
+    const { scripts } = require('../package.json');
+
+    for (const document of DOCUMENTS) {
+      for (const [, name] of read(document).matchAll(/npm run ([\w:-]+)/g)) {
+        assert.ok(name in scripts, `${document}: npm run ${name}`);
+      }
+    }
+  });
+});
+
+describe('The API reference and the types', () => {
+  it('have each export', () => {
+    const names = Object.keys(require('..'));
+    const reference = read('doc/api.md');
+    const types = read('index.d.ts');
+    const moduleTypes = read('index.d.mts');
+
+    assert.ok(names.length >= 13);
+    for (const name of names) {
+      assert.ok(reference.includes(`\`${name}\``), `doc/api.md: ${name}`);
+      assert.match(types, new RegExp(`\\b(?:class|const|function|readonly) ${name}\\b`));
+      if (name === name.toUpperCase()) continue;
+      assert.match(moduleTypes, new RegExp(`\\b${name}\\b`));
+    }
+  });
+
+  it('have what the module exports', async () => {
+    const names = Object.keys(await import('../wrapper.mjs'));
+    const declared = read('index.d.mts');
+
+    for (const name of names) assert.match(declared, new RegExp(`^export .*\\b${name}\\b`, 'm'));
+  });
+
+  for (const [name, options] of Object.entries(OPTIONS)) {
+    it(`have each option of ${name}`, () => {
+      const reference = read('doc/api.md');
+      const body = interfaceBody(name);
+
+      for (const option of options) {
+        assert.match(reference, new RegExp(`^(?:\\| |\\s+- )\`${option}\``, 'm'));
+        // Besides the declaration, a comment right above it.
+        assert.match(body, new RegExp(`\\*/\\s+${option}\\b`));
+      }
+    });
+  }
+
+  for (const [name, events] of Object.entries(EVENTS)) {
+    it(`have each event of ${name}`, () => {
+      const reference = read('doc/api.md');
+      const body = interfaceBody(name);
+
+      for (const event of events) {
+        assert.ok(reference.includes(`'${event}'`), event);
+        assert.match(body, new RegExp(`^    '?${event}'?:`, 'm'));
+      }
+    });
+  }
+
+  it('have each member', () => {
+    const { Receiver: _, ...exported } = require('..');
+    const reference = read('doc/api.md');
+    const types = read('index.d.ts');
+
+    for (const [prefix, Class] of Object.entries({
+      websocket: require('..'),
+      server: exported.WebSocketServer,
+      sender: exported.Sender,
+      permessagedeflate: exported.PerMessageDeflate
+    })) {
+      for (const name of Object.getOwnPropertyNames(Class.prototype)) {
+        if (name.startsWith('_') || INTERNALS.has(name) || name === name.toUpperCase()) continue;
+        assert.match(reference, new RegExp(`^### ${prefix}\\.${name}\\b`, 'm'));
+        assert.match(types, new RegExp(`\\b${name}\\b`));
+      }
+    }
+  });
+
+  it('have each error code of the protocol', () => {
+    const source = read('src/protocol/error.rs');
+    const codes = new Set(source.match(/\bWS_ERR_\w+/g));
+
+    assert.strictEqual(codes.size, 12);
+    for (const code of codes) {
+      assert.match(read('doc/api.md'), new RegExp(`^### ${code}$`, 'm'));
+      assert.match(interfaceOfErrorCodes(), new RegExp(`'${code}'`));
+    }
+  });
+});
+
+/** Methods of prototypes that ws has, too, and doesn't document. */
+const INTERNALS = new Set([
+  'completeUpgrade',
+  'constructor',
+  'coalesce',
+  'dequeue',
+  'dispatch',
+  'emitClose',
+  'enqueue',
+  'flush',
+  'getBlobData',
+  'setSocket'
+]);
+
+/**
+ * @return {string} The declaration of `ErrorCode`
+ */
+function interfaceOfErrorCodes() {
+  const types = read('index.d.ts');
+  return types.slice(types.indexOf('type ErrorCode ='));
+}
