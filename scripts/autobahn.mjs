@@ -15,7 +15,7 @@ import { main, root, run, Stop } from './command.mjs';
 import { requireDependencies } from './dependencies.mjs';
 import { requireNode } from './toolchain.mjs';
 
-/** Framing, UTF-8, closing, limits: everything but compression (12 and 13), which takes long. */
+/** Framing, UTF-8, closing, limits: all but compression (12 and 13), which takes far longer. */
 const DEFAULT_CASES = '1.*,2.*,3.*,4.*,5.*,6.*,7.*,9.*,10.*';
 
 const suite = resolve(root, process.env.OXWS_AUTOBAHN || '../shared/autobahn');
