@@ -30,6 +30,7 @@ type Values =
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 const same: Same<keyof typeof namespace, Values> = true;
 const identical: typeof WebSocket = Named;
+new WebSocket.Server({ noServer: true }).close();
 
 const options: ConnectionOptions = { closeTimeout: 0, maxPendingAutoPongs: 0 };
 const send: SendOptions = { fin: true };
