@@ -1,4 +1,21 @@
-//! What runs beside the JavaScript thread. Knows the protocol, knows nothing of Node.
+//! What runs beside JavaScript: sockets, their readiness, threads. Knows the protocol, knows
+//! nothing of Node.
 #![forbid(unsafe_code)]
 
 pub mod pool;
+
+#[cfg(unix)]
+mod connection;
+#[cfg(unix)]
+mod connections;
+#[cfg(unix)]
+mod occurrence;
+#[cfg(unix)]
+mod reactor;
+#[cfg(unix)]
+mod write_queue;
+
+#[cfg(unix)]
+pub use occurrence::{ConnectionConfig, ConnectionId, Occurrence, Sink, Status};
+#[cfg(unix)]
+pub use reactor::{MIN_READ, Reactor};

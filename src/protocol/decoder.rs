@@ -208,6 +208,16 @@ impl Decoder {
         self.message.total_length
     }
 
+    /// Whether what was decoded ends with a message, or nothing is decoded any more.
+    #[must_use]
+    pub const fn is_between_messages(&self) -> bool {
+        match self.state {
+            State::Info => self.partial_length == 0 && self.message.fragmented.is_none(),
+            State::Done => true,
+            _ => false,
+        }
+    }
+
     /// Decodes `input`, one chunk of the transport, from `position` on up to the next event.
     ///
     /// `position` moves behind what was decoded. `None` says that all of `input` is consumed; the

@@ -1,0 +1,543 @@
+//! One socket: what arrives becomes occurrences, what is written goes out.
+
+use std::io::{self, ErrorKind, IoSlice, Read};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use mio::event::Event as Readiness;
+use socket2::{Socket, TcpKeepalive, Type};
+
+use super::occurrence::{ConnectionConfig, ConnectionId, Occurrence, Sink};
+use super::reactor::MIN_READ;
+use super::write_queue::{MAX_SLICES, WriteQueue};
+use crate::protocol::{Decoder, DecoderConfig, Event, Limits, Payload, ProtocolError};
+
+/// How many slices the kernel takes in one call: `IOV_MAX` of Linux and of the BSDs.
+const MAX_PARTS: usize = 1024;
+
+/// A peer that is gone must not end the process with a signal.
+#[cfg(not(target_vendor = "apple"))]
+const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const SEND_FLAGS: libc::c_int = 0;
+
+/// The probes after the first one, as libuv sets them.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(1);
+const KEEP_ALIVE_RETRIES: u32 = 10;
+
+/// What one call of [`Reactor::poll`](super::Reactor::poll) works with.
+pub(super) struct Turn<'a, S> {
+    pub(super) memory: &'a mut [u8],
+    /// How much of `memory` has to stay as it is.
+    pub(super) used: &'a mut usize,
+    pub(super) sink: &'a mut S,
+}
+
+/// What one read brought, in the memory of a turn.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    start: usize,
+    end: usize,
+    /// Where the decoder is, from `start` on.
+    position: usize,
+    /// The end of the last payload that was handed out in place.
+    kept: usize,
+}
+
+/// How the turn of one connection ended.
+#[derive(Debug)]
+pub(super) enum Served {
+    /// It has had its share.
+    Done,
+    /// There is no room for what it has to report.
+    RecordsFull,
+    /// There is no room for the rest of what it has read.
+    Unfinished(Chunk),
+    /// There is no memory into which to read.
+    MemoryFull,
+}
+
+/// What becomes of what arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Receiving {
+    /// It is decoded.
+    Frames,
+    /// Nothing yet: a frame is too long, and a higher limit may still be set before the next turn.
+    Refused,
+    /// It is thrown away: the peer violated the protocol.
+    Discarding,
+    /// Nothing arrives any more.
+    Ended,
+}
+
+/// How far the sending side is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    /// It takes bytes.
+    Open,
+    /// It ends once the queue is empty.
+    EndDue,
+    /// It has ended, which is to be reported.
+    Ending,
+    /// It has ended.
+    Ended,
+}
+
+/// A connection behind its opening handshake.
+#[derive(Debug)]
+pub(super) struct Connection {
+    socket: Socket,
+    decoder: Decoder,
+    /// Bytes that come before those of the socket.
+    fed: Vec<u8>,
+    /// Bytes that the kernel did not take yet; none instead of an empty queue.
+    queue: Option<Box<WriteQueue>>,
+    /// What broke the sending side, until it is reported.
+    failure: Option<io::Error>,
+    bytes_read: u64,
+    bytes_written: u64,
+    receiving: Receiving,
+    sending: Sending,
+    raw: bool,
+    paused: bool,
+    /// A read may bring something.
+    readable: bool,
+    /// Reads bring the end of the stream sooner or later, which no further event announces.
+    peer_ended: bool,
+    /// The kernel may take more of the queue.
+    writable: bool,
+    /// The queue has become empty, which is to be reported.
+    written: bool,
+}
+
+impl Connection {
+    /// Duplicates `fd`.
+    pub(super) fn new(fd: BorrowedFd<'_>, config: ConnectionConfig) -> io::Result<Self> {
+        let socket = Socket::from(fd.try_clone_to_owned()?);
+        if socket.r#type()? != Type::STREAM {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        socket.set_nonblocking(true)?;
+        #[cfg(target_vendor = "apple")]
+        socket.set_nosigpipe(true)?;
+        let decoder = Decoder::new(DecoderConfig {
+            role: config.role,
+            limits: config.limits,
+            permessage_deflate: config.permessage_deflate,
+            skip_utf8_validation: config.skip_utf8_validation,
+        });
+        Ok(Self {
+            socket,
+            decoder,
+            fed: Vec::new(),
+            queue: None,
+            failure: None,
+            bytes_read: 0,
+            bytes_written: 0,
+            receiving: Receiving::Frames,
+            sending: Sending::Open,
+            raw: config.raw,
+            paused: false,
+            readable: false,
+            peer_ended: false,
+            writable: false,
+            written: false,
+        })
+    }
+
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// How many bytes wait for the kernel to take them.
+    pub(super) fn pending(&self) -> usize {
+        self.queue.as_deref().map_or(0, WriteQueue::len)
+    }
+
+    pub(super) const fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+
+    pub(super) const fn bytes_written(&self) -> u64 {
+        self.bytes_written
+    }
+
+    pub(super) fn set_no_delay(&self, no_delay: bool) -> io::Result<()> {
+        self.socket.set_tcp_nodelay(no_delay)
+    }
+
+    pub(super) fn set_keep_alive(&self, after: Option<Duration>) -> io::Result<()> {
+        match after {
+            None | Some(Duration::ZERO) => self.socket.set_keepalive(after.is_some()),
+            Some(after) => self.socket.set_tcp_keepalive(
+                &TcpKeepalive::new()
+                    .with_time(after)
+                    .with_interval(KEEP_ALIVE_INTERVAL)
+                    .with_retries(KEEP_ALIVE_RETRIES),
+            ),
+        }
+    }
+
+    /// Lets the peer see a reset when the socket is closed, where the kind of socket has that.
+    pub(super) fn reset_on_close(&self) {
+        // Without it the connection closes all the same.
+        let _ = self.socket.set_linger(Some(Duration::ZERO));
+    }
+
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
+        self.fed.extend_from_slice(bytes);
+    }
+
+    pub(super) const fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    pub(super) const fn set_raw(&mut self, raw: bool) {
+        self.raw = raw;
+    }
+
+    pub(super) fn set_limits(&mut self, limits: Limits, skip_utf8_validation: bool) {
+        let old = self.decoder.limits().max_payload;
+        let raised = limits.max_payload == 0 || limits.max_payload > old;
+        if self.receiving == Receiving::Refused && raised {
+            self.receiving = Receiving::Frames;
+        }
+        self.decoder.set_limits(limits);
+        self.decoder.set_skip_utf8_validation(skip_utf8_validation);
+    }
+
+    /// Notes what the kernel reports.
+    pub(super) fn note(&mut self, readiness: &Readiness) {
+        let broken = readiness.is_error();
+        let ended = readiness.is_read_closed();
+        self.readable |= readiness.is_readable() || ended || broken;
+        self.peer_ended |= ended || broken;
+        self.writable |= readiness.is_writable() || readiness.is_write_closed() || broken;
+    }
+
+    /// Whether the connection needs a turn that no event of the kernel announces.
+    pub(super) fn has_work(&self) -> bool {
+        self.may_receive()
+            || self.writable && self.queue.is_some()
+            || self.written
+            || self.sending == Sending::Ending
+            || self.failure.is_some()
+    }
+
+    /// Whether reading may bring something.
+    fn may_receive(&self) -> bool {
+        !self.paused
+            && self.receiving != Receiving::Ended
+            && (self.readable || !self.fed.is_empty())
+    }
+
+    /// Does what there is to do, but reads at most once.
+    pub(super) fn serve<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) -> Served {
+        if self.writable && self.queue.is_some() {
+            self.flush();
+        }
+        if self.written {
+            if !turn.sink.has_room() {
+                return Served::RecordsFull;
+            }
+            self.written = false;
+            turn.sink.push(id, Occurrence::Written);
+        }
+        if self.sending == Sending::Ending {
+            if !turn.sink.has_room() {
+                return Served::RecordsFull;
+            }
+            self.sending = Sending::Ended;
+            turn.sink.push(id, Occurrence::ShutDown);
+        }
+        if self.may_receive() {
+            if !turn.sink.has_room() {
+                return Served::RecordsFull;
+            }
+            let served = self.receive(id, turn);
+            if !matches!(served, Served::Done) {
+                return served;
+            }
+        }
+        // What the peer sent before the connection broke comes first.
+        if self.failure.is_some() && !self.may_receive() {
+            if !turn.sink.has_room() {
+                return Served::RecordsFull;
+            }
+            self.report_failure(id, turn);
+        }
+        Served::Done
+    }
+
+    /// Reads once and decodes what that brings. There is room for an occurrence.
+    fn receive<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) -> Served {
+        let start = *turn.used;
+        let Some(space) = turn.memory.get_mut(start..).filter(|space| space.len() >= MIN_READ)
+        else {
+            return Served::MemoryFull;
+        };
+        if self.receiving == Receiving::Refused {
+            // Nobody has raised the limit.
+            self.receiving = Receiving::Discarding;
+        }
+        let read = if self.fed.is_empty() { self.read(space) } else { Ok(self.take_fed(space)) };
+        match read {
+            Ok(Some(0)) => {
+                self.receiving = Receiving::Ended;
+                if self.failure.is_none() {
+                    turn.sink.push(id, Occurrence::End);
+                }
+                Served::Done
+            }
+            Ok(Some(count)) => {
+                let end = start + count;
+                *turn.used = end;
+                self.decode(Chunk { start, end, position: 0, kept: start }, id, turn)
+            }
+            Ok(None) => Served::Done,
+            Err(error) => {
+                self.receiving = Receiving::Ended;
+                self.fail(error);
+                Served::Done
+            }
+        }
+    }
+
+    /// Reads the socket; none when it is empty.
+    fn read(&mut self, space: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            match (&self.socket).read(space) {
+                Ok(count) => {
+                    self.bytes_read += count as u64;
+                    self.readable = count == space.len() || self.peer_ended && count > 0;
+                    return Ok(Some(count));
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    self.peer_ended = false;
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Takes the first of the fed bytes, of which there are some.
+    fn take_fed(&mut self, space: &mut [u8]) -> Option<usize> {
+        let count = self.fed.len().min(space.len());
+        space[..count].copy_from_slice(&self.fed[..count]);
+        if count == self.fed.len() {
+            self.fed = Vec::new();
+        } else {
+            self.fed.drain(..count);
+        }
+        Some(count)
+    }
+
+    /// Goes on with a chunk that a full sink left decoded in part.
+    pub(super) fn go_on<S: Sink>(
+        &mut self,
+        chunk: Chunk,
+        id: ConnectionId,
+        turn: &mut Turn<'_, S>,
+    ) -> Served {
+        if self.paused {
+            self.put_back(&chunk, turn);
+            return Served::Done;
+        }
+        self.decode(chunk, id, turn)
+    }
+
+    /// Decodes a chunk as long as there is room for what it holds.
+    fn decode<S: Sink>(
+        &mut self,
+        mut chunk: Chunk,
+        id: ConnectionId,
+        turn: &mut Turn<'_, S>,
+    ) -> Served {
+        let length = chunk.end - chunk.start;
+        while chunk.position < length {
+            if !turn.sink.has_room() {
+                return Served::Unfinished(chunk);
+            }
+            let discarding = self.receiving == Receiving::Discarding;
+            if self.raw && (discarding || self.decoder.is_between_messages()) {
+                let payload = Payload::InPlace(chunk.start + chunk.position..chunk.end);
+                chunk.kept = chunk.end;
+                turn.sink.push(id, Occurrence::Raw(payload));
+                break;
+            }
+            if discarding {
+                break;
+            }
+            let input = &mut turn.memory[chunk.start..chunk.end];
+            match self.decoder.decode(input, &mut chunk.position) {
+                Ok(Some(mut event)) => {
+                    if let Payload::InPlace(range) = payload_of(&mut event) {
+                        range.start += chunk.start;
+                        range.end += chunk.start;
+                        chunk.kept = range.end;
+                    }
+                    turn.sink.push(id, Occurrence::Frame(event));
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    turn.sink.push(id, Occurrence::Violation(error));
+                    if error != ProtocolError::UnsupportedMessageLength {
+                        self.receiving = Receiving::Discarding;
+                        break;
+                    }
+                    self.receiving = Receiving::Refused;
+                    self.put_back(&chunk, turn);
+                    return Served::Done;
+                }
+            }
+        }
+        release(&chunk, turn);
+        Served::Done
+    }
+
+    /// Keeps what is not decoded of a chunk, for a later turn.
+    fn put_back<S>(&mut self, chunk: &Chunk, turn: &mut Turn<'_, S>) {
+        let rest = &turn.memory[chunk.start + chunk.position..chunk.end];
+        self.fed.splice(..0, rest.iter().copied());
+        release(chunk, turn);
+    }
+
+    /// Writes `parts`, or lets them wait behind what waits. Returns how much waits.
+    pub(super) fn write(&mut self, parts: &mut [IoSlice<'_>]) -> usize {
+        if self.sending != Sending::Open || self.failure.is_some() {
+            return self.pending();
+        }
+        let rest = if self.queue.is_none() { self.write_now(parts) } else { parts };
+        if rest.iter().any(|part| !part.is_empty()) {
+            let queue = self.queue.get_or_insert_default();
+            for part in rest {
+                queue.push(part);
+            }
+        }
+        self.pending()
+    }
+
+    /// Writes `parts`; returns what the kernel does not take.
+    fn write_now<'a, 'b>(&mut self, mut parts: &'a mut [IoSlice<'b>]) -> &'a mut [IoSlice<'b>] {
+        while !parts.is_empty() {
+            let group = &parts[..parts.len().min(MAX_PARTS)];
+            let length: usize = group.iter().map(|part| part.len()).sum();
+            let count = if length == 0 { 0 } else { self.send(group) };
+            IoSlice::advance_slices(&mut parts, count);
+            if self.failure.is_some() {
+                return &mut [];
+            }
+            if count < length {
+                self.writable = false;
+                break;
+            }
+        }
+        parts
+    }
+
+    /// Gives the kernel what it takes of `parts`, in one call. An error is kept.
+    fn send(&mut self, parts: &[IoSlice<'_>]) -> usize {
+        loop {
+            let result = match parts {
+                [part] => self.socket.send_with_flags(part, SEND_FLAGS),
+                parts => self.socket.send_vectored_with_flags(parts, SEND_FLAGS),
+            };
+            match result {
+                Ok(count) => {
+                    self.bytes_written += count as u64;
+                    return count;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return 0,
+                Err(error) => {
+                    self.fail(error);
+                    return 0;
+                }
+            }
+        }
+    }
+
+    /// Gives the kernel of the queue what it takes in one call.
+    fn flush(&mut self) {
+        let Some(mut queue) = self.queue.take() else { return };
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let filled = queue.fill(&mut slices);
+        let parts = &slices[..filled];
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let count = self.send(parts);
+        if self.failure.is_some() {
+            return;
+        }
+        self.writable = count == length;
+        queue.consume(count);
+        if queue.is_empty() {
+            self.written = true;
+            if self.sending == Sending::EndDue {
+                self.end_sending();
+            }
+        } else {
+            self.queue = Some(queue);
+        }
+    }
+
+    /// Ends the sending side behind what waits.
+    pub(super) fn shutdown(&mut self) {
+        if self.sending != Sending::Open || self.failure.is_some() {
+            return;
+        }
+        self.sending = Sending::EndDue;
+        if self.queue.is_none() {
+            self.end_sending();
+        }
+    }
+
+    /// Ends the sending side.
+    fn end_sending(&mut self) {
+        match self.socket.shutdown(Shutdown::Write) {
+            // A connection that is gone has no sending side; reading tells what became of it.
+            Err(error) if error.kind() != ErrorKind::NotConnected => self.fail(error),
+            _ => self.sending = Sending::Ending,
+        }
+    }
+
+    /// Notes that the connection is broken. It is reported after what can still be read.
+    fn fail(&mut self, error: io::Error) {
+        self.failure.get_or_insert(error);
+        self.sending = Sending::Ended;
+        self.queue = None;
+        self.written = false;
+        // Reading finds the end, which no event may announce any more.
+        self.readable = true;
+    }
+
+    /// Reports that the connection is broken, after which nothing is reported.
+    fn report_failure<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) {
+        let Some(failure) = self.failure.take() else { return };
+        self.receiving = Receiving::Ended;
+        self.fed = Vec::new();
+        turn.sink.push(id, Occurrence::Failed(failure));
+    }
+}
+
+/// Gives back the memory of a chunk behind the last payload in it.
+fn release<S>(chunk: &Chunk, turn: &mut Turn<'_, S>) {
+    if *turn.used == chunk.end {
+        *turn.used = chunk.kept;
+    }
+}
+
+/// The payload of an event.
+const fn payload_of(event: &mut Event) -> &mut Payload {
+    match event {
+        Event::Text { payload, .. }
+        | Event::Binary { payload, .. }
+        | Event::CompressedFrame { payload, .. }
+        | Event::Ping(payload)
+        | Event::Pong(payload)
+        | Event::Close { reason: payload, .. } => payload,
+    }
+}

@@ -1,0 +1,94 @@
+//! The connections of a reactor by their numbers, and which of them wait for their turn.
+
+use std::collections::VecDeque;
+
+use super::connection::Connection;
+use super::occurrence::ConnectionId;
+
+/// What belongs to one number.
+#[derive(Debug, Default)]
+struct Slot {
+    connection: Option<Box<Connection>>,
+    /// Whether the number is in the queue. Outlives the connection: a number is in it only once.
+    queued: bool,
+}
+
+/// The connections and the queue of those that are ready.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    slots: Vec<Slot>,
+    /// Numbers without a connection.
+    free: Vec<ConnectionId>,
+    ready: VecDeque<ConnectionId>,
+}
+
+impl Connections {
+    /// The number that the next connection gets.
+    pub(super) fn next_id(&self) -> ConnectionId {
+        // A process has fewer descriptors than a u32 has values.
+        self.free.last().copied().unwrap_or(self.slots.len() as ConnectionId)
+    }
+
+    /// Adds a connection under [`next_id`](Self::next_id).
+    pub(super) fn insert(&mut self, connection: Connection) -> ConnectionId {
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() as ConnectionId - 1
+        });
+        self.slots[id as usize].connection = Some(Box::new(connection));
+        id
+    }
+
+    /// Takes a connection out and frees its number.
+    pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Box<Connection>> {
+        let connection = self.slots.get_mut(id as usize)?.connection.take()?;
+        self.free.push(id);
+        Some(connection)
+    }
+
+    /// The connection of a number.
+    pub(super) fn get(&self, id: ConnectionId) -> Option<&Connection> {
+        self.slots.get(id as usize)?.connection.as_deref()
+    }
+
+    /// The connection of a number.
+    pub(super) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        self.slots.get_mut(id as usize)?.connection.as_deref_mut()
+    }
+
+    /// Changes a connection and gives it a turn if there is something to do then.
+    pub(super) fn update<T>(
+        &mut self,
+        id: ConnectionId,
+        change: impl FnOnce(&mut Connection) -> T,
+    ) -> Option<T> {
+        let slot = self.slots.get_mut(id as usize)?;
+        let connection = slot.connection.as_mut()?;
+        let result = change(connection);
+        if connection.has_work() && !slot.queued {
+            slot.queued = true;
+            self.ready.push_back(id);
+        }
+        Some(result)
+    }
+
+    /// How many numbers wait for their turn, those whose connection is closed among them.
+    pub(super) fn ready_count(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// The next number whose turn it is.
+    pub(super) fn pop_ready(&mut self) -> Option<ConnectionId> {
+        let id = self.ready.pop_front()?;
+        self.slots[id as usize].queued = false;
+        Some(id)
+    }
+
+    /// Lets a number that was taken out of the queue be the next one again.
+    pub(super) fn push_ready_first(&mut self, id: ConnectionId) {
+        let slot = &mut self.slots[id as usize];
+        debug_assert!(!slot.queued);
+        slot.queued = true;
+        self.ready.push_front(id);
+    }
+}

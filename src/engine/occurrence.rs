@@ -1,0 +1,64 @@
+//! What a reactor and its caller tell each other.
+
+use std::io;
+
+use crate::protocol::{Event, Limits, Payload, ProtocolError, Role};
+
+/// A connection of a reactor. After the connection is closed, another one may have the number.
+pub type ConnectionId = u32;
+
+/// What a reactor has to know of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionConfig {
+    /// Which endpoint of the connection this is.
+    pub role: Role,
+    /// How much the peer may send.
+    pub limits: Limits,
+    /// Whether permessage-deflate is agreed.
+    pub permessage_deflate: bool,
+    /// Whether text and close reasons are taken as they come.
+    pub skip_utf8_validation: bool,
+    /// Whether the connection begins in raw mode: bytes instead of frames.
+    pub raw: bool,
+}
+
+/// What has happened to a connection.
+///
+/// A payload in place is a range of the memory that was handed to
+/// [`Reactor::poll`](super::Reactor::poll).
+#[derive(Debug)]
+pub enum Occurrence {
+    /// The peer sent a message or a control frame.
+    Frame(Event),
+    /// The peer sent bytes; raw mode only.
+    Raw(Payload),
+    /// The peer violated the protocol or a limit. What it sends from now on is discarded.
+    Violation(ProtocolError),
+    /// The peer sends nothing any more. Comes once, behind everything that it sent.
+    End,
+    /// The connection is broken. Comes once, and nothing after it.
+    Failed(io::Error),
+    /// All that [`Reactor::write`](super::Reactor::write) had left waiting is with the kernel.
+    Written,
+    /// The half-close that [`Reactor::shutdown`](super::Reactor::shutdown) asked for is done.
+    ShutDown,
+}
+
+/// Why a turn of a reactor is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Every connection that was ready had its turn.
+    Idle,
+    /// The sink has no room: empty it and poll again, with the same memory.
+    RecordsFull,
+    /// Too little memory is left: take what was reported and poll again with fresh memory.
+    MemoryFull,
+}
+
+/// Takes what has happened.
+pub trait Sink {
+    /// Whether one more occurrence can be taken.
+    fn has_room(&self) -> bool;
+    /// Takes an occurrence. Called only while there is room.
+    fn push(&mut self, id: ConnectionId, occurrence: Occurrence);
+}

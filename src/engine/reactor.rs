@@ -1,0 +1,259 @@
+//! A set of sockets, their readiness, and the turn in which the ready ones are served.
+//!
+//! The caller waits until [`Reactor::as_fd`] is readable, or does not wait while
+//! [`Reactor::has_ready`] says that there is work left. Then it calls [`Reactor::poll`] with memory
+//! into which sockets are read and in which frames are decoded. Writing goes straight to the
+//! kernel; only what it does not take is copied.
+//!
+//! Sockets are registered once, for reading and writing, edge-triggered. That costs no system call
+//! when the interest changes, and none that only says "would block": a read shorter than its space
+//! has emptied the socket.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+
+use super::connection::{Chunk, Connection, Served, Turn};
+use super::connections::Connections;
+use super::occurrence::{ConnectionConfig, ConnectionId, Sink, Status};
+use crate::protocol::Limits;
+
+/// The least memory into which a socket is read.
+pub const MIN_READ: usize = 4096;
+
+/// How many sockets the kernel reports in one call; the others follow in the next turn.
+const EVENTS: usize = 1024;
+
+/// Owns sockets behind their opening handshake.
+///
+/// Methods that are given the number of a closed connection do nothing.
+#[derive(Debug)]
+pub struct Reactor {
+    poll: Poll,
+    events: Events,
+    connections: Connections,
+    /// The chunk that a full sink left decoded in part.
+    unfinished: Option<(ConnectionId, Chunk)>,
+}
+
+impl Reactor {
+    /// A reactor without connections.
+    ///
+    /// # Errors
+    ///
+    /// The process or the system has too many descriptors.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            poll: Poll::new()?,
+            events: Events::with_capacity(EVENTS),
+            connections: Connections::default(),
+            unfinished: None,
+        })
+    }
+
+    /// A descriptor that is readable while the kernel has something for [`poll`](Self::poll).
+    #[must_use]
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.poll.registry().as_fd()
+    }
+
+    /// Takes over a connected stream socket, by a duplicate of its descriptor.
+    ///
+    /// # Errors
+    ///
+    /// The descriptor is no stream socket, or there are too many descriptors. Nothing has happened
+    /// to the socket then, except that it may be non-blocking now.
+    pub fn adopt(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        config: ConnectionConfig,
+    ) -> io::Result<ConnectionId> {
+        let connection = Connection::new(fd, config)?;
+        let token = Token(self.connections.next_id() as usize);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let raw = connection.as_fd().as_raw_fd();
+        self.poll.registry().register(&mut SourceFd(&raw), token, interest)?;
+        Ok(self.connections.insert(connection))
+    }
+
+    /// Hands over bytes of the peer that were read by somebody else. They come before what the
+    /// socket still holds.
+    pub fn feed(&mut self, id: ConnectionId, bytes: &[u8]) {
+        self.connections.update(id, |connection| connection.feed(bytes));
+    }
+
+    /// Gives every ready connection a turn; never waits.
+    ///
+    /// In its turn a connection is read at most once, straight into `memory` behind `used`, decoded
+    /// there, and all that happened is pushed to `sink`. `used` moves behind what has to stay valid.
+    /// After [`Status::RecordsFull`] the same memory has to be passed again, unchanged behind the
+    /// payloads that were handed out.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses to report readiness.
+    ///
+    /// # Panics
+    ///
+    /// When `used` is behind the end of `memory`, or `memory` is a shorter one after
+    /// [`Status::RecordsFull`].
+    pub fn poll(
+        &mut self,
+        memory: &mut [u8],
+        used: &mut usize,
+        sink: &mut impl Sink,
+    ) -> io::Result<Status> {
+        self.take_events()?;
+        let mut turn = Turn { memory, used, sink };
+        if let Some((id, chunk)) = self.unfinished.take() {
+            let served = self
+                .connections
+                .update(id, |connection| connection.go_on(chunk, id, &mut turn))
+                .unwrap_or(Served::Done);
+            if let Some(status) = self.interruption(id, served) {
+                return Ok(status);
+            }
+        }
+        for _ in 0..self.connections.ready_count() {
+            let Some(id) = self.connections.pop_ready() else { break };
+            let Some(connection) = self.connections.get_mut(id) else { continue };
+            let served = connection.serve(id, &mut turn);
+            match served {
+                Served::RecordsFull | Served::MemoryFull => self.connections.push_ready_first(id),
+                Served::Done | Served::Unfinished(_) => {
+                    self.connections.update(id, |_| {});
+                }
+            }
+            if let Some(status) = self.interruption(id, served) {
+                return Ok(status);
+            }
+        }
+        Ok(Status::Idle)
+    }
+
+    /// Whether there is work left that no event of the kernel will announce again.
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        self.unfinished.is_some() || self.connections.ready_count() > 0
+    }
+
+    /// Writes all `parts`, at once if nothing waits; what the kernel does not take is copied.
+    /// Returns how many bytes wait.
+    ///
+    /// An error is reported in the next turn. Nothing is written after
+    /// [`shutdown`](Self::shutdown).
+    pub fn write(&mut self, id: ConnectionId, parts: &mut [IoSlice<'_>]) -> usize {
+        self.connections.update(id, |connection| connection.write(parts)).unwrap_or(0)
+    }
+
+    /// How many bytes wait for the kernel to take them.
+    #[must_use]
+    pub fn pending(&self, id: ConnectionId) -> usize {
+        self.connections.get(id).map_or(0, Connection::pending)
+    }
+
+    /// How many bytes the socket was read.
+    #[must_use]
+    pub fn bytes_read(&self, id: ConnectionId) -> u64 {
+        self.connections.get(id).map_or(0, Connection::bytes_read)
+    }
+
+    /// How many bytes the kernel took.
+    #[must_use]
+    pub fn bytes_written(&self, id: ConnectionId) -> u64 {
+        self.connections.get(id).map_or(0, Connection::bytes_written)
+    }
+
+    /// Ends the sending side behind what waits.
+    pub fn shutdown(&mut self, id: ConnectionId) {
+        self.connections.update(id, Connection::shutdown);
+    }
+
+    /// Closes the connection at once, whatever waits; with `reset` so that the peer sees a reset.
+    pub fn close(&mut self, id: ConnectionId, reset: bool) {
+        let Some(connection) = self.connections.remove(id) else { return };
+        if self.unfinished.as_ref().is_some_and(|(unfinished, _)| *unfinished == id) {
+            self.unfinished = None;
+        }
+        // Closing the descriptor alone leaves it registered while it has duplicates elsewhere. It
+        // cannot fail for a descriptor that is registered, and nothing could be done about it.
+        let raw = connection.as_fd().as_raw_fd();
+        let _ = self.poll.registry().deregister(&mut SourceFd(&raw));
+        if reset {
+            connection.reset_on_close();
+        }
+    }
+
+    /// Stops reading. What waits to be written goes on.
+    pub fn pause(&mut self, id: ConnectionId) {
+        self.connections.update(id, |connection| connection.set_paused(true));
+    }
+
+    /// Reads again.
+    pub fn resume(&mut self, id: ConnectionId) {
+        self.connections.update(id, |connection| connection.set_paused(false));
+    }
+
+    /// Changes between bytes and frames. Raw mode begins where no message is under way any more.
+    pub fn set_raw(&mut self, id: ConnectionId, raw: bool) {
+        self.connections.update(id, |connection| connection.set_raw(raw));
+    }
+
+    /// Changes the limits and the validation, from the next frame on.
+    ///
+    /// A raised maximum before the turn that follows
+    /// [`UnsupportedMessageLength`](crate::protocol::ProtocolError::UnsupportedMessageLength) lets
+    /// the connection go on with the refused frame.
+    pub fn set_limits(&mut self, id: ConnectionId, limits: Limits, skip_utf8_validation: bool) {
+        self.connections
+            .update(id, |connection| connection.set_limits(limits, skip_utf8_validation));
+    }
+
+    /// Sets whether small writes leave at once.
+    ///
+    /// # Errors
+    ///
+    /// The socket is not TCP, or is broken.
+    pub fn set_no_delay(&self, id: ConnectionId, no_delay: bool) -> io::Result<()> {
+        self.connections.get(id).map_or(Ok(()), |connection| connection.set_no_delay(no_delay))
+    }
+
+    /// Sets whether the kernel probes an idle connection, and after which time; a time of zero
+    /// leaves the system's.
+    ///
+    /// # Errors
+    ///
+    /// The socket is not TCP, or is broken.
+    pub fn set_keep_alive(&self, id: ConnectionId, after: Option<Duration>) -> io::Result<()> {
+        self.connections.get(id).map_or(Ok(()), |connection| connection.set_keep_alive(after))
+    }
+
+    /// Takes from the kernel which sockets are ready.
+    fn take_events(&mut self) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            result => result?,
+        }
+        for event in &self.events {
+            let id = event.token().0 as ConnectionId;
+            self.connections.update(id, |connection| connection.note(event));
+        }
+        Ok(())
+    }
+
+    /// Says whether the turn of one connection ends the turn of all.
+    fn interruption(&mut self, id: ConnectionId, served: Served) -> Option<Status> {
+        match served {
+            Served::Done => None,
+            Served::MemoryFull => Some(Status::MemoryFull),
+            Served::RecordsFull => Some(Status::RecordsFull),
+            Served::Unfinished(chunk) => {
+                self.unfinished = Some((id, chunk));
+                Some(Status::RecordsFull)
+            }
+        }
+    }
+}
