@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests do")]
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use oxws::protocol::{
     Event, FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, Payload, ProtocolError, Role,
     mask_in_place,
 };
+use socket2::SockRef;
 
 /// The time in which everything that a test waits for happens.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -27,6 +28,7 @@ const SERVER: ConnectionConfig = ConnectionConfig {
     raw: false,
 };
 const CLIENT: ConnectionConfig = ConnectionConfig { role: Role::Client, ..SERVER };
+const RAW: ConnectionConfig = ConnectionConfig { raw: true, ..SERVER };
 
 /// What a connection reported, with its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,6 +206,11 @@ fn text_to(role: Role, text: &str) -> Vec<u8> {
     frame_to(role, true, Opcode::Text, text.as_bytes())
 }
 
+/// The limit of a message's length, alone.
+fn max_payload(max_payload: u64) -> Limits {
+    Limits { max_payload, ..SERVER.limits }
+}
+
 /// Bytes that are not all alike.
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|index| (index % 251) as u8).collect()
@@ -287,4 +294,636 @@ fn writes_more_parts_than_one_call_takes() {
     let mut received = vec![0; 5001];
     theirs.read_exact(&mut received).unwrap();
     assert_eq!(received, [&bytes[..], b"!"].concat());
+}
+
+#[test]
+fn serves_many_connections() {
+    const CONNECTIONS: usize = 200;
+    let mut driver = Driver::with(MIN_READ + 64, 7);
+    let mut peers: Vec<_> = (0..CONNECTIONS).map(|_| driver.pair(SERVER)).collect();
+    for round in 0..5 {
+        for (id, theirs) in &mut peers {
+            theirs.write_all(&text_to(Role::Server, &format!("{round}: {id}"))).unwrap();
+            theirs.write_all(&text_to(Role::Server, "again")).unwrap();
+        }
+        driver.until(|driver| driver.seen.len() == 2 * CONNECTIONS);
+        for (id, _) in &peers {
+            let own: Vec<_> = driver.seen.iter().filter(|(of, _)| of == id).collect();
+            let expected = [(*id, text(&format!("{round}: {id}"))), (*id, text("again"))];
+            assert!(own.into_iter().eq(&expected));
+        }
+        driver.seen.clear();
+        for (id, theirs) in &mut peers {
+            assert_eq!(driver.write(*id, &id.to_le_bytes()), 0);
+            let mut answer = [0; 4];
+            theirs.read_exact(&mut answer).unwrap();
+            assert_eq!(answer, id.to_le_bytes());
+        }
+    }
+}
+
+#[test]
+fn reads_every_connection_once_a_turn() {
+    let mut driver = Driver::with(8 * MIN_READ, usize::MAX);
+    let (greedy, mut flood) = driver.tcp_pair(RAW);
+    let (modest, mut trickle) = driver.tcp_pair(RAW);
+    flood.set_nonblocking(true).unwrap();
+    while flood.write(&[7; 4096]).is_ok() {}
+    trickle.write_all(b"me, too").unwrap();
+    // What one connection takes of the memory comes before the other one's turn, never twice.
+    let mut last = None;
+    driver.until(|driver| driver.seen.iter().any(|(id, _)| *id == modest));
+    for (id, seen) in &driver.seen {
+        assert!(*id != greedy || last != Some(greedy), "a connection was read twice: {last:?}");
+        assert!(matches!(seen, Seen::Raw(_)));
+        last = Some(*id);
+    }
+    assert!(driver.seen.len() <= 3, "{}", driver.seen.len());
+}
+
+#[test]
+fn goes_on_in_the_middle_of_a_chunk_when_the_records_are_full() {
+    for capacity in [1, 2, 7] {
+        let mut driver = Driver::with(64 * 1024, capacity);
+        let (id, mut theirs) = driver.pair(SERVER);
+        let (other, mut others) = driver.pair(SERVER);
+        let messages: Vec<String> = (0..100).map(|index| index.to_string()).collect();
+        let bytes: Vec<u8> =
+            messages.iter().flat_map(|message| text_to(Role::Server, message)).collect();
+        // The last frame comes in two parts.
+        theirs.write_all(&bytes[..bytes.len() - 1]).unwrap();
+        others.write_all(&text_to(Role::Server, "other")).unwrap();
+        driver.until(|driver| driver.status == Status::RecordsFull);
+        assert!(driver.reactor.has_ready());
+        driver.until(|driver| driver.seen.len() == 100);
+        theirs.write_all(&bytes[bytes.len() - 1..]).unwrap();
+        drop(theirs);
+        driver.until(|driver| driver.seen.len() == 102);
+        driver.settle();
+        let own: Vec<_> = driver.seen.iter().filter(|(of, _)| *of == id).collect();
+        let expected = messages.iter().map(|message| text(message)).chain([Seen::End]);
+        assert!(own.into_iter().map(|(_, seen)| seen).eq(&expected.collect::<Vec<_>>()));
+        assert!(driver.seen.contains(&(other, text("other"))));
+    }
+}
+
+#[test]
+fn may_be_closed_in_the_middle_of_a_chunk() {
+    let mut driver = Driver::with(64 * 1024, 1);
+    let (id, mut theirs) = driver.pair(SERVER);
+    theirs.write_all(&text_to(Role::Server, "a").repeat(10)).unwrap();
+    driver.until(|driver| driver.seen.len() == 1);
+    assert_eq!(driver.status, Status::RecordsFull);
+    driver.reactor.close(id, false);
+    let (again, mut theirs) = driver.pair(SERVER);
+    assert_eq!(again, id, "the number is free again");
+    theirs.write_all(&text_to(Role::Server, "b")).unwrap();
+    driver.expect(&[(id, text("a")), (again, text("b"))]);
+}
+
+#[test]
+fn may_be_paused_and_made_raw_in_the_middle_of_a_chunk() {
+    let mut driver = Driver::with(64 * 1024, 1);
+    let (id, mut theirs) = driver.pair(SERVER);
+    let frames = text_to(Role::Server, "a").repeat(4);
+    theirs.write_all(&frames).unwrap();
+    driver.until(|driver| driver.seen.len() == 1);
+    driver.reactor.pause(id);
+    driver.settle();
+    // The memory may be another one now.
+    driver.memory.fill(0xbb);
+    driver.used = 0;
+    driver.reactor.feed(id, b"fed");
+    driver.reactor.resume(id);
+    assert_eq!(driver.poll(), Status::RecordsFull);
+    driver.reactor.set_raw(id, true);
+    let rest = [&frames[frames.len() / 2..], b"fed"].concat();
+    driver.expect(&[(id, text("a")), (id, text("a")), (id, Seen::Raw(rest))]);
+}
+
+#[test]
+fn asks_for_fresh_memory_and_loses_nothing() {
+    let mut driver = Driver::with(MIN_READ + 10, usize::MAX);
+    let (id, mut theirs) = driver.tcp_pair(SERVER);
+    let message = "0123456789".repeat(20);
+    let sender = std::thread::spawn({
+        let frame = text_to(Role::Server, &message);
+        move || {
+            theirs.write_all(&frame.repeat(2000)).unwrap();
+            theirs
+        }
+    });
+    let mut full = 0;
+    driver.until(|driver| {
+        full += usize::from(driver.status == Status::MemoryFull);
+        driver.seen.len() == 2000
+    });
+    assert!(full > 10, "{full}");
+    assert!(driver.seen.iter().all(|seen| *seen == (id, text(&message))));
+    drop(sender.join().unwrap());
+}
+
+#[test]
+fn gives_back_memory_that_holds_no_payload() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.pair(SERVER);
+    let frame = frame_to(Role::Server, true, Opcode::Binary, &pattern(1000));
+    for part in frame.chunks(100) {
+        theirs.write_all(part).unwrap();
+        driver.settle();
+    }
+    assert_eq!((driver.used, driver.owned), (0, 1));
+    theirs.write_all(&[&frame[..], &frame[..500]].concat()).unwrap();
+    driver.settle();
+    assert_eq!((driver.used, driver.owned), (frame.len(), 1));
+    driver.expect(&[(id, Seen::Binary(pattern(1000))), (id, Seen::Binary(pattern(1000)))]);
+}
+
+#[test]
+fn receives_frames_larger_than_the_memory() {
+    for role in [SERVER, CLIENT] {
+        let mut driver = Driver::new();
+        let (id, mut theirs) = driver.tcp_pair(role);
+        let payload = pattern(5_000_000);
+        let sender = std::thread::spawn({
+            let frame = frame_to(role.role, true, Opcode::Binary, &payload);
+            move || {
+                for _ in 0..3 {
+                    theirs.write_all(&frame).unwrap();
+                }
+                theirs
+            }
+        });
+        driver.until(|driver| driver.seen.len() == 3);
+        assert!(driver.seen.drain(..).eq(vec![(id, Seen::Binary(payload)); 3]));
+        assert_eq!(driver.owned, 3);
+        assert_eq!(driver.reactor.bytes_read(id), 3 * (5_000_000 + frame_overhead(role.role)));
+        drop(sender.join().unwrap());
+    }
+}
+
+/// The length of the longest header that the peer of `role` sends.
+fn frame_overhead(role: Role) -> u64 {
+    if role == Role::Server { 14 } else { 10 }
+}
+
+#[test]
+fn reports_the_end_once_and_goes_on_sending() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.tcp_pair(SERVER);
+    theirs.write_all(&text_to(Role::Server, "last")).unwrap();
+    theirs.shutdown(Shutdown::Write).unwrap();
+    driver.expect(&[(id, text("last")), (id, Seen::End)]);
+    assert_eq!(driver.write(id, b"still here"), 0);
+    driver.reactor.shutdown(id);
+    driver.expect(&[(id, Seen::ShutDown)]);
+    let mut rest = Vec::new();
+    theirs.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, b"still here");
+    drop(theirs);
+    driver.expect(&[]);
+}
+
+#[test]
+fn reports_an_end_that_comes_with_an_incomplete_frame() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.pair(SERVER);
+    theirs.write_all(&text_to(Role::Server, "cut")[..8]).unwrap();
+    drop(theirs);
+    driver.expect(&[(id, Seen::End)]);
+}
+
+#[test]
+fn finds_the_end_behind_a_chunk_that_fills_the_memory() {
+    let mut driver = Driver::with(MIN_READ, usize::MAX);
+    let (id, mut theirs) = driver.pair(RAW);
+    theirs.write_all(&[1; MIN_READ]).unwrap();
+    drop(theirs);
+    driver.expect(&[(id, Seen::Raw(vec![1; MIN_READ])), (id, Seen::End)]);
+}
+
+#[test]
+fn receives_after_its_own_half_close() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.tcp_pair(SERVER);
+    driver.reactor.shutdown(id);
+    driver.reactor.shutdown(id);
+    driver.expect(&[(id, Seen::ShutDown)]);
+    assert_eq!(driver.write(id, b"too late"), 0);
+    assert_eq!(theirs.read(&mut [0; 9]).unwrap(), 0);
+    theirs.write_all(&text_to(Role::Server, "answer")).unwrap();
+    drop(theirs);
+    driver.expect(&[(id, text("answer")), (id, Seen::End)]);
+    assert_eq!(driver.reactor.bytes_written(id), 0);
+}
+
+/// Ends a connection with a reset.
+fn reset(stream: TcpStream) {
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(stream);
+}
+
+#[test]
+fn reports_a_reset_behind_what_came_before_it() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.tcp_pair(SERVER);
+    theirs.write_all(&text_to(Role::Server, "before")).unwrap();
+    driver.expect(&[(id, text("before"))]);
+    reset(theirs);
+    driver.expect(&[(id, Seen::Failed(io::ErrorKind::ConnectionReset))]);
+    assert_eq!(driver.write(id, b"to nobody"), 0);
+    driver.reactor.shutdown(id);
+    driver.expect(&[]);
+}
+
+#[test]
+fn reports_a_failure_of_writing_in_the_next_turn_and_once() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.pair(SERVER);
+    theirs.write_all(&text_to(Role::Server, "before")).unwrap();
+    drop(theirs);
+    assert_eq!(driver.write(id, b"to nobody"), 0);
+    assert_eq!(driver.write(id, b"to nobody"), 0);
+    assert!(driver.reactor.has_ready());
+    driver.expect(&[(id, text("before")), (id, Seen::Failed(io::ErrorKind::BrokenPipe))]);
+    driver.reactor.resume(id);
+    driver.reactor.feed(id, b"too late");
+    driver.expect(&[]);
+}
+
+#[test]
+fn reports_a_failure_of_writing_though_paused() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.pair(SERVER);
+    theirs.write_all(&text_to(Role::Server, "unread")).unwrap();
+    driver.reactor.pause(id);
+    driver.settle();
+    drop(theirs);
+    driver.write(id, b"to nobody");
+    driver.expect(&[(id, Seen::Failed(io::ErrorKind::BrokenPipe))]);
+}
+
+/// Writes until the kernel takes no more; returns what was written in all.
+fn fill(driver: &mut Driver, id: ConnectionId) -> Vec<u8> {
+    let mut written = Vec::new();
+    let mut pending = 0;
+    while pending < 500_000 {
+        let part = pattern(10_000 + written.len() % 1000);
+        pending = driver.reactor.write(
+            id,
+            &mut [IoSlice::new(&part[..77]), IoSlice::new(&[]), IoSlice::new(&part[77..])],
+        );
+        written.extend_from_slice(&part);
+        assert_eq!(pending, driver.reactor.pending(id));
+        assert_eq!(written.len() - pending, driver.reactor.bytes_written(id) as usize);
+    }
+    written
+}
+
+#[test]
+fn sends_what_waits_when_the_peer_reads() {
+    for tcp in [false, true] {
+        let mut driver = Driver::new();
+        let (id, mut theirs): (_, Box<dyn Read + Send>) = if tcp {
+            let (id, theirs) = driver.tcp_pair(SERVER);
+            (id, Box::new(theirs))
+        } else {
+            let (id, theirs) = driver.pair(SERVER);
+            (id, Box::new(theirs))
+        };
+        let written = fill(&mut driver, id);
+        driver.settle();
+        assert!(driver.seen.is_empty() && driver.reactor.pending(id) > 0);
+        let length = written.len();
+        let reader = std::thread::spawn(move || {
+            let mut received = vec![0; length];
+            theirs.read_exact(&mut received).unwrap();
+            (received, theirs)
+        });
+        driver.until(|driver| !driver.seen.is_empty());
+        let (received, theirs) = reader.join().unwrap();
+        assert!(received == written);
+        driver.expect(&[(id, Seen::Written)]);
+        assert_eq!(driver.reactor.pending(id), 0);
+        assert_eq!(driver.reactor.bytes_written(id), length as u64);
+        assert_eq!(driver.write(id, b"at once again"), 0);
+        drop(theirs);
+    }
+}
+
+#[test]
+fn ends_the_sending_side_behind_what_waits() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.tcp_pair(SERVER);
+    let written = fill(&mut driver, id);
+    driver.reactor.shutdown(id);
+    let pending = driver.reactor.pending(id);
+    assert_eq!(driver.write(id, b"too late"), pending);
+    driver.expect(&[]);
+    let reader = std::thread::spawn(move || {
+        let mut received = Vec::new();
+        theirs.read_to_end(&mut received).unwrap();
+        (received, theirs)
+    });
+    driver.expect(&[(id, Seen::Written), (id, Seen::ShutDown)]);
+    let (received, _theirs) = reader.join().unwrap();
+    assert!(received == written);
+}
+
+#[test]
+fn reports_a_reset_instead_of_what_waits() {
+    let mut driver = Driver::new();
+    let (id, theirs) = driver.tcp_pair(SERVER);
+    fill(&mut driver, id);
+    driver.reactor.shutdown(id);
+    driver.reactor.pause(id);
+    reset(theirs);
+    driver.until(|driver| !driver.seen.is_empty());
+    driver.settle();
+    let kinds = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
+    assert!(
+        matches!(driver.seen[..], [(of, Seen::Failed(kind))] if of == id && kinds.contains(&kind))
+    );
+    assert_eq!(driver.reactor.pending(id), 0);
+}
+
+#[test]
+fn closes_with_an_end_or_with_a_reset() {
+    let mut driver = Driver::new();
+    for (reset, expected) in [(false, Ok(0)), (true, Err(io::ErrorKind::ConnectionReset))] {
+        let (id, mut theirs) = driver.tcp_pair(SERVER);
+        driver.reactor.close(id, reset);
+        driver.reactor.close(id, reset);
+        theirs.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert_eq!(theirs.read(&mut [0; 1]).map_err(|error| error.kind()), expected);
+        assert_eq!(driver.write(id, b"nothing"), 0);
+        assert_eq!((driver.reactor.pending(id), driver.reactor.bytes_read(id)), (0, 0));
+    }
+    driver.expect(&[]);
+}
+
+#[test]
+fn closes_at_once_whatever_waits() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.pair(SERVER);
+    let written = fill(&mut driver, id);
+    driver.reactor.close(id, false);
+    let mut received = Vec::new();
+    theirs.read_to_end(&mut received).unwrap();
+    assert!(received.len() < written.len() && written.starts_with(&received));
+    driver.expect(&[]);
+}
+
+#[test]
+fn hears_nothing_of_a_closed_connection_whose_socket_lives_on() {
+    let mut driver = Driver::new();
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let id = driver.reactor.adopt(ours.as_fd(), SERVER).unwrap();
+    driver.settle();
+    driver.reactor.close(id, false);
+    theirs.write_all(&text_to(Role::Server, "for others")).unwrap();
+    driver.expect(&[]);
+    let id = driver.reactor.adopt(ours.as_fd(), SERVER).unwrap();
+    driver.expect(&[(id, text("for others"))]);
+}
+
+#[test]
+fn keeps_the_readiness_of_a_paused_connection() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.pair(SERVER);
+    driver.settle();
+    driver.reactor.pause(id);
+    theirs.write_all(&text_to(Role::Server, "while paused")).unwrap();
+    driver.expect(&[]);
+    assert!(!driver.reactor.has_ready());
+    driver.reactor.resume(id);
+    assert!(driver.reactor.has_ready());
+    driver.expect(&[(id, text("while paused"))]);
+
+    // Paused before the kernel's report is taken, ended meanwhile.
+    theirs.write_all(&text_to(Role::Server, "before")).unwrap();
+    driver.reactor.pause(id);
+    driver.settle();
+    theirs.write_all(&text_to(Role::Server, "behind")).unwrap();
+    drop(theirs);
+    driver.expect(&[]);
+    driver.reactor.resume(id);
+    driver.expect(&[(id, text("before")), (id, text("behind")), (id, Seen::End)]);
+}
+
+#[test]
+fn sends_while_paused() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.pair(SERVER);
+    driver.reactor.pause(id);
+    let length = fill(&mut driver, id).len();
+    let reader = std::thread::spawn(move || {
+        theirs.read_exact(&mut vec![0; length]).unwrap();
+        theirs
+    });
+    driver.expect(&[(id, Seen::Written)]);
+    drop(reader.join().unwrap());
+}
+
+#[test]
+fn moves_bytes_in_raw_mode_and_frames_again_after_it() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.pair(RAW);
+    driver.reactor.feed(id, b"\xff\xff");
+    driver.expect(&[(id, Seen::Raw(b"\xff\xff".to_vec()))]);
+    theirs.write_all(b"anything").unwrap();
+    driver.expect(&[(id, Seen::Raw(b"anything".to_vec()))]);
+    driver.reactor.set_raw(id, false);
+    theirs.write_all(&text_to(Role::Server, "frame")).unwrap();
+    driver.expect(&[(id, text("frame"))]);
+    driver.reactor.set_raw(id, true);
+    theirs.write_all(b"again").unwrap();
+    drop(theirs);
+    driver.expect(&[(id, Seen::Raw(b"again".to_vec())), (id, Seen::End)]);
+}
+
+#[test]
+fn becomes_raw_where_the_message_ends() {
+    let stream = [
+        frame_to(Role::Server, false, Opcode::Text, b"a mess"),
+        frame_to(Role::Server, true, Opcode::Ping, b"between"),
+        frame_to(Role::Server, true, Opcode::Continuation, b"age"),
+    ]
+    .concat();
+    for cut in 1..stream.len() {
+        let mut driver = Driver::new();
+        let (id, mut theirs) = driver.pair(SERVER);
+        theirs.write_all(&stream[..cut]).unwrap();
+        driver.settle();
+        driver.reactor.set_raw(id, true);
+        theirs.write_all(&stream[cut..]).unwrap();
+        theirs.write_all(b"raw bytes").unwrap();
+        driver.expect(&[
+            (id, Seen::Ping(b"between".to_vec())),
+            (id, text("a message")),
+            (id, Seen::Raw(b"raw bytes".to_vec())),
+        ]);
+    }
+}
+
+#[test]
+fn discards_everything_after_a_violation() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.pair(SERVER);
+    theirs.write_all(&text_to(Role::Server, "fine")).unwrap();
+    // A server expects masked frames.
+    theirs.write_all(&text_to(Role::Client, "not masked")).unwrap();
+    theirs.write_all(&text_to(Role::Server, "discarded")).unwrap();
+    driver.expect(&[(id, text("fine")), (id, Seen::Violation(ProtocolError::ExpectedMask))]);
+    let flood = pattern(200_000);
+    let sender = std::thread::spawn(move || theirs.write_all(&flood).unwrap());
+    driver.expect(&[(id, Seen::End)]);
+    sender.join().unwrap();
+    assert_eq!(driver.write(id, b""), 0);
+}
+
+#[test]
+fn discards_everything_after_a_close_frame() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.pair(SERVER);
+    theirs
+        .write_all(&frame_to(Role::Server, true, Opcode::Close, &1000_u16.to_be_bytes()))
+        .unwrap();
+    theirs.write_all(&text_to(Role::Server, "discarded")).unwrap();
+    driver.expect(&[(id, Seen::Close(Some(1000)))]);
+    theirs.write_all(b"discarded").unwrap();
+    drop(theirs);
+    driver.expect(&[(id, Seen::End)]);
+    assert_eq!(driver.used, text_to(Role::Server, "").len() + 2);
+}
+
+#[test]
+fn takes_changed_limits_from_the_next_frame_on() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.pair(ConnectionConfig { limits: max_payload(5), ..SERVER });
+    theirs.write_all(&text_to(Role::Server, "12345")).unwrap();
+    driver.expect(&[(id, text("12345"))]);
+    driver.reactor.set_limits(id, max_payload(6), true);
+    theirs.write_all(&text_to(Role::Server, "123456")).unwrap();
+    theirs.write_all(&frame_to(Role::Server, true, Opcode::Text, b"")).unwrap();
+    driver.expect(&[(id, text("123456")), (id, text(""))]);
+    driver.reactor.set_limits(id, max_payload(1), true);
+    theirs.write_all(&text_to(Role::Server, "12")).unwrap();
+    drop(theirs);
+    driver
+        .expect(&[(id, Seen::Violation(ProtocolError::UnsupportedMessageLength)), (id, Seen::End)]);
+}
+
+#[test]
+fn goes_on_with_a_refused_frame_when_the_limit_is_raised_before_the_next_turn() {
+    let refused = Seen::Violation(ProtocolError::UnsupportedMessageLength);
+    let stream = [text_to(Role::Server, "too long"), text_to(Role::Server, "next")].concat();
+    // The header alone, a part of the payload, all of it.
+    for first in [6, 9, stream.len()] {
+        let mut driver = Driver::new();
+        let (id, mut theirs) = driver.pair(ConnectionConfig { limits: max_payload(5), ..SERVER });
+        theirs.write_all(&stream[..first]).unwrap();
+        driver.until(|driver| !driver.seen.is_empty());
+        driver.reactor.set_limits(id, max_payload(8), false);
+        theirs.write_all(&stream[first..]).unwrap();
+        driver.expect(&[(id, refused.clone()), (id, text("too long")), (id, text("next"))]);
+    }
+    // A limit that is not raised, or raised too late, changes nothing.
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.pair(ConnectionConfig { limits: max_payload(5), ..SERVER });
+    theirs.write_all(&stream).unwrap();
+    driver.until(|driver| !driver.seen.is_empty());
+    driver.reactor.set_limits(id, max_payload(5), false);
+    driver.settle();
+    driver.reactor.set_limits(id, max_payload(0), false);
+    theirs.write_all(&stream).unwrap();
+    drop(theirs);
+    driver.expect(&[(id, refused), (id, Seen::End)]);
+}
+
+#[test]
+fn refuses_what_is_no_stream_socket() {
+    let mut reactor = Reactor::new().unwrap();
+    let file = std::fs::File::open("/dev/null").unwrap();
+    assert!(reactor.adopt(file.as_fd(), SERVER).is_err());
+    let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    assert!(reactor.adopt(datagrams.as_fd(), SERVER).is_err());
+}
+
+#[test]
+fn sets_the_options_of_the_socket() {
+    let mut reactor = Reactor::new().unwrap();
+    let (ours, _theirs) = tcp_pair();
+    let id = reactor.adopt(ours.as_fd(), SERVER).unwrap();
+    let socket = SockRef::from(&ours);
+    reactor.set_no_delay(id, true).unwrap();
+    assert!(socket.tcp_nodelay().unwrap());
+    reactor.set_no_delay(id, false).unwrap();
+    assert!(!socket.tcp_nodelay().unwrap());
+    reactor.set_keep_alive(id, Some(Duration::from_secs(77))).unwrap();
+    assert!(socket.keepalive().unwrap());
+    assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(77));
+    reactor.set_keep_alive(id, None).unwrap();
+    assert!(!socket.keepalive().unwrap());
+    reactor.set_keep_alive(id, Some(Duration::ZERO)).unwrap();
+    assert!(socket.keepalive().unwrap());
+    let (unix, _theirs) = UnixStream::pair().unwrap();
+    let unix = reactor.adopt(unix.as_fd(), SERVER).unwrap();
+    assert!(reactor.set_no_delay(unix, true).is_err());
+}
+
+#[test]
+fn says_through_its_descriptor_that_the_kernel_has_something() {
+    let mut driver = Driver::new();
+    let readable = |driver: &Driver| {
+        // A readiness set of its own, as an event loop has.
+        let mut outer = mio::Poll::new().unwrap();
+        let raw = std::os::fd::AsRawFd::as_raw_fd(&driver.reactor.as_fd());
+        outer
+            .registry()
+            .register(&mut mio::unix::SourceFd(&raw), mio::Token(0), mio::Interest::READABLE)
+            .unwrap();
+        let mut events = mio::Events::with_capacity(1);
+        outer.poll(&mut events, Some(Duration::ZERO)).unwrap();
+        !events.is_empty()
+    };
+    assert!(!readable(&driver));
+    let (id, mut theirs) = driver.pair(SERVER);
+    driver.settle();
+    assert!(!readable(&driver));
+    theirs.write_all(&text_to(Role::Server, "wake up")).unwrap();
+    assert!(readable(&driver));
+    driver.expect(&[(id, text("wake up"))]);
+    assert!(!readable(&driver));
+}
+
+/// How many descriptors the process has; none where the system does not tell.
+fn descriptors() -> Option<usize> {
+    std::fs::read_dir("/proc/self/fd").ok().map(Iterator::count)
+}
+
+#[test]
+fn leaks_no_descriptor_and_no_number() {
+    // Other tests open descriptors at the same time, but not thousands.
+    let before = descriptors();
+    let mut driver = Driver::new();
+    let mut highest = 0;
+    for cycle in 0..10_000 {
+        let (id, mut theirs) = driver.pair(SERVER);
+        highest = highest.max(id);
+        theirs.write_all(&text_to(Role::Server, "hello")).unwrap();
+        if cycle % 2 == 0 {
+            driver.settle();
+        }
+        if cycle % 3 == 0 {
+            drop(theirs);
+            driver.settle();
+        }
+        driver.reactor.close(id, cycle % 5 == 0);
+    }
+    driver.settle();
+    assert_eq!(highest, 0);
+    if let (Some(before), Some(after)) = (before, descriptors()) {
+        assert!(after < before + 1000, "{before} descriptors became {after}");
+    }
 }

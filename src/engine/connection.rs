@@ -541,3 +541,14 @@ const fn payload_of(event: &mut Event) -> &mut Payload {
         | Event::Close { reason: payload, .. } => payload,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stays_small() {
+        // One of them per connection, ten thousands of connections.
+        assert!(size_of::<Connection>() <= 264, "{}", size_of::<Connection>());
+    }
+}
