@@ -14,8 +14,6 @@ const { describe, it } = require('node:test');
 const { parseAddress, targetOf, urlFault } = require('../lib/client-url');
 const { attempt, closed, compare, oxws, sleep, ws } = require('./support/differential');
 
-const bounded = { timeout: 30_000 };
-
 /** The lines of a request, without the values that are random or name a port. */
 function anonymise(head) {
   return head.replace(/(Sec-WebSocket-Key: ).*/, '$1KEY').split('\r\n');
@@ -34,7 +32,7 @@ async function noteRequest(world, makeOptions, protocols) {
   await closed(websocket);
 }
 
-describe('a client that is constructed with bad arguments', bounded, () => {
+describe('a client that is constructed with bad arguments', () => {
   const calls = {
     'an address that is no URL': ['foo'],
     'no address': [undefined],
@@ -79,7 +77,7 @@ describe('a client that is constructed with bad arguments', bounded, () => {
   });
 });
 
-describe('the URL of a client', bounded, () => {
+describe('the URL of a client', () => {
   it('is taken apart', () => {
     const target = targetOf(parseAddress('wss://us%3Aer:p%40ss@[::1]/a/b?c=d'));
 
@@ -137,7 +135,7 @@ describe('the URL of a client', bounded, () => {
     }));
 });
 
-describe('the request of a client', bounded, () => {
+describe('the request of a client', () => {
   const cases = {
     'without options': [],
     'with subprotocols': [undefined, ['a', 'b']],
@@ -281,7 +279,7 @@ describe('the request of a client', bounded, () => {
   );
 });
 
-describe('a handshake that fails', bounded, () => {
+describe('a handshake that fails', () => {
   /** Notes down the events of a client whose server answers with something. */
   const answer = (response, options) => () =>
     compare(async (world) => {
@@ -453,7 +451,7 @@ describe('a handshake that fails', bounded, () => {
     }));
 });
 
-describe('a client that is redirected', bounded, () => {
+describe('a client that is redirected', () => {
   /** A server whose path says what it answers with. */
   async function serveRedirects(world, routes) {
     const server = http.createServer((req, res) => {
@@ -581,7 +579,7 @@ describe('a client that is redirected', bounded, () => {
     }));
 });
 
-describe('a client that opens', bounded, () => {
+describe('a client that opens', () => {
   it('emits upgrade, then open, then what came behind the response', () =>
     compare(async (world) => {
       const behind = Buffer.from([0x81, 2, 0x68, 0x69, 0x88, 2, 0x03, 0xe8]);

@@ -314,8 +314,11 @@ class World {
   }
 }
 
+/** Milliseconds that a script may take. */
+const TIME_LIMIT = 20_000;
+
 /**
- * Runs a script on one implementation.
+ * Runs a script on one implementation, and ends what it opened also when it fails or hangs.
  *
  * @param {any} implementation `WebSocket` of ws or of this package
  * @param {(world: World) => Promise<void>} script The script
@@ -323,13 +326,22 @@ class World {
  */
 async function perform(implementation, script) {
   const world = new World(implementation);
-  let notes = [];
+  const name = world.isOurs ? 'oxws' : 'ws';
+  let timer;
+  let failure = null;
+  const limit = new Promise((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`the script hangs on ${name}`)), TIME_LIMIT);
+  });
   try {
-    await script(world);
-  } finally {
-    notes = await world.end();
+    await Promise.race([script(world), limit]);
+  } catch (error) {
+    failure = error;
   }
-  return notes;
+  clearTimeout(timer);
+  const notes = await world.end();
+  if (failure === null) return notes;
+  console.error(`${name}:`, JSON.stringify(notes));
+  throw failure;
 }
 
 /**
