@@ -116,6 +116,11 @@ function parseFrames(bytes) {
   return frames;
 }
 
+/** Tells whether a frame that was taken apart is a close frame. */
+function isCloseFrame({ first }) {
+  return first === 0x88;
+}
+
 /** The other end of a connection, which reads and writes bytes. */
 class RawPeer {
   constructor(socket) {
@@ -172,11 +177,12 @@ class RawPeer {
     return (await this.take(end === -1 ? this.bytes.length : end + 4)).toString('latin1');
   }
 
-  /** Waits until `count` frames are there, or the connection is over, and gives them. */
+  /** Waits for `count` frames, or for a close frame, or for the end, and gives what is there. */
   async frames(count = Number.POSITIVE_INFINITY) {
-    await this.until(
-      ({ bytes, isEnded, isClosed }) => parseFrames(bytes).length >= count || isEnded || isClosed
-    );
+    await this.until(({ bytes, isEnded, isClosed }) => {
+      const frames = parseFrames(bytes);
+      return isEnded || isClosed || frames.length >= count || frames.some(isCloseFrame);
+    });
     return parseFrames(this.bytes);
   }
 
@@ -315,7 +321,7 @@ class World {
 }
 
 /** Milliseconds that a script may take. */
-const TIME_LIMIT = 20_000;
+const TIME_LIMIT = Number(process.env.TL) || 20_000;
 
 /**
  * Runs a script on one implementation, and ends what it opened also when it fails or hangs.
