@@ -18,12 +18,12 @@ module.exports = {
   GUID: '258EAFA5-E914-47DA-95CA-C5AB0DC85B11',
   hasBlob,
   /** On a listener: set through an `on*` attribute. */
-  kForOnEventAttribute: Symbol('kForOnEventAttribute'),
+  kForOnEventAttribute: Symbol('kIsForOnEventAttribute'),
   /** On a wrapped listener: the function that the user gave. */
   kListener: Symbol('kListener'),
   /** On an error: the close code with which the connection fails. */
-  kStatusCode: Symbol('kStatusCode'),
+  kStatusCode: Symbol('status-code'),
   /** On a socket, receiver or sender: the `WebSocket` that it belongs to. */
-  kWebSocket: Symbol('kWebSocket'),
+  kWebSocket: Symbol('websocket'),
   NOOP: () => {}
 };

@@ -202,7 +202,7 @@ function endTick() {
  * @return {any} What `destroy()` returns
  */
 function destroyFlushed(...parameters) {
-  this[kWebSocket]?._sender?.flush();
+  this[kWebSocket]?._sender?.flush?.();
   delete this.destroy;
   return this.destroy(...parameters);
 }

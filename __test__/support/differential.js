@@ -321,7 +321,7 @@ class World {
 }
 
 /** Milliseconds that a script may take. */
-const TIME_LIMIT = Number(process.env.TL) || 20_000;
+const TIME_LIMIT = 20_000;
 
 /**
  * Runs a script on one implementation, and ends what it opened also when it fails or hangs.
