@@ -23,7 +23,7 @@ const readZlibOptions = require('./zlib-options');
  * Turns of the event loop until a result is given. When a peer ends its connection behind a
  * message, the socket's `'close'` event comes before the message does, as it does with ws.
  */
-const TURNS = 6;
+const TURNS = 4;
 /** Bytes of input from which on the JavaScript thread is spared the work. */
 const LARGE_INPUT = 64 * 1024;
 /** Bytes of output from which on it is. */

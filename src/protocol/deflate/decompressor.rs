@@ -8,6 +8,7 @@ use std::fmt;
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::super::CloseCode;
+use super::diagnosis::{self, zlib_message};
 use super::{MAX_WINDOW_BITS, MIN_ZLIB_WINDOW_BITS, TAIL};
 
 /// How to decompress.
@@ -78,6 +79,8 @@ impl std::error::Error for InflateError {}
 pub struct Decompressor {
     stream: Decompress,
     config: DecompressorConfig,
+    /// Whether a message has begun and not ended.
+    within_message: bool,
 }
 
 impl fmt::Debug for Decompressor {
@@ -90,7 +93,7 @@ impl Decompressor {
     /// Makes a decompressor, which takes some 48 KB. A window out of its range counts as the nearest
     /// in it.
     pub fn new(config: DecompressorConfig) -> Self {
-        Self { stream: new_stream(&config), config }
+        Self { stream: new_stream(&config), config, within_message: false }
     }
 
     /// Decompresses the next fragment of a message, or the whole of one.
@@ -150,15 +153,30 @@ impl Decompressor {
             limit: limit.saturating_add(output.len()),
             pause: budget.saturating_add(output.len()),
         };
-        let progress =
-            self.inflate_message(data, fin, bounds, output).inspect_err(|_| self.reset())?;
-        match progress {
-            Progress::Paused => return Ok(false),
-            Progress::Ended => self.reset(),
-            Progress::Consumed if fin && self.config.no_context_takeover => self.reset(),
-            Progress::Consumed => {}
+        let (whole, produced) = (*data, self.stream.total_out());
+        let progress = match self.inflate_message(data, fin, bounds, output) {
+            Ok(progress) => progress,
+            Err(error) => {
+                let error = self.diagnose(error, whole, produced);
+                self.reset();
+                return Err(error);
+            }
+        };
+        self.within_message = !fin || progress == Progress::Paused;
+        if progress == Progress::Ended || !self.within_message && self.config.no_context_takeover {
+            self.reset();
         }
-        Ok(true)
+        Ok(progress != Progress::Paused)
+    }
+
+    /// Finds out what is wrong with `data`, where zlib-rs does not say it, `produced` being the
+    /// output before.
+    fn diagnose(&self, error: InflateError, data: &[u8], produced: u64) -> InflateError {
+        if error != InflateError::InvalidData(diagnosis::UNKNOWN) || self.within_message {
+            return error;
+        }
+        let window = produced.saturating_add(self.config.dictionary.len() as u64);
+        InflateError::InvalidData(diagnosis::explain(data, window))
     }
 
     /// Forgets the window, as before the first message.
@@ -170,6 +188,7 @@ impl Decompressor {
             // `reset` would go back to the largest window.
             self.stream = new_stream(&self.config);
         }
+        self.within_message = false;
     }
 
     fn inflate_message(
@@ -274,24 +293,4 @@ fn set_dictionary(stream: &mut Decompress, dictionary: &[u8]) {
         let done = stream.set_dictionary(dictionary).is_ok();
         debug_assert!(done);
     }
-}
-
-/// zlib's message with the lifetime that it has there. Node says "Zlib error" where zlib says nothing.
-fn zlib_message(message: Option<&str>) -> &'static str {
-    const MESSAGES: [&str; 11] = [
-        "invalid block type",
-        "invalid stored block lengths",
-        "too many length or distance symbols",
-        "invalid code lengths set",
-        "invalid bit length repeat",
-        "invalid code -- missing end-of-block",
-        "invalid literal/lengths set",
-        "invalid distances set",
-        "invalid literal/length code",
-        "invalid distance code",
-        "invalid distance too far back",
-    ];
-    message
-        .and_then(|text| MESSAGES.into_iter().find(|&known| known == text))
-        .unwrap_or("Zlib error")
 }

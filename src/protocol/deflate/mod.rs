@@ -6,6 +6,7 @@
 
 mod compressor;
 mod decompressor;
+mod diagnosis;
 mod negotiation;
 
 pub use compressor::{Compressor, CompressorConfig, InvalidCompressorConfig, Strategy};

@@ -194,6 +194,31 @@ fn tells_invalid_data_as_node_does() {
 }
 
 #[test]
+fn tells_what_is_invalid_within_long_data() {
+    let text = noise(1, 10_000);
+    for (start, message) in [
+        (&b"something invalid"[..], "invalid distance too far back"),
+        // A block with fixed codes: literal/length code 286, and distance code 30.
+        (&[0b0001_1011, 0b0000_0011], "invalid literal/length code"),
+        (&[0b0000_0011, 0b0011_1110], "invalid distance code"),
+    ] {
+        let data = [start, &[0; 200]].concat();
+        let mut context = decompressor();
+        let error = context.decompress(&data, true, None).unwrap_err();
+        assert_eq!(error, InflateError::InvalidData(message), "{start:02x?}");
+        // Behind a message, a match may reach into its text.
+        for _ in 0..2 {
+            let valid = compressor().compress(&text, true);
+            assert!(context.decompress(&valid, true, None).unwrap() == text);
+        }
+        if message != "invalid distance too far back" {
+            let error = context.decompress(&data, true, None).unwrap_err();
+            assert_eq!(error, InflateError::InvalidData(message), "{start:02x?}");
+        }
+    }
+}
+
+#[test]
 fn produces_nothing_above_the_limit() {
     let bomb = compressor().compress(&vec![b'A'; 16 << 20], true);
     assert!(bomb.len() < 32 << 10);
