@@ -183,17 +183,17 @@ class PerMessageDeflate {
   /**
    * Makes the state of one direction.
    *
-   * @template {ZlibContext} ZlibContext
-   * @param {new (options: any, bits: number, reset: boolean, limiter: Limiter) => ZlibContext}
-   *   Context Its class
+   * @template {DeflateContext | InflateContext} Context
+   * @param {new (options: any, bits: number, reset: boolean, limiter: Limiter) => Context}
+   *   ContextClass Its class
    * @param {string} endpoint The side that compresses
    * @param {object | undefined} zlibOptions The user's options
-   * @return {ZlibContext} The state
+   * @return {Context} The state
    * @private
    */
-  _createContext(Context, endpoint, zlibOptions) {
+  _createContext(ContextClass, endpoint, zlibOptions) {
     const windowBits = this.params[`${endpoint}_max_window_bits`];
-    return new Context(
+    return new ContextClass(
       zlibOptions,
       typeof windowBits === 'number' ? windowBits : MAX_WINDOW_BITS,
       !!this.params[`${endpoint}_no_context_takeover`],

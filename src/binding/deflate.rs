@@ -51,13 +51,13 @@ fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Gives an output to JavaScript and leaves `output` empty.
-fn hand_over(env: &Env, output: &mut Vec<u8>) -> Result<Buffer> {
+fn hand_over<'env>(env: &'env Env, output: &mut Vec<u8>) -> Result<BufferSlice<'env>> {
     if output.len() <= MAX_COPIED_LENGTH {
-        let copy = BufferSlice::copy_from(env, &*output)?.into_buffer(env);
+        let copy = BufferSlice::copy_from(env, &*output);
         output.clear();
         return copy;
     }
-    Ok(fitted(mem::take(output)).into())
+    BufferSlice::from_data(env, fitted(mem::take(output)))
 }
 
 /// Gives back the memory that an output did not need.
@@ -128,7 +128,12 @@ impl Deflater {
 
     /// Compresses a fragment of a message; `fin` says that it is the last.
     #[napi(catch_unwind)]
-    pub fn deflate(&self, env: &Env, data: BufferSlice<'_>, fin: bool) -> Result<Buffer> {
+    pub fn deflate<'env>(
+        &self,
+        env: &'env Env,
+        data: BufferSlice<'_>,
+        fin: bool,
+    ) -> Result<BufferSlice<'env>> {
         let mut compressor = lock(get(&self.compressor)?);
         SCRATCH.with_borrow_mut(|output| {
             output.clear();
@@ -250,14 +255,14 @@ impl Inflater {
     /// Decompresses a fragment of a message; `fin` says that it is the last. The output may have
     /// `limit` bytes, or any number if that is 0, and is produced up to some `budget` bytes.
     #[napi(catch_unwind)]
-    pub fn inflate(
+    pub fn inflate<'env>(
         &self,
-        env: &Env,
+        env: &'env Env,
         data: BufferSlice<'_>,
         fin: bool,
         limit: u32,
         budget: u32,
-    ) -> Result<Option<Buffer>> {
+    ) -> Result<Option<BufferSlice<'env>>> {
         let limit = (limit > 0).then_some(u64::from(limit));
         let mut state = lock(get(&self.state)?);
         SCRATCH.with_borrow_mut(|output| {
