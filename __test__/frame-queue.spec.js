@@ -1,6 +1,7 @@
 'use strict';
 
 const assert = require('node:assert');
+const { AsyncLocalStorage } = require('node:async_hooks');
 const { execFile } = require('node:child_process');
 const net = require('node:net');
 const { once } = require('node:events');
@@ -11,6 +12,7 @@ const { setImmediate: turn } = require('node:timers/promises');
 const { kWebSocket } = require('../lib/constants');
 const Sender = require('../lib/sender');
 const { frame } = require('./support/frames');
+const uncaught = require('./support/uncaught');
 
 /** A socket that keeps its writes, and a sender that owns it. */
 function createPair() {
@@ -64,6 +66,45 @@ describe('The frames of a tick', () => {
     assert.deepStrictEqual(called, []);
     while (called.length < 5) await turn();
     assert.deepStrictEqual(called, [0, 1, 2, 3, 4]);
+  });
+
+  it('call their callbacks each in the async context of its `send()`', async () => {
+    const { sender } = createPair();
+    const storage = new AsyncLocalStorage();
+    const called = [];
+    const note = () => called.push(storage.getStore());
+    storage.run('a', () => sender.send('1', { fin: true }, note));
+    storage.run('b', () => sender.send('2', { fin: true }, note));
+    storage.run('c', () => sender.sendFrame([frame(2, Buffer.alloc(20_000))], note));
+    while (called.length < 3) await turn();
+    assert.deepStrictEqual(called, ['a', 'b', 'c']);
+  });
+
+  it('call the callbacks behind one that throws', async () => {
+    const { sender } = createPair();
+    const called = [];
+    const error = await uncaught(() => {
+      sender.send('1', { fin: true }, () => {
+        throw new Error('from a callback');
+      });
+      sender.send('2', { fin: true }, () => called.push(2));
+    });
+    assert.strictEqual(error.message, 'from a callback');
+    assert.deepStrictEqual(called, [2]);
+  });
+
+  it('leave although another socket throws', async () => {
+    const { sender, writes } = createPair();
+    const broken = createPair();
+    broken.socket._write = () => {
+      throw new Error('from a socket');
+    };
+    const error = await uncaught(() => {
+      broken.sender.send('a', { fin: true });
+      sender.send('b', { fin: true });
+    });
+    assert.strictEqual(error.message, 'from a socket');
+    assert.deepStrictEqual(writes, [frame(1, 'b')]);
   });
 
   it('keep their place among what users write to the socket', async () => {

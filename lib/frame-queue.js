@@ -9,6 +9,8 @@
 // errors are the stream's. What a user may do with a payload after `send()` is as with ws: a small
 // payload is copied, a large one is handed over at once.
 
+const { AsyncResource } = require('node:async_hooks');
+
 const { kWebSocket } = require('./constants');
 const { FastBuffer, unmask: maskInPlace } = require('./buffer-util');
 const native = require('./native');
@@ -72,7 +74,7 @@ class FrameQueue {
     const frame = new FastBuffer(slab.buffer, slab.byteOffset + start, payload + length - start);
     if (key !== undefined && length > 0) maskInPlace(frame.subarray(payload - start), key);
     this._cork();
-    this._socket.write(frame, callback);
+    this._socket.write(frame, apart(callback));
   }
 
   /**
@@ -82,6 +84,7 @@ class FrameQueue {
    * @param {((error?: Error | null) => void) | undefined} callback Called when it is written
    */
   write(list, callback) {
+    const onWritten = apart(callback);
     let length = 0;
     for (const part of list) length += Buffer.byteLength(part);
     this._cork();
@@ -89,11 +92,11 @@ class FrameQueue {
       const start = reserve(length);
       let end = start;
       for (const part of list) end += copy(part, Buffer.byteLength(part), end);
-      this._socket.write(new FastBuffer(slab.buffer, slab.byteOffset + start, length), callback);
+      this._socket.write(new FastBuffer(slab.buffer, slab.byteOffset + start, length), onWritten);
       return;
     }
     for (let i = 0; i < list.length - 1; i++) this._socket.write(list[i]);
-    this._socket.write(list[list.length - 1], callback);
+    this._socket.write(list[list.length - 1], onWritten);
     this.flush();
   }
 
@@ -143,6 +146,35 @@ class FrameQueue {
 }
 
 /**
+ * Sets the callback of a frame apart from those of the other frames in the same write, which the
+ * stream calls in a row: it runs in the async context of its `send()`, and what it throws doesn't
+ * keep the ones behind it from being called.
+ *
+ * @param {any} callback The callback, or anything that `write()` takes for none
+ * @return {any} What to give to `write()`
+ */
+function apart(callback) {
+  if (typeof callback !== 'function') return callback;
+  const context = new AsyncResource('OXWSSEND', { requireManualDestroy: true });
+  return (/** @type {Error | null | undefined} */ error) => {
+    try {
+      context.runInAsyncScope(callback, undefined, error);
+    } catch (thrown) {
+      process.nextTick(rethrow, thrown);
+    }
+  };
+}
+
+/**
+ * Throws where nobody catches.
+ *
+ * @param {unknown} thrown What a callback, or a socket, threw
+ */
+function rethrow(thrown) {
+  throw thrown;
+}
+
+/**
  * Finds space in the slab.
  *
  * @param {number} length Bytes
@@ -183,7 +215,14 @@ function copy(data, length, start) {
 function flushWaiting() {
   const queues = waiting;
   waiting = [];
-  for (const queue of queues) queue.flush();
+  for (const queue of queues) {
+    try {
+      queue.flush();
+    } catch (error) {
+      // A `Duplex` of a user's threw. That is no matter of the sockets behind it.
+      process.nextTick(rethrow, error);
+    }
+  }
 }
 
 /**
