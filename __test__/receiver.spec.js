@@ -10,6 +10,7 @@ const Receiver = require('../lib/receiver');
 const PerMessageDeflate = require('../lib/permessage-deflate');
 const { frame, generator } = require('./support/frames');
 const { internal } = require('./support/reference');
+const uncaught = require('./support/uncaught');
 
 const KEY = Buffer.from([0x11, 0x22, 0x33, 0x44]);
 const ROLES = [
@@ -26,19 +27,6 @@ function record(receiver) {
   receiver.on('conclude', (code, reason) => events.push(['conclude', code, reason]));
   receiver.on('error', (error) => events.push(['error', error.code, error.message]));
   return events;
-}
-
-/** Runs `act` and gives the exception that then nobody catches. */
-async function uncaught(act) {
-  const listeners = process.rawListeners('uncaughtException');
-  process.removeAllListeners('uncaughtException');
-  const caught = once(process, 'uncaughtException');
-  setImmediate(act);
-  try {
-    return (await caught)[0];
-  } finally {
-    for (const listener of listeners) process.on('uncaughtException', listener);
-  }
 }
 
 for (const { name, isServer, key } of ROLES) {
@@ -236,6 +224,28 @@ describe('Receiver', () => {
     receiver.write(frame(1, 'c'));
     await turn();
     assert.deepStrictEqual(messages, ['a', 'b', 'c']);
+  });
+
+  it('delivers what follows a compressed message whose listener throws', async () => {
+    const perMessageDeflate = new PerMessageDeflate();
+    perMessageDeflate.accept([{}]);
+    const receiver = new Receiver({ extensions: { 'permessage-deflate': perMessageDeflate } });
+    const messages = [];
+    receiver.on('message', (data) => {
+      messages.push(data.toString());
+      if (messages.length < 3) throw new Error('from a listener');
+    });
+    const compressed = Buffer.from([0x4a, 0x04, 0x00]);
+    for (const opcode of [1, 2]) {
+      const error = await uncaught(() => {
+        receiver.write(Buffer.concat([frame(opcode, compressed, { rsv: 4 }), frame(9)]));
+      });
+      assert.strictEqual(error.message, 'from a listener');
+    }
+    receiver.write(frame(1, 'c'));
+    receiver.end();
+    await once(receiver, 'finish');
+    assert.deepStrictEqual(messages, ['a', 'a', 'c']);
   });
 
   it('ends when a listener of `conclude` throws', async () => {

@@ -439,15 +439,25 @@ class Receiver extends Writable {
     this._state = DEFER_EVENT;
     this._loop = false;
     setImmediate(() => {
-      let thrown = true;
-      try {
-        emit();
-        thrown = false;
-      } finally {
-        if (thrown) setImmediate(() => this._resume());
-      }
+      this._guard(emit);
       this._resume();
     });
+  }
+
+  /**
+   * Emits an event outside of `_run`, with the same care for what lies behind an exception.
+   *
+   * @param {() => void} emit Emits the event
+   * @private
+   */
+  _guard(emit) {
+    let thrown = true;
+    try {
+      emit();
+      thrown = false;
+    } finally {
+      if (thrown) setImmediate(() => this._resume());
+    }
   }
 
   /**
@@ -485,7 +495,7 @@ class Receiver extends Writable {
       (/** @type {Error | null} */ error, /** @type {Buffer} */ inflated) => {
         if (error) return this._finish(error);
         if (!this._collect(inflated)) return;
-        if (isLast) this._completeInflated((detail & 3) === 2);
+        if (isLast) this._guard(() => this._completeInflated((detail & 3) === 2));
         else this._state = DECODING;
         if (this._state === DECODING && this._batch !== null) this._run();
       }
