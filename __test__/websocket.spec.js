@@ -269,6 +269,13 @@ describe('sending', () => {
     }
   });
 
+  inBothRoles('calls back in the order of the calls', async ({ websocket, note }) => {
+    websocket.send('text', () => note('text'));
+    websocket.close(1000);
+    websocket.send('too late', () => note('too late'));
+    await called((callback) => websocket.ping('too late, too', callback));
+  });
+
   it('to a client whose handshake failed', () =>
     compare(async (world) => {
       const { url } = await world.listen((peer) => peer.socket.destroy());

@@ -366,7 +366,11 @@ function refuseToSend(websocket, data, callback) {
     else websocket._bufferedAmount += length;
   }
 
-  if (callback) process.nextTick(callback, notOpenError(websocket));
+  if (callback) {
+    // The callbacks of frames that wait for the end of the tick come before this one.
+    websocket._sender?.flush?.();
+    process.nextTick(callback, notOpenError(websocket));
+  }
 }
 
 /**
