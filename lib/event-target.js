@@ -18,9 +18,10 @@ class Event {
 
   /**
    * @param {string} type The name of the event
+   * @param {object} [_init] Attributes: there are none
    * @param {any} [target=null] The object that the event is dispatched on
    */
-  constructor(type, target = null) {
+  constructor(type, _init = {}, target = null) {
     this.#target = target;
     this.#type = type;
   }
@@ -48,7 +49,7 @@ class CloseEvent extends Event {
    * @param {any} [target=null] The object that the event is dispatched on
    */
   constructor(type, init = {}, target = null) {
-    super(type, target);
+    super(type, init, target);
     const { code = 0, reason = '', wasClean = false } = init;
     this.#code = code;
     this.#reason = reason;
@@ -82,7 +83,7 @@ class ErrorEvent extends Event {
    * @param {any} [target=null] The object that the event is dispatched on
    */
   constructor(type, init = {}, target = null) {
-    super(type, target);
+    super(type, init, target);
     const { error = null, message = '' } = init;
     this.#error = error;
     this.#message = message;
@@ -109,7 +110,7 @@ class MessageEvent extends Event {
    * @param {any} [target=null] The object that the event is dispatched on
    */
   constructor(type, init = {}, target = null) {
-    super(type, target);
+    super(type, init, target);
     const { data = null } = init;
     this.#data = data;
   }
@@ -127,31 +128,54 @@ for (const eventClass of [Event, CloseEvent, ErrorEvent, MessageEvent]) {
   }
 }
 
+/** @typedef {(websocket: any, first?: any, second?: any) => Event} EventFactory */
+
 /**
  * For each event type that can be listened to: makes the event object from what the `WebSocket`
  * emits.
  *
- * @type {Record<string, (websocket: any, ...args: any[]) => Event>}
+ * @type {Map<string, EventFactory>}
  */
-const eventFactories = {
-  // @ts-expect-error no prototype, so that a type such as "constructor" isn't found
-  __proto__: null,
-  open: (websocket) => new Event('open', websocket),
-  message: (websocket, data, isBinary) =>
-    new MessageEvent('message', { data: isBinary ? data : data.toString() }, websocket),
-  error: (websocket, error) =>
-    new ErrorEvent('error', { error, message: error.message }, websocket),
-  close: (websocket, code, reason) =>
-    new CloseEvent(
-      'close',
-      {
-        code,
-        reason: reason.toString(),
-        wasClean: websocket._closeFrameReceived && websocket._closeFrameSent
-      },
-      websocket
-    )
-};
+const eventFactories = new Map([
+  ['open', /** @type {EventFactory} */ ((websocket) => new Event('open', {}, websocket))],
+  ['message', createMessageEvent],
+  ['error', createErrorEvent],
+  ['close', createCloseEvent]
+]);
+
+/**
+ * @param {any} websocket The `WebSocket`
+ * @param {any} data The payload
+ * @param {boolean} isBinary Whether it's a binary message
+ * @return {MessageEvent} The event, with text as a string
+ * @private
+ */
+function createMessageEvent(websocket, data, isBinary) {
+  return new MessageEvent('message', { data: isBinary ? data : data.toString() }, websocket);
+}
+
+/**
+ * @param {any} websocket The `WebSocket`
+ * @param {Error} error The error
+ * @return {ErrorEvent} The event
+ * @private
+ */
+function createErrorEvent(websocket, error) {
+  return new ErrorEvent('error', { error, message: error.message }, websocket);
+}
+
+/**
+ * @param {any} websocket The `WebSocket`
+ * @param {number} code The close code
+ * @param {Buffer} reason The close reason
+ * @return {CloseEvent} The event
+ * @private
+ */
+function createCloseEvent(websocket, code, reason) {
+  const wasClean = websocket._closeFrameReceived && websocket._closeFrameSent;
+
+  return new CloseEvent('close', { code, reason: reason.toString(), wasClean }, websocket);
+}
 
 /**
  * Hands an event to a listener, which may be an object with a method `handleEvent()`.
@@ -167,6 +191,28 @@ function callListener(listener, websocket, event) {
   } else {
     listener.call(websocket, event);
   }
+}
+
+/**
+ * Makes the function that is registered in the place of a listener.
+ *
+ * @param {Function | { handleEvent: Function }} listener What the user gave
+ * @param {EventFactory} createEvent Makes the event object
+ * @param {boolean} isAttribute Whether it stands for an `on*` attribute
+ * @return {(this: any, first: any, second: any) => void} The wrapper
+ * @private
+ */
+function wrap(listener, createEvent, isAttribute) {
+  /**
+   * @this {any}
+   * @param {any} first What the event brings
+   * @param {any} second What it brings beside
+   */
+  function wrapper(first, second) {
+    callListener(listener, this, createEvent(this, first, second));
+  }
+
+  return Object.assign(wrapper, { [kForOnEventAttribute]: isAttribute, [kListener]: listener });
 }
 
 /**
@@ -200,19 +246,12 @@ const EventTarget = {
    */
   addEventListener(type, listener, options = {}) {
     const isAttribute = Boolean(/** @type {any} */ (options)[kForOnEventAttribute]);
-    const createEvent = eventFactories[type];
+    const createEvent = eventFactories.get(type);
 
     if (createEvent === undefined) return;
     if (!isAttribute && findWrapper(this, type, listener)) return;
 
-    /** @type {any} */
-    const wrapper = function (/** @type {any} */ first, /** @type {any} */ second) {
-      // @ts-expect-error `this` is the emitter
-      callListener(listener, this, createEvent(this, first, second));
-    };
-
-    wrapper[kForOnEventAttribute] = isAttribute;
-    wrapper[kListener] = listener;
+    const wrapper = wrap(listener, createEvent, isAttribute);
 
     if (options.once) this.once(type, wrapper);
     else this.on(type, wrapper);

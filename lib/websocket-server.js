@@ -77,7 +77,10 @@ class WebSocketServer extends EventEmitter {
       this._server = settings.server;
     }
 
-    if (this._server) this._removeListeners = attachTo(this, this._server);
+    if (this._server) {
+      /** @type {(() => void) | null} */
+      this._removeListeners = attachTo(this, this._server);
+    }
 
     if (settings.perMessageDeflate === true) settings.perMessageDeflate = {};
     if (settings.clientTracking) {
@@ -126,7 +129,7 @@ class WebSocketServer extends EventEmitter {
     const server = this._server;
 
     if (server) {
-      this._removeListeners();
+      /** @type {() => void} */ (this._removeListeners)();
       this._removeListeners = this._server = null;
     }
 
