@@ -248,6 +248,60 @@ impl Decoder {
         result
     }
 
+    /// Lets `read` append the next chunk of the transport to the memory of a payload that is under
+    /// way, which saves a copy. `read` gets a buffer whose spare capacity is no more than what the
+    /// payload still needs; it must only append, and no more than that.
+    ///
+    /// Returns what `read` returned and what [`decode`](Self::decode) would have. `None` without a
+    /// call of `read` when no payload is under way, or when it needs less than `least` bytes.
+    ///
+    /// # Panics
+    ///
+    /// When `read` does anything else to the buffer.
+    pub fn receive_payload<R>(
+        &mut self,
+        least: usize,
+        read: impl FnOnce(&mut Vec<u8>) -> R,
+    ) -> Option<(R, Result<Option<Event>, ProtocolError>)> {
+        if self.state != State::Payload || self.frame.buffered == 0 {
+            return None;
+        }
+        let missing = self.frame.length - self.frame.buffered;
+        if missing < least as u64 {
+            return None;
+        }
+        let before = self.buffer.len();
+        let spare = self.buffer.capacity() - before;
+        if spare < least {
+            self.reserve(spare + 1);
+        }
+        let space = self.buffer.capacity() - before;
+        if space as u64 > missing {
+            return None;
+        }
+        let result = read(&mut self.buffer);
+        let taken = self.buffer.len() - before;
+        assert!(taken <= space, "more was appended than the payload needs");
+        if taken == 0 {
+            return Some((result, Ok(None)));
+        }
+        let decoded = self.take_appended(taken);
+        if decoded.is_err() {
+            self.end();
+        }
+        Some((result, decoded))
+    }
+
+    /// Takes the last `taken` bytes of the buffer as a chunk that is a part of the payload.
+    fn take_appended(&mut self, taken: usize) -> Result<Option<Event>, ProtocolError> {
+        self.check_buffered_chunks()?;
+        if !self.finish_part(taken)? {
+            return Ok(None);
+        }
+        self.state = State::Info;
+        self.finish_frame(&[], Arrived::Buffered)
+    }
+
     /// Goes from state to state until there is an event or the input is consumed.
     fn advance(
         &mut self,
@@ -283,7 +337,11 @@ impl Decoder {
                     self.state = State::Payload;
                 }
                 State::Payload => {
-                    let Some(arrived) = self.take_payload(input, position)? else {
+                    let arrived = if let Some(range) = self.take_payload(input, position) {
+                        Arrived::InPlace(range)
+                    } else if self.take_payload_in_parts(input, position)? {
+                        Arrived::Buffered
+                    } else {
                         return Ok(None);
                     };
                     self.state = State::Info;
@@ -431,17 +489,13 @@ impl Decoder {
         Ok(())
     }
 
-    /// Takes the payload, unmasked; none as long as the input does not reach.
+    /// Takes the payload, unmasked, if all of it is in the input.
     #[inline(always)]
-    fn take_payload(
-        &mut self,
-        input: &mut [u8],
-        position: &mut usize,
-    ) -> Result<Option<Arrived>, ProtocolError> {
+    fn take_payload(&mut self, input: &mut [u8], position: &mut usize) -> Option<Range<usize>> {
         let start = *position;
         let available = input.len() - start;
         if self.frame.buffered > 0 || (available as u64) < self.frame.length {
-            return self.take_payload_in_parts(input, position);
+            return None;
         }
         // The length fits into the input, so into a usize.
         let range = start..start + self.frame.length as usize;
@@ -449,22 +503,31 @@ impl Decoder {
             mask_in_place(&mut input[range.clone()], self.frame.masking_key, 0);
         }
         *position = range.end;
-        Ok(Some(Arrived::InPlace(range)))
+        Some(range)
     }
 
-    /// Takes a payload that the end of a chunk cuts or has cut.
+    /// Takes of a payload what the input has; returns whether it is complete then.
     #[cold]
     fn take_payload_in_parts(
         &mut self,
-        input: &mut [u8],
+        input: &[u8],
         position: &mut usize,
-    ) -> Result<Option<Arrived>, ProtocolError> {
+    ) -> Result<bool, ProtocolError> {
         let start = *position;
         let missing = self.frame.length - self.frame.buffered;
         let available = input.len() - start;
         let taken = usize::try_from(missing).map_or(available, |missing| missing.min(available));
-        let part = &mut input[start..start + taken];
         *position += taken;
+        self.reserve(taken);
+        self.buffer.extend_from_slice(&input[start..start + taken]);
+        self.finish_part(taken)
+    }
+
+    /// Unmasks, validates and counts the last `taken` bytes of the buffer, a part of the payload.
+    /// Returns whether the payload is complete.
+    fn finish_part(&mut self, taken: usize) -> Result<bool, ProtocolError> {
+        let start = self.buffer.len() - taken;
+        let part = &mut self.buffer[start..];
         if self.config.role == Role::Server {
             // Only the phase modulo four matters.
             let phase = (self.frame.buffered & 3) as usize;
@@ -473,15 +536,13 @@ impl Decoder {
         if !self.frame.opcode.is_control() && self.message.validate {
             self.message.utf8.push(part)?;
         }
-        self.reserve(taken);
-        self.buffer.extend_from_slice(part);
         self.frame.buffered += taken as u64;
         if self.frame.buffered < self.frame.length {
             self.buffered_chunks += u32::from(taken > 0);
-            return Ok(None);
+            return Ok(false);
         }
         self.buffered_chunks = 0;
-        Ok(Some(Arrived::Buffered))
+        Ok(true)
     }
 
     /// Makes room for `taken` bytes of the payload and, within reason, for what follows them.
@@ -495,7 +556,11 @@ impl Decoder {
             return;
         }
         // A declared length is a promise: it is believed as far as what has arrived vouches for it.
-        let bound = (received * PROVEN_RESERVATION_FACTOR).max(MAX_UNPROVEN_RESERVATION);
+        // Up to a power of two: messages are often as large as one, the chunks that vouch for
+        // them a header short of one.
+        let proven = received.saturating_mul(PROVEN_RESERVATION_FACTOR);
+        let proven = proven.checked_next_power_of_two().unwrap_or(usize::MAX);
+        let bound = proven.max(MAX_UNPROVEN_RESERVATION);
         let length = usize::try_from(self.frame.length).map_or(bound, |length| length.min(bound));
         self.buffer.reserve_exact(length.max(received) - self.buffer.len());
     }

@@ -865,8 +865,8 @@ fn does_not_reserve_what_a_peer_only_promises() {
         for _ in 0..200 {
             assert_eq!(receive(&mut decoder, &[0; 1000]).1, Ok(()));
             received += 1000;
-            let bound = (PROVEN_RESERVATION_FACTOR * received).max(MAX_UNPROVEN_RESERVATION);
-            assert!(decoder.buffer.capacity() <= bound);
+            let proven = (PROVEN_RESERVATION_FACTOR * received).next_power_of_two();
+            assert!(decoder.buffer.capacity() <= proven.max(MAX_UNPROVEN_RESERVATION));
         }
     });
 }
@@ -882,6 +882,95 @@ fn reserves_no_more_than_the_frame_needs() {
             assert_eq!(decoder.buffer.capacity(), length);
         }
     });
+}
+
+/// Lets the decoder receive a payload until it is complete or fails, at most `chunk` bytes at a
+/// time. Returns how many bytes it took.
+fn receive_directly(
+    decoder: &mut Decoder,
+    least: usize,
+    stream: &[u8],
+    chunk: usize,
+) -> (usize, Result<Option<Event>, ProtocolError>) {
+    let mut taken = 0;
+    loop {
+        let received = decoder.receive_payload(least, |buffer| {
+            let space = buffer.capacity() - buffer.len();
+            let count = space.min(chunk).min(stream.len() - taken);
+            buffer.extend_from_slice(&stream[taken..taken + count]);
+            count
+        });
+        match received {
+            Some((count, Ok(None))) if count > 0 => taken += count,
+            Some((count, result)) => return (taken + count, result),
+            None => return (taken, Ok(None)),
+        }
+    }
+}
+
+#[test]
+fn lets_the_transport_append_to_a_payload() {
+    both(|role| {
+        let payload: Vec<u8> = "aé€𝄞".repeat(30_000).into_bytes();
+        let stream = [frame(role, 0x81, &payload), frame(role, 0x89, b"next")].concat();
+        for (first, chunk) in [(100, 7001), (70_000, 65_536), (20, 1 << 20)] {
+            let mut decoder = Decoder::new(config(role));
+            assert!(decoder.receive_payload(1, |_| panic!("not in a payload")).is_none());
+            assert_eq!(receive(&mut decoder, &stream[..first]), (vec![], Ok(())));
+            let (taken, result) = receive_directly(&mut decoder, 1, &stream[first..], chunk);
+            assert_eq!(
+                Seen::of(&result.unwrap().unwrap(), &[]),
+                Seen::Text(payload.clone(), vec![])
+            );
+            let ping = Seen::Ping(b"next".to_vec());
+            assert_eq!(receive(&mut decoder, &stream[first + taken..]), (vec![ping], Ok(())));
+        }
+    });
+}
+
+#[test]
+fn lets_the_transport_append_no_less_than_it_asks_for() {
+    both(|role| {
+        let stream = frame(role, 0x82, &[1; 1000]);
+        let end = stream.len() - 100;
+        let mut decoder = Decoder::new(config(role));
+        receive(&mut decoder, &stream[..20]).1.unwrap();
+        assert!(decoder.receive_payload(1001, |_| panic!("too little")).is_none());
+        let (taken, result) = receive_directly(&mut decoder, 101, &stream[20..end], 50);
+        assert_eq!((taken, result), (end - 20, Ok(None)));
+        assert!(decoder.receive_payload(101, |_| panic!("too little")).is_none());
+        let (taken, result) = receive_directly(&mut decoder, 100, &stream[end..], 100);
+        assert_eq!(taken, 100);
+        assert!(result.unwrap().is_some());
+    });
+}
+
+#[test]
+fn checks_what_the_transport_appends() {
+    both(|role| {
+        let invalid = [&[b'a'; 500][..], &[0xff; 500]].concat();
+        let stream = frame(role, 0x81, &invalid);
+        let mut decoder = Decoder::new(config(role));
+        receive(&mut decoder, &stream[..100]).1.unwrap();
+        let (_, result) = receive_directly(&mut decoder, 1, &stream[100..], 450);
+        assert_eq!(result, Err(ProtocolError::InvalidUtf8));
+        assert!(decoder.receive_payload(0, |_| panic!("at its end")).is_none());
+
+        let limits = Limits { max_buffered_chunks: 3, ..Limits::default() };
+        let stream = frame(role, 0x82, &[1; 1000]);
+        let mut decoder = Decoder::new(DecoderConfig { limits, ..config(role) });
+        receive(&mut decoder, &stream[..100]).1.unwrap();
+        let (taken, result) = receive_directly(&mut decoder, 1, &stream[100..], 100);
+        assert_eq!((taken, result), (300, Err(ProtocolError::TooManyBufferedChunks)));
+    });
+}
+
+#[test]
+#[should_panic(expected = "more was appended than the payload needs")]
+fn panics_when_more_is_appended_than_the_payload_needs() {
+    let mut decoder = Decoder::new(config(Role::Server));
+    receive(&mut decoder, &frame(Role::Server, 0x82, &[1; 100])[..50]).1.unwrap();
+    decoder.receive_payload(0, |buffer| buffer.extend_from_slice(&[1; 100]));
 }
 
 #[test]

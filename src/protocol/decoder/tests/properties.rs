@@ -207,6 +207,37 @@ fn cut<'a>(mut stream: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
     chunks
 }
 
+/// Decodes chunks until the first error, appended to the memory of the payload where possible.
+fn receive_or_append<'a>(
+    decoder: &mut Decoder,
+    chunks: impl IntoIterator<Item = &'a [u8]>,
+) -> (Vec<Seen>, Result<(), ProtocolError>) {
+    let mut seen = Vec::new();
+    for mut chunk in chunks {
+        while !chunk.is_empty() {
+            let appended = decoder.receive_payload(1, |buffer| {
+                let count = chunk.len().min(buffer.capacity() - buffer.len());
+                buffer.extend_from_slice(&chunk[..count]);
+                count
+            });
+            let Some((count, result)) = appended else {
+                let (events, result) = receive(decoder, chunk);
+                seen.extend(events);
+                if result.is_err() {
+                    return (seen, result);
+                }
+                break;
+            };
+            match result {
+                Ok(event) => seen.extend(event.iter().map(|event| Seen::of(event, &[]))),
+                Err(error) => return (seen, Err(error)),
+            }
+            chunk = &chunk[count..];
+        }
+    }
+    (seen, Ok(()))
+}
+
 proptest! {
     #[test]
     fn decodes_what_was_encoded(
@@ -244,6 +275,8 @@ proptest! {
         prop_assert_eq!(&bytes, &whole);
         let parts = receive_all(&mut Decoder::new(config), cut(&stream, &lengths));
         prop_assert_eq!(&parts, &whole);
+        let appended = receive_or_append(&mut Decoder::new(config), cut(&stream, &lengths));
+        prop_assert_eq!(&appended, &whole);
     }
 
     #[test]
