@@ -13,7 +13,7 @@ use oxws::protocol::{
     Event, FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, Payload, ProtocolError, Role,
     mask_in_place,
 };
-use socket2::SockRef;
+use rustix::net::sockopt;
 
 /// The time in which everything that a test waits for happens.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -519,7 +519,7 @@ fn receives_after_its_own_half_close() {
 
 /// Ends a connection with a reset.
 fn reset(stream: TcpStream) {
-    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
     drop(stream);
 }
 
@@ -855,18 +855,17 @@ fn sets_the_options_of_the_socket() {
     let mut reactor = Reactor::new().unwrap();
     let (ours, _theirs) = tcp_pair();
     let id = reactor.adopt(ours.as_fd(), SERVER).unwrap();
-    let socket = SockRef::from(&ours);
     reactor.set_no_delay(id, true).unwrap();
-    assert!(socket.tcp_nodelay().unwrap());
+    assert!(sockopt::tcp_nodelay(&ours).unwrap());
     reactor.set_no_delay(id, false).unwrap();
-    assert!(!socket.tcp_nodelay().unwrap());
+    assert!(!sockopt::tcp_nodelay(&ours).unwrap());
     reactor.set_keep_alive(id, Some(Duration::from_secs(77))).unwrap();
-    assert!(socket.keepalive().unwrap());
-    assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(77));
+    assert!(sockopt::socket_keepalive(&ours).unwrap());
+    assert_eq!(sockopt::tcp_keepidle(&ours).unwrap(), Duration::from_secs(77));
     reactor.set_keep_alive(id, None).unwrap();
-    assert!(!socket.keepalive().unwrap());
+    assert!(!sockopt::socket_keepalive(&ours).unwrap());
     reactor.set_keep_alive(id, Some(Duration::ZERO)).unwrap();
-    assert!(socket.keepalive().unwrap());
+    assert!(sockopt::socket_keepalive(&ours).unwrap());
     let (unix, _theirs) = UnixStream::pair().unwrap();
     let unix = reactor.adopt(unix.as_fd(), SERVER).unwrap();
     assert!(reactor.set_no_delay(unix, true).is_err());

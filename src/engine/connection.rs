@@ -1,30 +1,19 @@
 //! One socket: what arrives becomes occurrences, what is written goes out.
 
-use std::io::{self, ErrorKind, IoSlice, Read};
-use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
 
 use mio::event::Event as Readiness;
-use socket2::{Socket, TcpKeepalive, Type};
 
 use super::occurrence::{ConnectionConfig, ConnectionId, Occurrence, Sink};
 use super::reactor::MIN_READ;
+use super::socket::{MAX_PARTS, Socket};
 use super::write_queue::{MAX_SLICES, WriteQueue};
 use crate::protocol::{Decoder, DecoderConfig, Event, Limits, Payload, ProtocolError};
 
-/// How many slices the kernel takes in one call: `IOV_MAX` of Linux and of the BSDs.
-const MAX_PARTS: usize = 1024;
-
-/// A peer that is gone must not end the process with a signal.
-#[cfg(not(target_vendor = "apple"))]
-const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
-#[cfg(target_vendor = "apple")]
-const SEND_FLAGS: libc::c_int = 0;
-
-/// The probes after the first one, as libuv sets them.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(1);
-const KEEP_ALIVE_RETRIES: u32 = 10;
+/// The least that is read straight into the memory of a payload. With less, reading what follows
+/// the payload along with it is worth more than the copy.
+const MIN_DIRECT_READ: usize = 16 * 1024;
 
 /// What one call of [`Reactor::poll`](super::Reactor::poll) works with.
 pub(super) struct Turn<'a, S> {
@@ -114,13 +103,7 @@ pub(super) struct Connection {
 impl Connection {
     /// Duplicates `fd`.
     pub(super) fn new(fd: BorrowedFd<'_>, config: ConnectionConfig) -> io::Result<Self> {
-        let socket = Socket::from(fd.try_clone_to_owned()?);
-        if socket.r#type()? != Type::STREAM {
-            return Err(ErrorKind::InvalidInput.into());
-        }
-        socket.set_nonblocking(true)?;
-        #[cfg(target_vendor = "apple")]
-        socket.set_nosigpipe(true)?;
+        let socket = Socket::duplicate(fd)?;
         let decoder = Decoder::new(DecoderConfig {
             role: config.role,
             limits: config.limits,
@@ -146,8 +129,8 @@ impl Connection {
         })
     }
 
-    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+    pub(super) const fn socket(&self) -> &Socket {
+        &self.socket
     }
 
     /// How many bytes wait for the kernel to take them.
@@ -161,28 +144,6 @@ impl Connection {
 
     pub(super) const fn bytes_written(&self) -> u64 {
         self.bytes_written
-    }
-
-    pub(super) fn set_no_delay(&self, no_delay: bool) -> io::Result<()> {
-        self.socket.set_tcp_nodelay(no_delay)
-    }
-
-    pub(super) fn set_keep_alive(&self, after: Option<Duration>) -> io::Result<()> {
-        match after {
-            None | Some(Duration::ZERO) => self.socket.set_keepalive(after.is_some()),
-            Some(after) => self.socket.set_tcp_keepalive(
-                &TcpKeepalive::new()
-                    .with_time(after)
-                    .with_interval(KEEP_ALIVE_INTERVAL)
-                    .with_retries(KEEP_ALIVE_RETRIES),
-            ),
-        }
-    }
-
-    /// Lets the peer see a reset when the socket is closed, where the kind of socket has that.
-    pub(super) fn reset_on_close(&self) {
-        // Without it the connection closes all the same.
-        let _ = self.socket.set_linger(Some(Duration::ZERO));
     }
 
     pub(super) fn feed(&mut self, bytes: &[u8]) {
@@ -272,60 +233,80 @@ impl Connection {
 
     /// Reads once and decodes what that brings. There is room for an occurrence.
     fn receive<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) -> Served {
+        if self.receiving == Receiving::Refused {
+            // Nobody has raised the limit.
+            self.receiving = Receiving::Discarding;
+        }
+        if self.fed.is_empty() && self.receiving == Receiving::Frames {
+            let socket = &self.socket;
+            let received = self.decoder.receive_payload(MIN_DIRECT_READ, |buffer| {
+                let space = buffer.capacity() - buffer.len();
+                (socket.append_to(buffer), space)
+            });
+            if let Some(((read, space), decoded)) = received {
+                self.note_read(read, space, id, turn);
+                match decoded {
+                    Ok(Some(event)) => turn.sink.push(id, Occurrence::Frame(event)),
+                    Ok(None) => {}
+                    Err(error) => self.report_violation(error, id, turn),
+                }
+                return Served::Done;
+            }
+        }
         let start = *turn.used;
         let Some(space) = turn.memory.get_mut(start..).filter(|space| space.len() >= MIN_READ)
         else {
             return Served::MemoryFull;
         };
-        if self.receiving == Receiving::Refused {
-            // Nobody has raised the limit.
-            self.receiving = Receiving::Discarding;
-        }
-        let read = if self.fed.is_empty() { self.read(space) } else { Ok(self.take_fed(space)) };
+        let count = if self.fed.is_empty() {
+            let space_length = space.len();
+            let read = self.socket.read(space);
+            self.note_read(read, space_length, id, turn)
+        } else {
+            Some(self.take_fed(space))
+        };
+        let Some(count) = count else { return Served::Done };
+        let end = start + count;
+        *turn.used = end;
+        self.decode(Chunk { start, end, position: 0, kept: start }, id, turn)
+    }
+
+    /// Notes what a read into `space` bytes tells of the socket; returns how many bytes it brought.
+    fn note_read<S: Sink>(
+        &mut self,
+        read: io::Result<Option<usize>>,
+        space: usize,
+        id: ConnectionId,
+        turn: &mut Turn<'_, S>,
+    ) -> Option<usize> {
         match read {
             Ok(Some(0)) => {
                 self.receiving = Receiving::Ended;
                 if self.failure.is_none() {
                     turn.sink.push(id, Occurrence::End);
                 }
-                Served::Done
+                None
             }
             Ok(Some(count)) => {
-                let end = start + count;
-                *turn.used = end;
-                self.decode(Chunk { start, end, position: 0, kept: start }, id, turn)
+                self.bytes_read += count as u64;
+                self.readable = count == space || self.peer_ended;
+                Some(count)
             }
-            Ok(None) => Served::Done,
+            Ok(None) => {
+                self.readable = false;
+                self.peer_ended = false;
+                None
+            }
             Err(error) => {
                 self.receiving = Receiving::Ended;
                 self.fail(error);
-                Served::Done
-            }
-        }
-    }
-
-    /// Reads the socket; none when it is empty.
-    fn read(&mut self, space: &mut [u8]) -> io::Result<Option<usize>> {
-        loop {
-            match (&self.socket).read(space) {
-                Ok(count) => {
-                    self.bytes_read += count as u64;
-                    self.readable = count == space.len() || self.peer_ended && count > 0;
-                    return Ok(Some(count));
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.readable = false;
-                    self.peer_ended = false;
-                    return Ok(None);
-                }
-                Err(error) => return Err(error),
+                None
             }
         }
     }
 
     /// Takes the first of the fed bytes, of which there are some.
-    fn take_fed(&mut self, space: &mut [u8]) -> Option<usize> {
+    fn take_fed(&mut self, space: &mut [u8]) -> usize {
         let count = self.fed.len().min(space.len());
         space[..count].copy_from_slice(&self.fed[..count]);
         if count == self.fed.len() {
@@ -333,7 +314,7 @@ impl Connection {
         } else {
             self.fed.drain(..count);
         }
-        Some(count)
+        count
     }
 
     /// Goes on with a chunk that a full sink left decoded in part.
@@ -384,19 +365,31 @@ impl Connection {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    turn.sink.push(id, Occurrence::Violation(error));
-                    if error != ProtocolError::UnsupportedMessageLength {
-                        self.receiving = Receiving::Discarding;
-                        break;
+                    self.report_violation(error, id, turn);
+                    if self.receiving == Receiving::Refused {
+                        self.put_back(&chunk, turn);
+                        return Served::Done;
                     }
-                    self.receiving = Receiving::Refused;
-                    self.put_back(&chunk, turn);
-                    return Served::Done;
                 }
             }
         }
         release(&chunk, turn);
         Served::Done
+    }
+
+    /// Reports what the decoder refuses. There is room for an occurrence.
+    #[cold]
+    fn report_violation<S: Sink>(
+        &mut self,
+        error: ProtocolError,
+        id: ConnectionId,
+        turn: &mut Turn<'_, S>,
+    ) {
+        self.receiving = match error {
+            ProtocolError::UnsupportedMessageLength => Receiving::Refused,
+            _ => Receiving::Discarding,
+        };
+        turn.sink.push(id, Occurrence::Violation(error));
     }
 
     /// Keeps what is not decoded of a chunk, for a later turn.
@@ -441,22 +434,14 @@ impl Connection {
 
     /// Gives the kernel what it takes of `parts`, in one call. An error is kept.
     fn send(&mut self, parts: &[IoSlice<'_>]) -> usize {
-        loop {
-            let result = match parts {
-                [part] => self.socket.send_with_flags(part, SEND_FLAGS),
-                parts => self.socket.send_vectored_with_flags(parts, SEND_FLAGS),
-            };
-            match result {
-                Ok(count) => {
-                    self.bytes_written += count as u64;
-                    return count;
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return 0,
-                Err(error) => {
-                    self.fail(error);
-                    return 0;
-                }
+        match self.socket.write(parts) {
+            Ok(count) => {
+                self.bytes_written += count as u64;
+                count
+            }
+            Err(error) => {
+                self.fail(error);
+                0
             }
         }
     }
@@ -497,10 +482,9 @@ impl Connection {
 
     /// Ends the sending side.
     fn end_sending(&mut self) {
-        match self.socket.shutdown(Shutdown::Write) {
-            // A connection that is gone has no sending side; reading tells what became of it.
-            Err(error) if error.kind() != ErrorKind::NotConnected => self.fail(error),
-            _ => self.sending = Sending::Ending,
+        match self.socket.shutdown() {
+            Ok(()) => self.sending = Sending::Ending,
+            Err(error) => self.fail(error),
         }
     }
 

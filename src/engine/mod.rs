@@ -13,6 +13,8 @@ mod occurrence;
 #[cfg(unix)]
 mod reactor;
 #[cfg(unix)]
+mod socket;
+#[cfg(unix)]
 mod write_queue;
 
 #[cfg(unix)]

@@ -74,7 +74,7 @@ impl Reactor {
         let connection = Connection::new(fd, config)?;
         let token = Token(self.connections.next_id() as usize);
         let interest = Interest::READABLE | Interest::WRITABLE;
-        let raw = connection.as_fd().as_raw_fd();
+        let raw = connection.socket().as_fd().as_raw_fd();
         self.poll.registry().register(&mut SourceFd(&raw), token, interest)?;
         Ok(self.connections.insert(connection))
     }
@@ -180,10 +180,10 @@ impl Reactor {
         }
         // Closing the descriptor alone leaves it registered while it has duplicates elsewhere. It
         // cannot fail for a descriptor that is registered, and nothing could be done about it.
-        let raw = connection.as_fd().as_raw_fd();
+        let raw = connection.socket().as_fd().as_raw_fd();
         let _ = self.poll.registry().deregister(&mut SourceFd(&raw));
         if reset {
-            connection.reset_on_close();
+            connection.socket().reset_on_close();
         }
     }
 
@@ -218,7 +218,8 @@ impl Reactor {
     ///
     /// The socket is not TCP, or is broken.
     pub fn set_no_delay(&self, id: ConnectionId, no_delay: bool) -> io::Result<()> {
-        self.connections.get(id).map_or(Ok(()), |connection| connection.set_no_delay(no_delay))
+        let socket = self.connections.get(id).map(Connection::socket);
+        socket.map_or(Ok(()), |socket| socket.set_no_delay(no_delay))
     }
 
     /// Sets whether the kernel probes an idle connection, and after which time; a time of zero
@@ -228,7 +229,8 @@ impl Reactor {
     ///
     /// The socket is not TCP, or is broken.
     pub fn set_keep_alive(&self, id: ConnectionId, after: Option<Duration>) -> io::Result<()> {
-        self.connections.get(id).map_or(Ok(()), |connection| connection.set_keep_alive(after))
+        let socket = self.connections.get(id).map(Connection::socket);
+        socket.map_or(Ok(()), |socket| socket.set_keep_alive(after))
     }
 
     /// Takes from the kernel which sockets are ready.
