@@ -4,7 +4,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -153,6 +153,19 @@ impl Driver {
     fn write(&mut self, id: ConnectionId, bytes: &[u8]) -> usize {
         self.reactor.write(id, &mut [IoSlice::new(bytes)])
     }
+}
+
+/// Whether something that waits for the reactor would wake up.
+fn wakes(driver: &Driver) -> bool {
+    let mut outer = mio::Poll::new().unwrap();
+    let raw = driver.reactor.as_fd().as_raw_fd();
+    outer
+        .registry()
+        .register(&mut mio::unix::SourceFd(&raw), mio::Token(0), mio::Interest::READABLE)
+        .unwrap();
+    let mut events = mio::Events::with_capacity(1);
+    outer.poll(&mut events, Some(Duration::ZERO)).unwrap();
+    !events.is_empty()
 }
 
 /// What an occurrence says, and whether its bytes came in memory of their own.
@@ -815,7 +828,7 @@ fn takes_changed_limits_from_the_next_frame_on() {
 }
 
 #[test]
-fn goes_on_with_a_refused_frame_when_the_limit_is_raised_before_the_next_turn() {
+fn goes_on_with_a_refused_frame_when_the_limit_is_raised_at_once() {
     let refused = Seen::Violation(ProtocolError::UnsupportedMessageLength);
     let stream = [text_to(Role::Server, "too long"), text_to(Role::Server, "next")].concat();
     // The header alone, a part of the payload, all of it.
@@ -828,6 +841,18 @@ fn goes_on_with_a_refused_frame_when_the_limit_is_raised_before_the_next_turn() 
         theirs.write_all(&stream[first..]).unwrap();
         driver.expect(&[(id, refused.clone()), (id, text("too long")), (id, text("next"))]);
     }
+    // Refused where the records are full.
+    let mut driver = Driver::with(64 * 1024, 1);
+    let (id, mut theirs) = driver.pair(ConnectionConfig { limits: max_payload(5), ..SERVER });
+    theirs.write_all(&[text_to(Role::Server, "short"), stream.clone()].concat()).unwrap();
+    driver.until(|driver| driver.seen.len() == 2);
+    driver.reactor.set_limits(id, max_payload(8), false);
+    driver.expect(&[
+        (id, text("short")),
+        (id, refused.clone()),
+        (id, text("too long")),
+        (id, text("next")),
+    ]);
     // A limit that is not raised, or raised too late, changes nothing.
     let mut driver = Driver::new();
     let (id, mut theirs) = driver.pair(ConnectionConfig { limits: max_payload(5), ..SERVER });
@@ -839,6 +864,125 @@ fn goes_on_with_a_refused_frame_when_the_limit_is_raised_before_the_next_turn() 
     theirs.write_all(&stream).unwrap();
     drop(theirs);
     driver.expect(&[(id, refused), (id, Seen::End)]);
+}
+
+#[test]
+fn hears_of_a_unix_socket_only_what_concerns_it() {
+    // Registered for writing, it would be woken whenever its peer reads.
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.pair(SERVER);
+    driver.settle();
+    assert!(!wakes(&driver));
+    for _ in 0..3 {
+        assert_eq!(driver.write(id, b"answer"), 0);
+        theirs.read_exact(&mut [0; 6]).unwrap();
+        assert!(!wakes(&driver));
+    }
+}
+
+/// Numbers that look random, the same in every run: SplitMix64.
+struct Noise(u64);
+
+impl Noise {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % bound as u64) as usize
+    }
+}
+
+#[test]
+fn loses_nothing_in_a_long_conversation_with_interruptions() {
+    const MESSAGES: usize = 300;
+    for seed in 0..8 {
+        let mut noise = Noise(seed);
+        let mut server = Driver::with(MIN_READ + noise.below(100_000), 1 + noise.below(20));
+        let mut client = Driver::with(MIN_READ + noise.below(100_000), 1 + noise.below(20));
+        let pairs: Vec<_> = (0..3)
+            .map(|index| {
+                let (ours, theirs): (OwnedFd, OwnedFd) = if index == 0 {
+                    let (ours, theirs) = UnixStream::pair().unwrap();
+                    (ours.into(), theirs.into())
+                } else {
+                    let (ours, theirs) = tcp_pair();
+                    (ours.into(), theirs.into())
+                };
+                for socket in [&ours, &theirs] {
+                    // Small, so that everything waits now and then.
+                    sockopt::set_socket_send_buffer_size(socket, 20_000).unwrap();
+                }
+                let config = ConnectionConfig { limits: max_payload(200_000), ..SERVER };
+                let server = server.reactor.adopt(ours.as_fd(), config).unwrap();
+                let client = client.reactor.adopt(theirs.as_fd(), CLIENT).unwrap();
+                (server, client)
+            })
+            .collect();
+        let mut sent = vec![0; pairs.len()];
+        let mut echoed = vec![0; pairs.len()];
+        let mut returned = vec![0; pairs.len()];
+        let start = Instant::now();
+        while returned.iter().any(|&returned| returned < MESSAGES) {
+            assert!(start.elapsed() < PATIENCE, "stalled: {sent:?}, {echoed:?}, {returned:?}");
+            let at = noise.below(pairs.len());
+            let (ours, theirs) = pairs[at];
+            if sent[at] < MESSAGES && client.reactor.pending(theirs) < 300_000 {
+                let payload = numbered(at, sent[at]);
+                client.write(theirs, &frame_to(Role::Server, true, Opcode::Binary, &payload));
+                sent[at] += 1;
+            }
+            match noise.below(12) {
+                0 => server.reactor.pause(ours),
+                1 => client.reactor.pause(theirs),
+                2..5 => server.reactor.resume(ours),
+                5..8 => client.reactor.resume(theirs),
+                8 => server.reactor.set_limits(ours, max_payload(150_000), false),
+                _ => {}
+            }
+            server.poll();
+            for (id, seen) in std::mem::take(&mut server.seen) {
+                let at = pairs.iter().position(|&(ours, _)| ours == id).unwrap();
+                let Seen::Binary(payload) = seen else {
+                    assert_eq!(seen, Seen::Written);
+                    continue;
+                };
+                assert!(payload == numbered(at, echoed[at]), "{at}: message {}", echoed[at]);
+                echoed[at] += 1;
+                server.write(id, &frame_to(Role::Client, true, Opcode::Binary, &payload));
+            }
+            client.poll();
+            for (id, seen) in std::mem::take(&mut client.seen) {
+                let at = pairs.iter().position(|&(_, theirs)| theirs == id).unwrap();
+                let Seen::Binary(payload) = seen else {
+                    assert_eq!(seen, Seen::Written);
+                    continue;
+                };
+                assert!(payload == numbered(at, returned[at]), "{at}: message {}", returned[at]);
+                returned[at] += 1;
+            }
+            // Nobody who is paused for good may keep the others waiting.
+            if sent.iter().all(|&sent| sent == MESSAGES) {
+                for (ours, theirs) in &pairs {
+                    server.reactor.resume(*ours);
+                    client.reactor.resume(*theirs);
+                }
+            }
+        }
+        for (ours, theirs) in pairs {
+            server.until(|server| server.reactor.pending(ours) == 0);
+            assert_eq!(server.reactor.bytes_written(ours), client.reactor.bytes_read(theirs));
+            assert_eq!(client.reactor.bytes_written(theirs), server.reactor.bytes_read(ours));
+        }
+    }
+}
+
+/// The payload of a message: small ones, and every now and then a large one.
+fn numbered(connection: usize, number: usize) -> Vec<u8> {
+    let length = [10, 130, 3000, 10, 70_000, 500, 20, 120_000][(connection + number) % 8];
+    let mut payload = pattern(length + number);
+    payload[..8].copy_from_slice(&(number as u64).to_le_bytes());
+    payload
 }
 
 #[test]
@@ -874,26 +1018,14 @@ fn sets_the_options_of_the_socket() {
 #[test]
 fn says_through_its_descriptor_that_the_kernel_has_something() {
     let mut driver = Driver::new();
-    let readable = |driver: &Driver| {
-        // A readiness set of its own, as an event loop has.
-        let mut outer = mio::Poll::new().unwrap();
-        let raw = std::os::fd::AsRawFd::as_raw_fd(&driver.reactor.as_fd());
-        outer
-            .registry()
-            .register(&mut mio::unix::SourceFd(&raw), mio::Token(0), mio::Interest::READABLE)
-            .unwrap();
-        let mut events = mio::Events::with_capacity(1);
-        outer.poll(&mut events, Some(Duration::ZERO)).unwrap();
-        !events.is_empty()
-    };
-    assert!(!readable(&driver));
+    assert!(!wakes(&driver));
     let (id, mut theirs) = driver.pair(SERVER);
     driver.settle();
-    assert!(!readable(&driver));
+    assert!(!wakes(&driver));
     theirs.write_all(&text_to(Role::Server, "wake up")).unwrap();
-    assert!(readable(&driver));
+    assert!(wakes(&driver));
     driver.expect(&[(id, text("wake up"))]);
-    assert!(!readable(&driver));
+    assert!(!wakes(&driver));
 }
 
 /// How many descriptors the process has; none where the system does not tell.

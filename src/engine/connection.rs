@@ -45,6 +45,8 @@ pub(super) enum Served {
     Unfinished(Chunk),
     /// There is no memory into which to read.
     MemoryFull,
+    /// It has reported a frame that is too long, of which the caller may still allow the length.
+    Refused,
 }
 
 /// What becomes of what arrives.
@@ -52,7 +54,7 @@ pub(super) enum Served {
 enum Receiving {
     /// It is decoded.
     Frames,
-    /// Nothing yet: a frame is too long, and a higher limit may still be set before the next turn.
+    /// Nothing yet: a frame is too long, and a higher limit may still be set before the next call.
     Refused,
     /// It is thrown away: the peer violated the protocol.
     Discarding,
@@ -94,6 +96,8 @@ pub(super) struct Connection {
     readable: bool,
     /// Reads bring the end of the stream sooner or later, which no further event announces.
     peer_ended: bool,
+    /// The socket is registered for writing.
+    watched: bool,
     /// The kernel may take more of the queue.
     writable: bool,
     /// The queue has become empty, which is to be reported.
@@ -124,6 +128,7 @@ impl Connection {
             paused: false,
             readable: false,
             peer_ended: false,
+            watched: false,
             writable: false,
             written: false,
         })
@@ -368,7 +373,7 @@ impl Connection {
                     self.report_violation(error, id, turn);
                     if self.receiving == Receiving::Refused {
                         self.put_back(&chunk, turn);
-                        return Served::Done;
+                        return Served::Refused;
                     }
                 }
             }
@@ -412,6 +417,12 @@ impl Connection {
             }
         }
         self.pending()
+    }
+
+    /// Whether there is a queue for the first time, so that the kernel has to tell when it takes
+    /// more.
+    pub(super) fn begins_to_wait(&mut self) -> bool {
+        self.queue.is_some() && !std::mem::replace(&mut self.watched, true)
     }
 
     /// Writes `parts`; returns what the kernel does not take.
@@ -489,7 +500,7 @@ impl Connection {
     }
 
     /// Notes that the connection is broken. It is reported after what can still be read.
-    fn fail(&mut self, error: io::Error) {
+    pub(super) fn fail(&mut self, error: io::Error) {
         self.failure.get_or_insert(error);
         self.sending = Sending::Ended;
         self.queue = None;

@@ -44,12 +44,13 @@ pub enum Occurrence {
     ShutDown,
 }
 
-/// Why a turn of a reactor is over.
+/// Why a reactor returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Every connection that was ready had its turn.
+    /// Every connection that was ready has been served.
     Idle,
-    /// The sink has no room: empty it and poll again, with the same memory.
+    /// The sink has no room, or has something to look at first: empty it and poll again, with the
+    /// same memory.
     RecordsFull,
     /// Too little memory is left: take what was reported and poll again with fresh memory.
     MemoryFull,

@@ -5,9 +5,10 @@
 //! into which sockets are read and in which frames are decoded. Writing goes straight to the
 //! kernel; only what it does not take is copied.
 //!
-//! Sockets are registered once, for reading and writing, edge-triggered. That costs no system call
-//! when the interest changes, and none that only says "would block": a read shorter than its space
-//! has emptied the socket.
+//! Sockets are registered edge-triggered, for reading, and from the first time on that the kernel
+//! does not take all that is written, for writing. That costs no system call when the interest
+//! changes, and none that only says "would block": a read shorter than its space has emptied the
+//! socket. (Registered for writing, a Unix socket is reported whenever its peer reads.)
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -35,6 +36,8 @@ pub struct Reactor {
     poll: Poll,
     events: Events,
     connections: Connections,
+    /// How many connections of the current turn are still to be served.
+    due: usize,
     /// The chunk that a full sink left decoded in part.
     unfinished: Option<(ConnectionId, Chunk)>,
 }
@@ -50,6 +53,7 @@ impl Reactor {
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS),
             connections: Connections::default(),
+            due: 0,
             unfinished: None,
         })
     }
@@ -73,9 +77,8 @@ impl Reactor {
     ) -> io::Result<ConnectionId> {
         let connection = Connection::new(fd, config)?;
         let token = Token(self.connections.next_id() as usize);
-        let interest = Interest::READABLE | Interest::WRITABLE;
         let raw = connection.socket().as_fd().as_raw_fd();
-        self.poll.registry().register(&mut SourceFd(&raw), token, interest)?;
+        self.poll.registry().register(&mut SourceFd(&raw), token, Interest::READABLE)?;
         Ok(self.connections.insert(connection))
     }
 
@@ -85,12 +88,13 @@ impl Reactor {
         self.connections.update(id, |connection| connection.feed(bytes));
     }
 
-    /// Gives every ready connection a turn; never waits.
+    /// Serves every connection that is ready; never waits.
     ///
-    /// In its turn a connection is read at most once, straight into `memory` behind `used`, decoded
-    /// there, and all that happened is pushed to `sink`. `used` moves behind what has to stay valid.
-    /// After [`Status::RecordsFull`] the same memory has to be passed again, unchanged behind the
-    /// payloads that were handed out.
+    /// Each of them is read at most once, straight into `memory` behind `used`, decoded there, and
+    /// all that happened is pushed to `sink`. `used` moves behind what has to stay valid. A turn
+    /// that a full sink or memory interrupts goes on in the next call, before the kernel is asked
+    /// who else is ready. After [`Status::RecordsFull`] the same memory has to be passed again,
+    /// unchanged behind the payloads that were handed out.
     ///
     /// # Errors
     ///
@@ -106,31 +110,37 @@ impl Reactor {
         used: &mut usize,
         sink: &mut impl Sink,
     ) -> io::Result<Status> {
-        self.take_events()?;
         let mut turn = Turn { memory, used, sink };
         if let Some((id, chunk)) = self.unfinished.take() {
-            let served = self
-                .connections
-                .update(id, |connection| connection.go_on(chunk, id, &mut turn))
-                .unwrap_or(Served::Done);
+            let go_on = |connection: &mut Connection| connection.go_on(chunk, id, &mut turn);
+            let served = self.connections.update(id, go_on).unwrap_or(Served::Done);
             if let Some(status) = self.interruption(id, served) {
                 return Ok(status);
             }
         }
-        for _ in 0..self.connections.ready_count() {
-            let Some(id) = self.connections.pop_ready() else { break };
-            let Some(connection) = self.connections.get_mut(id) else { continue };
+        if self.due == 0 {
+            self.take_events()?;
+            self.due = self.connections.ready_count();
+        }
+        while self.due > 0
+            && let Some(id) = self.connections.pop_ready()
+        {
+            let Some(connection) = self.connections.get_mut(id) else {
+                self.due -= 1;
+                continue;
+            };
             let served = connection.serve(id, &mut turn);
-            match served {
-                Served::RecordsFull | Served::MemoryFull => self.connections.push_ready_first(id),
-                Served::Done | Served::Unfinished(_) => {
-                    self.connections.update(id, |_| {});
-                }
+            if let Served::RecordsFull | Served::MemoryFull = served {
+                self.connections.push_ready_first(id);
+            } else {
+                self.due -= 1;
+                self.connections.update(id, |_| {});
             }
             if let Some(status) = self.interruption(id, served) {
                 return Ok(status);
             }
         }
+        debug_assert_eq!(self.due, 0);
         Ok(Status::Idle)
     }
 
@@ -146,7 +156,20 @@ impl Reactor {
     /// An error is reported in the next turn. Nothing is written after
     /// [`shutdown`](Self::shutdown).
     pub fn write(&mut self, id: ConnectionId, parts: &mut [IoSlice<'_>]) -> usize {
-        self.connections.update(id, |connection| connection.write(parts)).unwrap_or(0)
+        let registry = self.poll.registry();
+        let write = |connection: &mut Connection| {
+            let pending = connection.write(parts);
+            if connection.begins_to_wait() {
+                let token = Token(id as usize);
+                let interest = Interest::READABLE | Interest::WRITABLE;
+                let raw = connection.socket().as_fd().as_raw_fd();
+                if let Err(error) = registry.reregister(&mut SourceFd(&raw), token, interest) {
+                    connection.fail(error);
+                }
+            }
+            pending
+        };
+        self.connections.update(id, write).unwrap_or(0)
     }
 
     /// How many bytes wait for the kernel to take them.
@@ -204,9 +227,9 @@ impl Reactor {
 
     /// Changes the limits and the validation, from the next frame on.
     ///
-    /// A raised maximum before the turn that follows
-    /// [`UnsupportedMessageLength`](crate::protocol::ProtocolError::UnsupportedMessageLength) lets
-    /// the connection go on with the refused frame.
+    /// A maximum that is raised between the call of [`poll`](Self::poll) that reports
+    /// [`UnsupportedMessageLength`](crate::protocol::ProtocolError::UnsupportedMessageLength) and
+    /// the next one lets the connection go on with the refused frame.
     pub fn set_limits(&mut self, id: ConnectionId, limits: Limits, skip_utf8_validation: bool) {
         self.connections
             .update(id, |connection| connection.set_limits(limits, skip_utf8_validation));
@@ -251,11 +274,22 @@ impl Reactor {
         match served {
             Served::Done => None,
             Served::MemoryFull => Some(Status::MemoryFull),
-            Served::RecordsFull => Some(Status::RecordsFull),
+            Served::RecordsFull | Served::Refused => Some(Status::RecordsFull),
             Served::Unfinished(chunk) => {
                 self.unfinished = Some((id, chunk));
                 Some(Status::RecordsFull)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn may_move_to_another_thread() {
+        const fn assert_send<T: Send>() {}
+        assert_send::<Reactor>();
     }
 }

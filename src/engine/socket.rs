@@ -2,7 +2,7 @@
 //!
 //! Through rustix: it appends to the spare capacity of a vector without unsafe code of ours, and
 //! calls the kernel of Linux directly. libc's functions cost 4 % of a thread that echoes small
-//! messages only because a thread could be cancelled in them (bench/reactor.rs).
+//! messages only because a thread could be cancelled in them (bench/reactor).
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

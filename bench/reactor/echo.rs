@@ -1,10 +1,4 @@
-//! An echo through two reactors on loopback, without JavaScript: what the engine alone costs.
-//!
-//! `cargo bench --no-default-features --features engine --bench reactor [-- PART-OF-A-TITLE]`
-//!
-//! One thread echoes, one thread is all its clients. The processor time is that of the echoing
-//! thread, as Linux counts it.
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program of its own")]
+//! The echo and its load.
 
 use std::io::IoSlice;
 use std::net::{TcpListener, TcpStream};
@@ -222,7 +216,7 @@ fn run(case: &Case) -> (f64, Option<f64>) {
     })
 }
 
-fn main() {
+pub(super) fn main() {
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let cases =
         [(1, 20, 1), (64, 20, 1), (64, 20, 32), (64, 1024, 32), (16, 65_536, 2), (4, 1 << 20, 2)];
