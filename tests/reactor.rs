@@ -1027,34 +1027,3 @@ fn says_through_its_descriptor_that_the_kernel_has_something() {
     driver.expect(&[(id, text("wake up"))]);
     assert!(!wakes(&driver));
 }
-
-/// How many descriptors the process has; none where the system does not tell.
-fn descriptors() -> Option<usize> {
-    std::fs::read_dir("/proc/self/fd").ok().map(Iterator::count)
-}
-
-#[test]
-fn leaks_no_descriptor_and_no_number() {
-    // Other tests open descriptors at the same time, but not thousands.
-    let before = descriptors();
-    let mut driver = Driver::new();
-    let mut highest = 0;
-    for cycle in 0..10_000 {
-        let (id, mut theirs) = driver.pair(SERVER);
-        highest = highest.max(id);
-        theirs.write_all(&text_to(Role::Server, "hello")).unwrap();
-        if cycle % 2 == 0 {
-            driver.settle();
-        }
-        if cycle % 3 == 0 {
-            drop(theirs);
-            driver.settle();
-        }
-        driver.reactor.close(id, cycle % 5 == 0);
-    }
-    driver.settle();
-    assert_eq!(highest, 0);
-    if let (Some(before), Some(after)) = (before, descriptors()) {
-        assert!(after < before + 1000, "{before} descriptors became {after}");
-    }
-}

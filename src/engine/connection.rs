@@ -544,6 +544,6 @@ mod tests {
     #[test]
     fn stays_small() {
         // One of them per connection, ten thousands of connections.
-        assert!(size_of::<Connection>() <= 264, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 256, "{}", size_of::<Connection>());
     }
 }
