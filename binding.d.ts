@@ -56,7 +56,7 @@ export declare class Inflater {
 export declare function acceptDeflateOffer(offers: Array<Array<ParameterText>>, options: NegotiationOptions): NegotiationResult
 
 /** Takes a server's response to an offer of permessage-deflate. */
-export declare function acceptDeflateResponse(response: Array<ParameterText>, options: NegotiationOptions): NegotiationResult
+export declare function acceptDeflateResponse(responses: Array<Array<ParameterText>>, options: NegotiationOptions): NegotiationResult
 
 /** The value of `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key`. */
 export declare function acceptKey(key: string): string

@@ -106,7 +106,7 @@ class PerMessageDeflate {
     const texts = configurations.map(toTexts);
     const result = this._isServer
       ? native.acceptDeflateOffer(texts, options)
-      : native.acceptDeflateResponse(texts[0], options);
+      : native.acceptDeflateResponse(texts, options);
     if (result.error !== undefined) {
       throw new (result.isTypeError ? TypeError : Error)(result.error);
     }

@@ -784,7 +784,7 @@ fn ends_in_time_wherever_the_link_falls_silent() {
 fn agree(client: &ClientConfig, server: &ServerConfig) -> Parameters {
     let offer = client.offer().to_extension().parameters;
     let (_, response) = server.accept(&[offer]).unwrap();
-    client.accept(&response.to_extension().parameters).unwrap()
+    client.accept(&[response.to_extension().parameters]).unwrap()
 }
 
 fn compressed_pair(agreed: &Parameters, change: impl Fn(&mut ConnectionConfig)) -> Pair {

@@ -391,7 +391,7 @@ fn agree(flags: u8) -> Parameters {
     };
     let offer = client.offer().to_extension().parameters;
     let Ok((_, response)) = server.accept(&[offer]) else { panic!("the offer is refused") };
-    let Ok(agreed) = client.accept(&response.to_extension().parameters) else {
+    let Ok(agreed) = client.accept(&[response.to_extension().parameters]) else {
         panic!("the response is refused")
     };
     agreed

@@ -191,18 +191,19 @@ pub fn accept_deflate_offer(
     offers: Vec<Vec<ParameterText>>,
     options: NegotiationOptions,
 ) -> NegotiationResult {
-    let offers: Vec<Vec<Parameter>> =
-        offers.into_iter().map(|offer| offer.into_iter().map(Parameter::from).collect()).collect();
-    NegotiationResult::new(ServerConfig::from(options).accept(&offers))
+    NegotiationResult::new(ServerConfig::from(options).accept(&to_parameters(offers)))
 }
 
 /// Takes a server's response to an offer of permessage-deflate.
 #[napi(catch_unwind)]
 pub fn accept_deflate_response(
-    response: Vec<ParameterText>,
+    responses: Vec<Vec<ParameterText>>,
     options: NegotiationOptions,
 ) -> NegotiationResult {
-    let response: Vec<Parameter> = response.into_iter().map(Parameter::from).collect();
-    let agreed = ClientConfig::from(options).accept(&response);
+    let agreed = ClientConfig::from(options).accept(&to_parameters(responses));
     NegotiationResult::new(agreed.map(|agreed| (0, agreed)))
+}
+
+fn to_parameters(elements: Vec<Vec<ParameterText>>) -> Vec<Vec<Parameter>> {
+    elements.into_iter().map(|element| element.into_iter().map(Parameter::from).collect()).collect()
 }

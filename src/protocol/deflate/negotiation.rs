@@ -203,6 +203,8 @@ pub enum NegotiationError {
     },
     /// The server can hold to none of the offers.
     NoAcceptableOffer,
+    /// The server sent no response.
+    NoResponse,
     /// The response has a parameter that this client did not allow.
     UnexpectedClientNoContextTakeover,
     /// The response has a window that this client did not allow.
@@ -223,6 +225,7 @@ impl fmt::Display for NegotiationError {
                 value.as_deref().unwrap_or("true")
             ),
             Self::NoAcceptableOffer => f.write_str("None of the extension offers can be accepted"),
+            Self::NoResponse => f.write_str("No extension response was given"),
             Self::UnexpectedClientNoContextTakeover => {
                 f.write_str("Unexpected parameter \"client_no_context_takeover\"")
             }
@@ -370,18 +373,25 @@ impl ClientConfig {
         offer
     }
 
-    /// Takes the server's response.
+    /// Takes the server's response: the first element of the header that names the extension.
+    ///
+    /// Deviation (ws 8.x): a server has no business to send more than one. What the others say
+    /// must be valid and doesn't count.
     ///
     /// # Errors
     ///
-    /// An invalid response, or one that asks for what this client refuses.
+    /// An invalid response, one that asks for what this client refuses, or none.
     pub fn accept(
         &self,
-        response: &[extension::Parameter],
+        responses: &[impl AsRef<[extension::Parameter]>],
     ) -> Result<Parameters, NegotiationError> {
         use ParameterName::{ClientMaxWindowBits, ClientNoContextTakeover};
 
-        let mut agreed = Parameters::parse(response, Role::Client)?;
+        let responses = responses
+            .iter()
+            .map(|response| Parameters::parse(response.as_ref(), Role::Client))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut agreed = responses.into_iter().next().ok_or(NegotiationError::NoResponse)?;
         if self.client_no_context_takeover == Some(false)
             && agreed.value(ClientNoContextTakeover).is_some()
         {
@@ -427,7 +437,7 @@ mod tests {
 
     fn client(config: ClientConfig, response: &str) -> Result<String, String> {
         config
-            .accept(&parse(response)[0])
+            .accept(&parse(response))
             .map(|agreed| header(&agreed))
             .map_err(|error| error.to_string())
     }
@@ -602,15 +612,27 @@ mod tests {
     fn client_takes_a_response() {
         let all =
             "client_no_context_takeover; server_max_window_bits=10; client_max_window_bits=11";
-        let agreed = ClientConfig::default()
-            .accept(&parse(&format!("permessage-deflate; {all}"))[0])
-            .unwrap();
+        let agreed =
+            ClientConfig::default().accept(&parse(&format!("permessage-deflate; {all}"))).unwrap();
         assert_eq!(header(&agreed), all);
         assert_eq!(agreed.max_window_bits(Role::Server), 10);
         assert_eq!(agreed.max_window_bits(Role::Client), 11);
         assert!(agreed.no_context_takeover(Role::Client));
         assert!(!agreed.no_context_takeover(Role::Server));
         assert_eq!(Parameters::default().max_window_bits(Role::Client), 15);
+    }
+
+    #[test]
+    fn client_takes_the_first_response_if_all_are_valid() {
+        let config = ClientConfig::default();
+        let two = "permessage-deflate; server_max_window_bits=9, permessage-deflate";
+        assert_eq!(client(config, two).unwrap(), "server_max_window_bits=9");
+        assert_eq!(
+            client(config, "permessage-deflate, permessage-deflate; foo").unwrap_err(),
+            "Unknown parameter \"foo\""
+        );
+        let none: [Vec<extension::Parameter>; 0] = [];
+        assert_eq!(config.accept(&none).unwrap_err(), NegotiationError::NoResponse);
     }
 
     #[test]
