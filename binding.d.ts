@@ -61,8 +61,23 @@ export declare function acceptDeflateResponse(responses: Array<Array<ParameterTe
 /** The value of `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key`. */
 export declare function acceptKey(key: string): string
 
+/**
+ * Takes a duplicate of a socket's descriptor into the engine; the number of the connection, or a
+ * negative one if that can't be done.
+ */
+export declare function adopt(engine: ExternalObject<Engine>, descriptor: number, isServer: boolean, permessageDeflate: boolean, raw: boolean): number
+
+/** Closes a connection at once, with a reset if so asked; its number becomes free. */
+export declare function closeConnection(engine: ExternalObject<Engine>, id: number, reset: boolean): void
+
+/** How many bytes were read, written, and wait to be written. */
+export declare function counters(engine: ExternalObject<Engine>, id: number): Array<number>
+
 /** Makes a decoder for one role; `permessage_deflate` tells whether RSV1 may be set. */
 export declare function createDecoder(isServer: boolean, permessageDeflate: boolean): ExternalObject<Decoder>
+
+/** Makes an engine whose work is done in `dispatch`; nothing where there is no libuv. */
+export declare function createEngine(dispatch: () => void): ExternalObject<Engine> | null
 
 /**
  * Decodes `chunk` from `position` on until it or the space for records ends; returns the number
@@ -89,6 +104,15 @@ export interface DeflateOptions {
   dictionary?: Buffer
 }
 
+/** The number of the descriptor under which the engine has a socket. */
+export declare function descriptor(engine: ExternalObject<Engine>, id: number): number
+
+/**
+ * Takes what has arrived on one connection that is about to be closed, as `pollEngine` does for
+ * all; returns the number of records.
+ */
+export declare function drainConnection(engine: ExternalObject<Engine>, id: number, records: Buffer, slab: Buffer): number
+
 /**
  * Writes a frame header (RFC 6455, section 5.2) so that it ends at `end` in `target`, where the
  * payload begins, and returns where it starts.
@@ -97,6 +121,12 @@ export interface DeflateOptions {
  * a `key` the frame is marked as masked; masking the payload is up to the caller.
  */
 export declare function encodeHeader(target: Buffer, end: number, first: number, payloadLength: number, key?: Buffer | undefined | null): number
+
+/** The lengths of the fragments of the owned payload that has this index. */
+export declare function engineFragmentLengths(engine: ExternalObject<Engine>, index: number): Uint32Array
+
+/** Describes the violation that the detail of a record of kind error names. */
+export declare function engineViolation(engine: ExternalObject<Engine>, index: number): ErrorDescription | null
 
 /** What JavaScript needs to build the error that ws would throw. */
 export interface ErrorDescription {
@@ -126,11 +156,23 @@ export interface ExtensionHeader {
   error?: string
 }
 
+/** Puts bytes that were read before the hand-over in front of what comes. */
+export declare function feed(engine: ExternalObject<Engine>, id: number, bytes: Buffer): void
+
 /** Fills the first four bytes of `key` with an unpredictable masking key. */
 export declare function fillMaskingKey(key: Buffer): void
 
+/**
+ * Carries out `count` commands. Writes the connections of which something waits now into
+ * `results` and returns their number.
+ */
+export declare function flushEngine(engine: ExternalObject<Engine>, commands: Buffer, count: number, scratch: Buffer, results: Buffer): number
+
 /** The lengths of the fragments of the owned payload that has this index. */
 export declare function fragmentLengths(decoder: ExternalObject<Decoder>, index: number): Uint32Array
+
+/** Whether there is work that the descriptor will not announce. */
+export declare function hasReady(engine: ExternalObject<Engine>): boolean
 
 /** Why data can't be inflated. */
 export interface InflateFailure {
@@ -209,6 +251,12 @@ export declare function parseExtensions(header: string): ExtensionHeader
 /** Parses a `Sec-WebSocket-Protocol` header. */
 export declare function parseSubprotocols(header: string): SubprotocolHeader
 
+/** How many bytes wait to be written. */
+export declare function pendingBytes(engine: ExternalObject<Engine>, id: number): number
+
+/** Takes what has arrived; returns the number of records. */
+export declare function pollEngine(engine: ExternalObject<Engine>, records: Buffer, slab: Buffer, used: number): number
+
 /** A binary message. */
 export declare const RECORD_BINARY: number
 
@@ -218,8 +266,14 @@ export declare const RECORD_CLOSE: number
 /** One data frame of a compressed message: detail is the opcode, plus 16 on the last frame. */
 export declare const RECORD_COMPRESSED: number
 
+/** The peer will send nothing more. */
+export declare const RECORD_END: number
+
 /** The connection has to fail; why is asked for apart. */
 export declare const RECORD_ERROR: number
+
+/** The socket failed: detail is the error number. */
+export declare const RECORD_FAILED: number
 
 /** A ping. */
 export declare const RECORD_PING: number
@@ -227,14 +281,56 @@ export declare const RECORD_PING: number
 /** A pong. */
 export declare const RECORD_PONG: number
 
+/** Bytes as they came, of a connection in raw mode. */
+export declare const RECORD_RAW: number
+
+/** The half-close that was asked for is done. */
+export declare const RECORD_SHUT_DOWN: number
+
 /** A text message. */
 export declare const RECORD_TEXT: number
+
+/** Some of what waited has been written. */
+export declare const RECORD_WRITTEN: number
 
 /**
  * Sets the limits, 0 for none: bytes a message, frames a message, chunks without a complete
  * frame; and whether text is taken as it comes. All hold from the next frame on.
  */
 export declare function setDecoderLimits(decoder: ExternalObject<Decoder>, maxPayload: number, maxFragments: number, maxBufferedChunks: number, skipUtf8Validation: boolean): void
+
+/** Sets whether the engine keeps the event loop alive. */
+export declare function setEngineReferenced(engine: ExternalObject<Engine>, referenced: boolean): void
+
+/**
+ * Sets `SO_KEEPALIVE` with a delay in seconds, or clears it where there is none; whether that
+ * worked.
+ */
+export declare function setKeepAlive(engine: ExternalObject<Engine>, id: number, delay?: number | undefined | null): boolean
+
+/** Sets the limits of a connection, as `setDecoderLimits` does. */
+export declare function setLimits(engine: ExternalObject<Engine>, id: number, maxPayload: number, maxFragments: number, maxBufferedChunks: number, skipUtf8Validation: boolean): void
+
+/** Sets `TCP_NODELAY`; whether that worked. */
+export declare function setNoDelay(engine: ExternalObject<Engine>, id: number, noDelay: boolean): boolean
+
+/** Stops or continues reading. */
+export declare function setPaused(engine: ExternalObject<Engine>, id: number, paused: boolean): void
+
+/** Sets whether bytes come as they are, from the next read on. */
+export declare function setRaw(engine: ExternalObject<Engine>, id: number, raw: boolean): void
+
+/** Ends the sending side once everything is written. */
+export declare function shutDown(engine: ExternalObject<Engine>, id: number): void
+
+/** Nothing more to take; the descriptor announces what comes. */
+export declare const STATUS_IDLE: number
+
+/** The slab is used up: poll again with another. */
+export declare const STATUS_MEMORY_FULL: number
+
+/** The space for records is used up: poll again. */
+export declare const STATUS_RECORDS_FULL: number
 
 /** A `Sec-WebSocket-Protocol` header. */
 export interface SubprotocolHeader {
@@ -243,6 +339,9 @@ export interface SubprotocolHeader {
   /** What is wrong with the header, if anything is. */
   error?: string
 }
+
+/** Takes the owned payload of the latest poll that has this index. */
+export declare function takeEnginePayload(engine: ExternalObject<Engine>, index: number): Buffer
 
 /** Takes the owned payload of the latest `decode` that has this index. */
 export declare function takePayload(decoder: ExternalObject<Decoder>, index: number): Buffer
@@ -258,3 +357,9 @@ export declare function utf8Error(): ErrorDescription
 
 /** The version of the native part; `lib/native.js` compares it with the package's. */
 export declare function version(): string
+
+/**
+ * Writes a head and a body as they are, straight from where they lie; returns how many bytes wait
+ * then. Both may be empty.
+ */
+export declare function writeParts(engine: ExternalObject<Engine>, id: number, head: Buffer, body: Buffer): number

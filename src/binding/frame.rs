@@ -48,8 +48,25 @@ fn four_bytes(key: &[u8]) -> Result<[u8; 4]> {
 #[napi(catch_unwind)]
 pub fn fill_masking_key(mut key: BufferSlice<'_>) -> Result<()> {
     let target = key.first_chunk_mut().ok_or_else(|| reason("a masking key has four bytes"))?;
-    *target = KEYS.with_borrow_mut(KeyPool::take)?;
+    *target = next_key()?;
     Ok(())
+}
+
+/// An unpredictable masking key.
+pub(super) fn next_key() -> Result<[u8; 4]> {
+    KEYS.with_borrow_mut(KeyPool::take)
+}
+
+/// The header of a frame, given its first byte.
+pub(super) fn header_of(first: u32, length: u64, key: Option<[u8; 4]>) -> Result<FrameHeader> {
+    let opcode = Opcode::from_bits((first & 0x0f) as u8).ok_or_else(|| reason("invalid opcode"))?;
+    Ok(FrameHeader {
+        fin: first & FIN != 0,
+        rsv1: first & RSV1 != 0,
+        opcode,
+        masking_key: key,
+        payload_length: length,
+    })
 }
 
 /// Writes a frame header (RFC 6455, section 5.2) so that it ends at `end` in `target`, where the
@@ -65,14 +82,8 @@ pub fn encode_header(
     payload_length: f64,
     key: Option<BufferSlice<'_>>,
 ) -> Result<u32> {
-    let opcode = Opcode::from_bits((first & 0x0f) as u8).ok_or_else(|| reason("invalid opcode"))?;
-    let header = FrameHeader {
-        fin: first & FIN != 0,
-        rsv1: first & RSV1 != 0,
-        opcode,
-        masking_key: key.map(|key| four_bytes(&key)).transpose()?,
-        payload_length: payload_length as u64,
-    };
+    let key = key.map(|key| four_bytes(&key)).transpose()?;
+    let header = header_of(first, payload_length as u64, key)?;
     let start = (end as usize).checked_sub(header.encoded_length());
     let space = start.and_then(|start| target.get_mut(start..end as usize));
     let space = space.ok_or_else(|| reason("no space for a frame header"))?;

@@ -5,9 +5,13 @@
 
 pub mod decoder;
 pub mod deflate;
+#[cfg(unix)]
+pub mod engine;
 pub mod error;
 pub mod frame;
 pub mod handshake;
+#[cfg(unix)]
+pub mod loop_driver;
 pub mod record;
 
 use napi_derive::napi;

@@ -49,6 +49,9 @@ pub(super) enum Served {
     Refused,
 }
 
+/// How much of a paused connection is read ahead of bytes that are fed.
+const MAX_FETCH: usize = 64 * 1024;
+
 /// What becomes of what arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Receiving {
@@ -152,7 +155,24 @@ impl Connection {
     }
 
     pub(super) fn feed(&mut self, bytes: &[u8]) {
+        if self.paused {
+            self.fetch();
+        }
         self.fed.extend_from_slice(bytes);
+    }
+
+    /// Reads what a paused connection would have read by now, so that it keeps its place before
+    /// bytes that are fed. The end of the stream is found again later.
+    fn fetch(&mut self) {
+        let mut space = vec![0; MAX_FETCH];
+        match self.socket.read(&mut space) {
+            Ok(Some(count)) => {
+                self.bytes_read += count as u64;
+                self.fed.extend_from_slice(&space[..count]);
+            }
+            Ok(None) => {}
+            Err(error) => self.fail(error),
+        }
     }
 
     pub(super) const fn set_paused(&mut self, paused: bool) {

@@ -11,7 +11,7 @@
 //! socket. (Registered for writing, a Unix socket is reported whenever its peer reads.)
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -82,6 +82,12 @@ impl Reactor {
         Ok(self.connections.insert(connection))
     }
 
+    /// The number of a connection's descriptor.
+    #[must_use]
+    pub fn descriptor(&self, id: ConnectionId) -> Option<RawFd> {
+        self.connections.get(id).map(|connection| connection.socket().as_fd().as_raw_fd())
+    }
+
     /// Hands over bytes of the peer that were read by somebody else. They come before what the
     /// socket still holds.
     pub fn feed(&mut self, id: ConnectionId, bytes: &[u8]) {
@@ -142,6 +148,28 @@ impl Reactor {
         }
         debug_assert_eq!(self.due, 0);
         Ok(Status::Idle)
+    }
+
+    /// Gives one connection a last turn before it is closed, paused or not: what has arrived would
+    /// be lost. Takes the bytes that were fed, then reads at most once.
+    ///
+    /// # Panics
+    ///
+    /// When `used` is behind the end of `memory`.
+    pub fn drain(
+        &mut self,
+        id: ConnectionId,
+        memory: &mut [u8],
+        used: &mut usize,
+        sink: &mut impl Sink,
+    ) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.set_paused(false);
+            let mut turn = Turn { memory, used, sink };
+            for _ in 0..2 {
+                connection.serve(id, &mut turn);
+            }
+        }
     }
 
     /// Whether there is work left that no event of the kernel will announce again.
