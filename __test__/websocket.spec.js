@@ -497,6 +497,7 @@ describe('pings of the peer', () => {
     websocket.close(1000);
     websocket.on('ping', (data) => note('ping', data));
     peer.socket.write(Buffer.concat([incoming(role, 9, 'a'), incomingClose(role, 1000)]));
+    await once(websocket, 'ping');
     note(await peer.frames());
   });
 

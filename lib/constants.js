@@ -21,6 +21,8 @@ module.exports = {
   kForOnEventAttribute: Symbol('kIsForOnEventAttribute'),
   /** On a wrapped listener: the function that the user gave. */
   kListener: Symbol('kListener'),
+  /** On a `WebSocket`: its receiver, or what stands in its place. */
+  kReceiver: Symbol('kReceiver'),
   /** On an error: the close code with which the connection fails. */
   kStatusCode: Symbol('status-code'),
   /** On a socket, receiver or sender: the `WebSocket` that it belongs to. */

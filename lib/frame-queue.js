@@ -38,9 +38,11 @@ let dispatchDepth = 0;
  */
 class FrameQueue {
   /**
-   * @param {any} socket The socket, a `Writable`
+   * @param {any} sender The sender that owns the socket, a `Writable`
    */
-  constructor(socket) {
+  constructor(sender) {
+    const socket = sender._socket;
+    this._sender = sender;
     this._socket = socket;
     this._isCorked = false;
     // Frames that ws had written already must not be lost when somebody destroys the socket. Where
@@ -64,10 +66,11 @@ class FrameQueue {
    * @param {Buffer | string} data The payload
    * @param {number} length Its bytes, at most what `fits` accepts
    * @param {number} first The first byte of the header
-   * @param {Buffer | undefined} key The masking key
+   * @param {boolean} mask Whether it is masked
    * @param {((error?: Error | null) => void) | undefined} callback Called when it is written
    */
-  append(data, length, first, key, callback) {
+  append(data, length, first, mask, callback) {
+    const key = mask ? this._sender._makeKey() : undefined;
     const payload = reserve(MAX_HEADER_LENGTH + length) + MAX_HEADER_LENGTH;
     copy(data, length, payload);
     const start = native.encodeHeader(slab, payload, first, length, key);

@@ -61,7 +61,7 @@ class Sender {
     /** @type {any[][]} What waits for a message that is being compressed or read. */
     this._queue = [];
     this._state = DEFAULT;
-    /** @type {FrameQueue | null} */
+    /** @type {any} What collects the frames of a tick. */
     this._frames = null;
     /** @type {(this: Sender, error: Error) => void} */
     this.onerror = NOOP;
@@ -115,10 +115,21 @@ class Sender {
    * From now on small frames are copied and leave together at the end of a tick. Called once by
    * the `WebSocket` that owns the socket.
    *
+   * @param {any} [frames] What collects the frames of a tick, if not a `FrameQueue`
    * @private
    */
-  coalesce() {
-    this._frames = new FrameQueue(this._socket);
+  coalesce(frames) {
+    this._frames = frames ?? new FrameQueue(this);
+  }
+
+  /**
+   * Makes the masking key of a frame.
+   *
+   * @return {Buffer} The key, valid until the next one is made
+   * @private
+   */
+  _makeKey() {
+    return fillKey(this._generateMask, this._maskBuffer);
   }
 
   /**
@@ -271,8 +282,7 @@ class Sender {
   _submit(data, length, compress, opcode, fin, rsv1, mask, callback) {
     const isReady = typeof data === 'string' || Buffer.isBuffer(data);
     if (isReady && !compress && this._state === DEFAULT && this._frames?.fits(length)) {
-      const key = mask ? fillKey(this._generateMask, this._maskBuffer) : undefined;
-      this._frames.append(data, length, firstByte(fin, rsv1, opcode), key, callback);
+      this._frames.append(data, length, firstByte(fin, rsv1, opcode), !!mask, callback);
       return;
     }
     const options = {
@@ -386,10 +396,9 @@ class Sender {
    * @private
    */
   _write(data, options, callback) {
-    const { fin, generateMask, mask, maskBuffer, opcode, rsv1, [kByteLength]: length } = options;
+    const { fin, mask, opcode, rsv1, [kByteLength]: length } = options;
     if (this._frames?.fits(length)) {
-      const key = mask ? fillKey(generateMask, maskBuffer) : undefined;
-      this._frames.append(data, length, firstByte(fin, rsv1, opcode), key, callback);
+      this._frames.append(data, length, firstByte(fin, rsv1, opcode), !!mask, callback);
     } else {
       this.sendFrame(Sender.frame(data, options), callback);
     }

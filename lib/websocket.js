@@ -10,8 +10,16 @@ const EventEmitter = require('node:events');
 
 const { toBuffer } = require('./buffer-util');
 const { abortRequest, openConnection } = require('./client-handshake');
-const { attachConnection, finishAfterCloseFrame, startCloseTimer } = require('./connection');
-const { BINARY_TYPES, EMPTY_BUFFER, kWebSocket } = require('./constants');
+const {
+  attachReceiver,
+  attachSocket,
+  finishAfterCloseFrame,
+  onSocketData,
+  prepareSocket,
+  startCloseTimer
+} = require('./connection');
+const { BINARY_TYPES, EMPTY_BUFFER, kReceiver, kWebSocket } = require('./constants');
+const { attachEngine, EngineReceiver } = require('./engine-transport');
 const { EventTarget, onEventAttribute } = require('./event-target');
 const PerMessageDeflate = require('./permessage-deflate');
 const { CLOSED, CLOSING, CONNECTING, OPEN, STATE_NAMES } = require('./ready-state');
@@ -20,6 +28,28 @@ const Sender = require('./sender');
 const { isBlob } = require('./validation');
 
 const CLOSED_TOO_EARLY = 'WebSocket was closed before the connection was established';
+
+/**
+ * The field `_receiver`. Whoever asks for the receiver may do anything with it, so from then on
+ * it's a real one that gets the bytes of the socket.
+ */
+const RECEIVER = {
+  configurable: true,
+  enumerable: true,
+  /** @this {any} */
+  get() {
+    const receiver = this[kReceiver];
+
+    return receiver instanceof EngineReceiver ? receiver.replace() : receiver;
+  },
+  /**
+   * @this {any}
+   * @param {any} receiver The receiver
+   */
+  set(receiver) {
+    this[kReceiver] = receiver;
+  }
+};
 
 /**
  * One endpoint of a WebSocket connection.
@@ -52,7 +82,8 @@ class WebSocket extends EventEmitter {
     this._protocol = '';
     this._readyState = CONNECTING;
     /** @type {any} */
-    this._receiver = null;
+    this[kReceiver] = null;
+    Object.defineProperty(this, '_receiver', RECEIVER);
     /** @type {any} */
     this._sender = null;
     /** @type {any} */
@@ -92,7 +123,7 @@ class WebSocket extends EventEmitter {
     if (!BINARY_TYPES.includes(type)) return;
 
     this._binaryType = type;
-    if (this._receiver) this._receiver._binaryType = type;
+    if (this[kReceiver]) this[kReceiver]._binaryType = type;
   }
 
   /**
@@ -146,8 +177,7 @@ class WebSocket extends EventEmitter {
    * @private
    */
   setSocket(socket, head, options) {
-    /** @type {any} */
-    const receiver = new Receiver({
+    const receiverOptions = {
       allowSynchronousEvents: options.allowSynchronousEvents,
       binaryType: this.binaryType,
       extensions: this._extensions,
@@ -156,17 +186,27 @@ class WebSocket extends EventEmitter {
       maxFragments: options.maxFragments,
       maxPayload: options.maxPayload,
       skipUTF8Validation: options.skipUTF8Validation
-    });
+    };
     /** @type {any} */
     const sender = new Sender(socket, this._extensions, options.generateMask);
 
-    this._receiver = receiver;
     this._sender = sender;
     this._socket = socket;
-    receiver[kWebSocket] = sender[kWebSocket] = socket[kWebSocket] = this;
+    sender[kWebSocket] = socket[kWebSocket] = this;
 
-    sender.coalesce?.();
-    attachConnection(receiver, sender, socket, head);
+    prepareSocket(socket, head);
+
+    if (!attachEngine(this, receiverOptions, options.generateMask)) {
+      /** @type {any} */
+      const receiver = new Receiver(receiverOptions);
+
+      this[kReceiver] = receiver;
+      receiver[kWebSocket] = this;
+      sender.coalesce?.();
+      attachReceiver(receiver);
+      socket.on('data', onSocketData);
+    }
+    attachSocket(sender, socket);
 
     this._readyState = OPEN;
     this.emit('open');
@@ -180,7 +220,7 @@ class WebSocket extends EventEmitter {
   emitClose() {
     if (this._socket) {
       this._extensions[PerMessageDeflate.extensionName]?.cleanup();
-      this._receiver.removeAllListeners();
+      this[kReceiver].removeAllListeners();
     }
 
     this._readyState = CLOSED;
@@ -235,7 +275,7 @@ class WebSocket extends EventEmitter {
     if (this.readyState === CONNECTING || this.readyState === CLOSED) return;
 
     this._paused = false;
-    if (!this._receiver._writableState.needDrain) this._socket.resume();
+    if (!this[kReceiver]._writableState.needDrain) this._socket.resume();
   }
 
   /**

@@ -1,0 +1,375 @@
+'use strict';
+
+const assert = require('node:assert');
+const { AsyncLocalStorage } = require('node:async_hooks');
+const { execFile } = require('node:child_process');
+const { once } = require('node:events');
+const fs = require('node:fs');
+const http = require('node:http');
+const net = require('node:net');
+const os = require('node:os');
+const path = require('node:path');
+const { describe, it } = require('node:test');
+const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises');
+const { promisify } = require('node:util');
+const { Worker } = require('node:worker_threads');
+
+const { WebSocket, WebSocketServer } = require('..');
+const { EngineConnection } = require('../lib/engine-connection');
+const { getEngine } = require('../lib/engine');
+const { frame } = require('./support/frames');
+
+const root = path.join(__dirname, '..');
+const KEY = Buffer.from([1, 2, 3, 4]);
+/** Without an engine (other platforms, or pinned) there is nothing to test here. */
+const skip = getEngine() === null ? 'there is no engine' : false;
+
+/** Whether a WebSocket is carried by the engine. */
+function isNative(ws) {
+  return ws._socket._handle instanceof EngineConnection;
+}
+
+/** A server, a client and the server's end of the connection; all end with the test. */
+async function connect(t, { client = {}, server = {} } = {}) {
+  const wss = new WebSocketServer({ host: '127.0.0.1', port: 0, ...server });
+  t.after(() => {
+    for (const ws of wss.clients) ws.terminate();
+    wss.close();
+  });
+  await once(wss, 'listening');
+  const accepted = once(wss, 'connection');
+  const ws = new WebSocket(`ws://127.0.0.1:${wss.address().port}`, client);
+  t.after(() => ws.terminate());
+  await once(ws, 'open');
+  const [peer] = await accepted;
+  return { peer, ws, wss };
+}
+
+/** A raw TCP client behind the opening handshake, and the server's end of the connection. */
+async function connectRaw(t, options = {}) {
+  const wss = new WebSocketServer({ host: '127.0.0.1', port: 0, ...options });
+  await once(wss, 'listening');
+  const accepted = once(wss, 'connection');
+  const socket = net.connect(wss.address().port, '127.0.0.1');
+  t.after(() => {
+    socket.destroy();
+    for (const ws of wss.clients) ws.terminate();
+    wss.close();
+  });
+  socket.on('error', () => {});
+  socket.write(
+    'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+  );
+  const [ws] = await accepted;
+  await once(socket, 'data');
+  return { socket, ws, wss };
+}
+
+describe('The engine', { skip }, () => {
+  it('carries both ends of a plain connection', async (t) => {
+    const { peer, ws } = await connect(t);
+    assert.ok(isNative(ws));
+    assert.ok(isNative(peer));
+    assert.ok(ws._socket instanceof net.Socket);
+    assert.strictEqual(ws._socket.constructor, net.Socket);
+    assert.notStrictEqual(ws._socket._handle.fd, peer._socket._handle.fd);
+  });
+
+  it('carries connections of unix sockets', async (t) => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oxws-'));
+    const server = http.createServer().listen(path.join(folder, 'socket'));
+    await once(server, 'listening');
+    const wss = new WebSocketServer({ server });
+    t.after(() => {
+      for (const ws of wss.clients) ws.terminate();
+      server.close();
+      fs.rmSync(folder, { recursive: true });
+    });
+    wss.on('connection', (ws) => ws.on('message', (data) => ws.send(data)));
+    const ws = new WebSocket(`ws+unix:${folder}/socket`);
+    t.after(() => ws.terminate());
+    await once(ws, 'open');
+    ws.send('over a path');
+    const [data] = await once(ws, 'message');
+    assert.strictEqual(data.toString(), 'over a path');
+    assert.ok(isNative(ws));
+  });
+
+  const refused = {
+    'permessage-deflate is agreed': { server: { perMessageDeflate: true } },
+    'events have a turn of the event loop each': { client: { allowSynchronousEvents: false } },
+    'masking keys are made by the user': { client: { generateMask: (key) => key.fill(1) } }
+  };
+  for (const [title, options] of Object.entries(refused)) {
+    it(`leaves a connection to the stream transport where ${title}`, async (t) => {
+      const { peer, ws } = await connect(t, options);
+      peer.on('message', (data) => peer.send(data));
+      ws.send('hi');
+      assert.strictEqual((await once(ws, 'message'))[0].toString(), 'hi');
+      assert.ok(!isNative(ws));
+    });
+  }
+
+  it('leaves a socket alone that somebody has changed', async (t) => {
+    const wss = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+    t.after(() => wss.close());
+    await once(wss, 'listening');
+    const written = [];
+    wss.on('headers', (_headers, { socket }) => {
+      const { write } = socket;
+      socket.write = function (chunk, ...rest) {
+        written.push(chunk.length);
+        return write.call(this, chunk, ...rest);
+      };
+    });
+    wss.on('connection', (ws) => ws.send('seen'));
+    const ws = new WebSocket(`ws://127.0.0.1:${wss.address().port}`);
+    await once(ws, 'message');
+    const [peer] = wss.clients;
+    assert.ok(!isNative(peer));
+    assert.strictEqual(written.length, 2);
+    ws.terminate();
+    await once(peer, 'close');
+  });
+
+  it('can be switched off', async () => {
+    const script = `
+      const { getEngine } = require('./lib/engine');
+      process.stdout.write(String(getEngine()));`;
+    const env = { ...process.env, OXWS_TRANSPORT: 'stream' };
+    const options = { cwd: root, env, timeout: 20_000 };
+    const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], options);
+    assert.strictEqual(stdout, 'null');
+  });
+
+  it('gives the bytes to whoever begins to look at them, without losing one', async (t) => {
+    const { socket, ws } = await connectRaw(t);
+    const seen = [];
+    const messages = [];
+    ws.on('message', (data) => messages.push(data.toString()));
+    const first = frame(1, 'first', { key: KEY });
+    const second = frame(1, 'second', { key: KEY });
+    // The first frame is under way when somebody begins to look.
+    socket.write(first.subarray(0, 8));
+    await sleep(20);
+    ws._socket.on('data', (chunk) => seen.push(Buffer.from(chunk)));
+    socket.write(first.subarray(8));
+    await sleep(20);
+    socket.write(second);
+    while (messages.length < 2) await turn();
+    assert.deepStrictEqual(messages, ['first', 'second']);
+    // Masked or not: who listens later sees what the receiver has left.
+    assert.strictEqual(Buffer.concat(seen).length, second.length);
+  });
+
+  it('gives a real receiver to whoever asks for it', async (t) => {
+    const { socket, ws } = await connectRaw(t, { maxPayload: 10 });
+    const messages = [];
+    ws.on('message', (data) => messages.push(data.length));
+    assert.strictEqual(ws._receiver._maxPayload, 10);
+    ws._receiver._maxPayload = 100;
+    socket.write(frame(2, Buffer.alloc(50), { key: KEY }));
+    while (messages.length === 0) await turn();
+    assert.deepStrictEqual(messages, [50]);
+  });
+
+  it('keeps frames and raw writes in order, corked or not', async (t) => {
+    const { socket, ws } = await connectRaw(t);
+    const chunks = [];
+    socket.on('data', (chunk) => chunks.push(chunk));
+    ws.send('a');
+    ws._socket.write(frame(1, 'b'));
+    ws.send('c');
+    ws._socket.cork();
+    ws.send('d');
+    ws._socket.write(frame(1, 'e'));
+    ws.send('f');
+    await turn();
+    const corked = Buffer.concat(chunks).length;
+    ws._socket.uncork();
+    ws.send('g');
+    const expected = Buffer.concat([...'abcdefg'].map((text) => frame(1, text)));
+    while (Buffer.concat(chunks).length < expected.length) await turn();
+    assert.deepStrictEqual(Buffer.concat(chunks), expected);
+    assert.ok(corked <= 9);
+  });
+
+  it('counts what a slow peer does not take, and calls back when it has', async (t) => {
+    const { socket, ws } = await connectRaw(t);
+    socket.pause();
+    const called = [];
+    const payload = Buffer.alloc(1024 * 1024, 'x');
+    let sent = 0;
+    while (ws.bufferedAmount === 0) {
+      const number = sent++;
+      ws.send(payload, () => called.push(number));
+    }
+    ws.send('behind', () => called.push('behind'));
+    const { length } = ws._socket._writableState;
+    assert.strictEqual(ws.bufferedAmount, length);
+    assert.ok(length > 6 && length <= payload.length + 20);
+    await sleep(20);
+    assert.ok(!called.includes('behind'));
+    const drained = once(ws._socket, 'drain');
+    let received = 0;
+    socket.on('data', (chunk) => {
+      received += chunk.length;
+    });
+    socket.resume();
+    await drained;
+    while (received < sent * (payload.length + 10) + 8) await turn();
+    while (called.length <= sent) await turn();
+    assert.deepStrictEqual(called, [...Array(sent).keys(), 'behind']);
+    assert.strictEqual(ws.bufferedAmount, 0);
+  });
+
+  it('does not mistake a new connection for one that ended in the same batch', async (t) => {
+    const { wss } = await connect(t);
+    const count = 30;
+    let echoes = 0;
+    wss.on('connection', (ws) => {
+      ws.on('message', (data) => {
+        // Of the frames behind this one some are still on the way.
+        if (data.length === 1) ws.terminate();
+        else ws.send(data);
+      });
+    });
+    const url = `ws://127.0.0.1:${wss.address().port}`;
+    const open = () =>
+      new Promise((resolve) => {
+        const ws = new WebSocket(url);
+        ws.on('open', () => {
+          ws.send('x');
+          for (let i = 0; i < 5; i++) ws.send('stray');
+        });
+        ws.on('close', () => {
+          const next = new WebSocket(url);
+          next.on('open', () => next.send('a whole message'));
+          next.on('message', (data) => {
+            assert.strictEqual(data.toString(), 'a whole message');
+            echoes++;
+            next.close();
+          });
+          next.on('close', resolve);
+        });
+        ws.on('error', () => {});
+      });
+    await Promise.all(Array.from({ length: count }, open));
+    assert.strictEqual(echoes, count);
+  });
+
+  it('delivers to the others what is behind an exception', async (t) => {
+    const { wss } = await connect(t);
+    const received = [];
+    wss.on('connection', (ws) => {
+      ws.on('message', (data) => {
+        received.push(data.toString());
+        if (data.toString() === 'throw') throw new Error('from a listener');
+      });
+    });
+    const url = `ws://127.0.0.1:${wss.address().port}`;
+    const clients = Array.from({ length: 5 }, () => new WebSocket(url));
+    t.after(() => {
+      for (const client of clients) client.terminate();
+    });
+    await Promise.all(clients.map((client) => once(client, 'open')));
+    const listeners = process.rawListeners('uncaughtException');
+    const errors = [];
+    process.removeAllListeners('uncaughtException');
+    process.on('uncaughtException', (error) => errors.push(error.message));
+    try {
+      for (const client of clients) {
+        client.send('throw');
+        client.send('after');
+      }
+      while (received.length < 10) await turn();
+    } finally {
+      process.removeAllListeners('uncaughtException');
+      for (const listener of listeners) process.on('uncaughtException', listener);
+    }
+    assert.strictEqual(received.filter((text) => text === 'after').length, 5);
+    assert.deepStrictEqual(errors, Array(5).fill('from a listener'));
+  });
+
+  it('runs events in the context in which the connection was made', async (t) => {
+    const storage = new AsyncLocalStorage();
+    const { peer, wss } = await connect(t);
+    peer.on('message', (data) => peer.send(data));
+    const stores = await Promise.all(
+      ['one', 'two'].map((name) =>
+        storage.run(name, async () => {
+          const ws = new WebSocket(`ws://127.0.0.1:${wss.address().port}`);
+          const opened = once(ws, 'open');
+          const closed = new Promise((resolve) => {
+            ws.on('message', () => {});
+            ws.on('close', () => resolve(storage.getStore()));
+          });
+          await opened;
+          ws.close();
+          return closed;
+        })
+      )
+    );
+    assert.deepStrictEqual(stores, ['one', 'two']);
+    assert.strictEqual(storage.getStore(), undefined);
+  });
+
+  it('puts off the timeout of an active socket', async (t) => {
+    const { peer, ws } = await connect(t);
+    let timeouts = 0;
+    peer._socket.setTimeout(80, () => timeouts++);
+    for (let i = 0; i < 6; i++) {
+      ws.send('active');
+      await sleep(30);
+    }
+    assert.strictEqual(timeouts, 0);
+    await sleep(200);
+    assert.strictEqual(timeouts, 1);
+  });
+
+  it('leaves no descriptor behind', async (t) => {
+    const { wss } = await connect(t);
+    const url = `ws://127.0.0.1:${wss.address().port}`;
+    const descriptors = () => fs.readdirSync('/proc/self/fd').length;
+    if (!fs.existsSync('/proc/self/fd')) return t.skip('there is no /proc');
+    const before = descriptors();
+    for (let i = 0; i < 90; i++) {
+      const ws = new WebSocket(url);
+      await once(ws, 'open');
+      if (i % 3 === 0) ws.close();
+      else if (i % 3 === 1) ws.terminate();
+      else ws._socket.resetAndDestroy();
+      await once(ws, 'close');
+    }
+    while (wss.clients.size > 1) await turn();
+    await sleep(20);
+    assert.ok(descriptors() <= before + 1, `${descriptors()} descriptors, ${before} before`);
+  });
+
+  it('ends with a worker, also with one that is terminated', async () => {
+    const script = `
+      const { WebSocket, WebSocketServer } = require(${JSON.stringify(root)});
+      const { parentPort } = require('node:worker_threads');
+      const wss = new WebSocketServer({ host: '127.0.0.1', port: 0 }, () => {
+        const ws = new WebSocket('ws://127.0.0.1:' + wss.address().port);
+        ws.on('message', () => parentPort.postMessage('echoed'));
+        ws.on('open', () => ws.send('x'));
+      });
+      wss.on('connection', (ws) => ws.on('message', (data) => ws.send(data)));`;
+    const workers = Array.from({ length: 3 }, () => new Worker(script, { eval: true }));
+    await Promise.all(workers.map((worker) => once(worker, 'message')));
+    const codes = await Promise.all(workers.map((worker) => worker.terminate()));
+    assert.deepStrictEqual(codes, [1, 1, 1]);
+  });
+
+  it('lets a process exit with connections that are unreferenced', async (t) => {
+    const { wss } = await connect(t);
+    const script = `
+      const { WebSocket } = require('.');
+      const ws = new WebSocket('ws://127.0.0.1:${wss.address().port}');
+      ws.on('open', () => ws._socket.unref());`;
+    const options = { cwd: root, timeout: 20_000 };
+    await promisify(execFile)(process.execPath, ['-e', script], options);
+  });
+});

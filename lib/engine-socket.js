@@ -1,0 +1,253 @@
+// @ts-check
+'use strict';
+
+// A `net.Socket` whose descriptor belongs to the engine.
+//
+// The socket stays the object that the user holds: it gets another prototype and another handle.
+// Everything that `net.Socket` does through its handle works as it is; what it does through libuv's
+// write requests is replaced here.
+
+const net = require('node:net');
+const { types } = require('node:util');
+
+const { EngineConnection, isBacklog } = require('./engine-connection');
+const { getEngine } = require('./engine');
+const native = require('./native');
+
+/** What nobody may have replaced on a socket that the engine takes over. */
+const METHODS = [
+  '_final',
+  '_read',
+  '_write',
+  '_writev',
+  'addListener',
+  'destroy',
+  'end',
+  'on',
+  'pause',
+  'prependListener',
+  'push',
+  'resume',
+  'write'
+];
+
+/**
+ * What a socket is once the engine has its descriptor.
+ */
+class EngineSocket extends net.Socket {
+  /**
+   * @param {Buffer | string} chunk What to write
+   * @param {BufferEncoding} encoding The encoding of a string
+   * @param {(error?: Error | null) => void} callback Called when it's written
+   */
+  _write(chunk, encoding, callback) {
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
+    writeBytes(this, bytes, callback);
+  }
+
+  /**
+   * @param {{chunk: any, encoding: BufferEncoding}[]} chunks What to write
+   * @param {(error?: Error | null) => void} callback Called when it's written
+   */
+  _writev(chunks, callback) {
+    const list = chunks
+      .filter(({ chunk }) => !isBacklog(chunk))
+      .map(({ chunk, encoding }) =>
+        typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
+      );
+    writeBytes(this, Buffer.concat(list), callback);
+  }
+
+  /**
+   * @param {(error?: Error | null) => void} callback Called when the sending side has ended
+   */
+  _final(callback) {
+    const handle = connectionOf(this);
+    if (handle) handle.shutDown(callback);
+    else callback();
+  }
+
+  /**
+   * @param {number} [_size] Unused: the engine reads what there is
+   */
+  _read(_size) {
+    const handle = connectionOf(this);
+    if (handle && !handle.reading) {
+      handle.reading = true;
+      handle.readStart();
+    }
+  }
+
+  pause() {
+    const handle = connectionOf(this);
+    if (handle) {
+      handle.reading = false;
+      handle.readStop();
+    }
+    return super.pause();
+  }
+
+  resume() {
+    const handle = connectionOf(this);
+    if (handle && !handle.reading) {
+      handle.reading = true;
+      handle.readStart();
+    }
+    return super.resume();
+  }
+
+  resetAndDestroy() {
+    const handle = connectionOf(this);
+    if (!handle) return super.resetAndDestroy();
+    handle.resets = true;
+    return this.destroy();
+  }
+
+  /**
+   * @param {any} chunk What somebody says that was read, or `null` for the end
+   * @param {BufferEncoding} [encoding] The encoding of a string
+   * @return {boolean} Whether more is wanted
+   */
+  push(chunk, encoding) {
+    return feed(this, chunk, encoding) || super.push(chunk, encoding);
+  }
+
+  /**
+   * @param {any} chunk What somebody says that was read
+   * @param {BufferEncoding} [encoding] The encoding of a string
+   */
+  unshift(chunk, encoding) {
+    if (!feed(this, chunk, encoding)) super.unshift(chunk, encoding);
+  }
+
+  /**
+   * @param {string} event The event
+   * @param {(...values: any[]) => void} listener The listener
+   * @return {this}
+   */
+  on(event, listener) {
+    if (showsBytes(event)) connectionOf(this)?.handlers?.replace();
+    return super.on(event, listener);
+  }
+
+  /**
+   * @param {string} event The event
+   * @param {(...values: any[]) => void} listener The listener
+   * @return {this}
+   */
+  addListener(event, listener) {
+    return this.on(event, listener);
+  }
+
+  /**
+   * @param {string} event The event
+   * @param {(...values: any[]) => void} listener The listener
+   * @return {this}
+   */
+  prependListener(event, listener) {
+    if (showsBytes(event)) connectionOf(this)?.handlers?.replace();
+    return super.prependListener(event, listener);
+  }
+}
+
+/**
+ * Gives bytes that did not come from the engine to it, where they are decoded.
+ *
+ * @param {any} socket A socket of the engine
+ * @param {any} chunk The bytes
+ * @param {BufferEncoding} [encoding] The encoding of a string
+ * @return {boolean} Whether the engine has them; not those of a socket that shows its bytes
+ */
+function feed(socket, chunk, encoding) {
+  const handle = connectionOf(socket);
+  if (!handle || handle.isRaw || chunk === null || chunk === undefined) return false;
+  handle.feed(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk);
+  return true;
+}
+
+// Nobody is to see a difference.
+Object.defineProperty(EngineSocket, 'name', { value: 'Socket' });
+Object.defineProperty(EngineSocket.prototype, 'constructor', { value: net.Socket });
+
+/**
+ * @param {string} event An event of a stream
+ * @return {boolean} Whether its listeners see the bytes
+ */
+function showsBytes(event) {
+  return event === 'data' || event === 'readable';
+}
+
+/**
+ * @param {any} socket A socket of the engine
+ * @return {any} Its connection, or `null` when it's closed
+ */
+function connectionOf(socket) {
+  return socket._handle;
+}
+
+/**
+ * @param {any} socket A socket of the engine
+ * @param {Buffer} bytes What to write
+ * @param {(error?: Error | null) => void} callback Called when it's written
+ */
+function writeBytes(socket, bytes, callback) {
+  const handle = connectionOf(socket);
+  if (handle) handle.writeForSocket(bytes, callback);
+  else callback(Object.assign(new Error('This socket has been ended'), { code: 'EPIPE' }));
+}
+
+/**
+ * Tells whether the engine can take a socket over: a plain socket that nobody has changed, whose
+ * bytes nobody looks at, and on which nothing is under way.
+ *
+ * @param {any} socket The socket
+ * @return {boolean} Whether it can
+ */
+function isEligible(socket) {
+  if (Object.getPrototypeOf(socket) !== net.Socket.prototype || types.isProxy(socket)) return false;
+  const handle = socket._handle;
+  if (!handle || !(handle.fd >= 0) || socket.connecting || socket.destroyed) return false;
+  const { _readableState: readable, _writableState: writable } = socket;
+  if (readable.ended || readable.encoding || socket.isPaused() || readable.objectMode) return false;
+  if (writable.length > 0 || writable.corked > 0 || writable.ending) return false;
+  if (socket.listenerCount('data') > 0 || socket.listenerCount('readable') > 0) return false;
+  return METHODS.every((name) => socket[name] === /** @type {any} */ (net.Socket.prototype)[name]);
+}
+
+/**
+ * Hands a socket over to the engine.
+ *
+ * @param {any} socket The socket
+ * @param {any} options Role and limits, as for a receiver
+ * @param {(this: any, chunk: Buffer) => void} onData What gets the bytes of the socket once they are
+ *   asked for; before, nobody does
+ * @return {any} Its connection there, or `null` where the socket has to stay as it is
+ */
+function handOver(socket, options, onData) {
+  const engine = getEngine();
+  if (engine === null || !isEligible(socket)) return null;
+  const handle = socket._handle;
+  const id = native.adopt(engine.native, handle.fd, options.isServer, false, false);
+  if (id < 0) return null;
+  // Node keeps the addresses once it was asked; afterwards there is no handle to ask.
+  void socket.remoteAddress;
+  void socket.localAddress;
+  const connection = new EngineConnection(engine, id, socket);
+  connection.priorBytesRead = handle.bytesRead;
+  connection.priorBytesWritten = handle.bytesWritten;
+  if (typeof handle.hasRef === 'function' && !handle.hasRef()) connection.unref();
+  connection.setLimits(options);
+  const early = socket.read();
+  if (early !== null) connection.feed(early);
+
+  handle.readStop();
+  socket._handle = connection;
+  // An http server leaves methods of the prototype on the socket itself.
+  for (const name of METHODS) if (Object.hasOwn(socket, name)) delete socket[name];
+  Object.setPrototypeOf(socket, EngineSocket.prototype);
+  handle.close();
+  net.Socket.prototype.on.call(socket, 'data', onData);
+  return connection;
+}
+
+module.exports = handOver;

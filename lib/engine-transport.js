@@ -1,0 +1,177 @@
+// @ts-check
+'use strict';
+
+// The native transport: a WebSocket whose frames the engine decodes and writes.
+//
+// It is chosen where nobody can tell it from the stream transport, and left, at the end of a
+// message, when somebody begins to look at the bytes or at the receiver.
+
+const { kReceiver, kWebSocket } = require('./constants');
+const connection = require('./connection');
+const handOver = require('./engine-socket');
+const Receiver = require('./receiver');
+const Sender = require('./sender');
+
+/** What a tracing tool replaces to see messages; then it has to be used. */
+const receiverOn = Receiver.prototype.on;
+const senderSend = Sender.prototype.send;
+
+/**
+ * Stands where the receiver stands on the stream transport, for what a WebSocket asks of it, and
+ * gets the frames.
+ */
+class EngineReceiver {
+  /**
+   * @param {any} websocket The WebSocket
+   * @param {any} options The options of a receiver
+   * @param {any} handle The connection of the engine
+   */
+  constructor(websocket, options, handle) {
+    this[kWebSocket] = websocket;
+    this._handle = handle;
+    this._options = options;
+    this._isServer = options.isServer;
+    this._binaryType = options.binaryType;
+    this._writableState = { errorEmitted: false, finished: false, needDrain: false };
+    this._isEnding = false;
+    /** @type {(() => void) | null} */
+    this._onEnd = null;
+  }
+
+  /** What binary messages are given as. */
+  get binaryType() {
+    return this._binaryType;
+  }
+
+  /**
+   * @param {any} data The message
+   * @param {boolean} isBinary Whether it's binary
+   */
+  message(data, isBinary) {
+    if (!this._writableState.errorEmitted) this[kWebSocket].emit('message', data, isBinary);
+  }
+
+  /**
+   * @param {Buffer} data The payload
+   */
+  ping(data) {
+    connection.onPing.call(this, data);
+  }
+
+  /**
+   * @param {Buffer} data The payload
+   */
+  pong(data) {
+    connection.onPong.call(this, data);
+  }
+
+  /**
+   * @param {number} code The close code
+   * @param {Buffer} reason The close reason
+   */
+  conclude(code, reason) {
+    try {
+      connection.onConclude.call(this, code, reason);
+    } finally {
+      this.end();
+    }
+  }
+
+  /**
+   * @param {Error} error Why the connection has to fail
+   */
+  fail(error) {
+    // As a stream does: not while the events before it are handed out.
+    process.nextTick(() => {
+      this._writableState.errorEmitted = true;
+      connection.onReceiverError.call(this, error);
+    });
+  }
+
+  /**
+   * @param {string} event `'finish'`, or `'error'`, which nobody has to wait for
+   * @param {(this: any) => void} listener Called when it has ended
+   */
+  on(event, listener) {
+    if (event === 'finish') this._onEnd = listener.bind(this);
+  }
+
+  /**
+   * Hands out what had arrived when the socket was closed.
+   */
+  receiveLeftovers() {
+    this._handle.receiveLeftovers();
+  }
+
+  removeAllListeners() {
+    this._onEnd = null;
+  }
+
+  /**
+   * Puts a real receiver in its place, which gets the bytes from the end of the current message on.
+   *
+   * @return {any} The receiver
+   */
+  replace() {
+    const websocket = this[kWebSocket];
+    if (websocket[kReceiver] !== this) return websocket[kReceiver];
+    const options = { ...this._options, binaryType: this._binaryType };
+    const receiver = /** @type {any} */ (new Receiver(options));
+    websocket[kReceiver] = receiver;
+    receiver[kWebSocket] = websocket;
+    connection.attachReceiver(receiver);
+    if (this._writableState.errorEmitted) receiver._writableState.errorEmitted = true;
+    else if (this._isEnding) receiver.end();
+    else if (websocket._socket._handle === this._handle) this._handle.setRaw();
+    return receiver;
+  }
+
+  end() {
+    if (this._isEnding) return;
+    this._isEnding = true;
+    process.nextTick(() => {
+      this._writableState.finished = true;
+      this._onEnd?.();
+    });
+  }
+}
+
+/**
+ * Tells whether a connection is such that the engine can carry it.
+ *
+ * @param {any} websocket The WebSocket
+ * @param {any} options The options of the receiver
+ * @param {unknown} generateMask The user's function for masking keys
+ * @return {boolean} Whether it can
+ */
+function isPossible(websocket, options, generateMask) {
+  return (
+    options.allowSynchronousEvents !== false &&
+    !generateMask &&
+    Object.keys(websocket._extensions).length === 0 &&
+    Receiver.prototype.on === receiverOn &&
+    Sender.prototype.send === senderSend
+  );
+}
+
+/**
+ * Has the engine carry a connection.
+ *
+ * @param {any} websocket The WebSocket
+ * @param {any} options The options of the receiver
+ * @param {unknown} generateMask The user's function for masking keys
+ * @return {boolean} `false` where the stream transport has to; nothing has happened then
+ */
+function attachEngine(websocket, options, generateMask) {
+  if (!isPossible(websocket, options, generateMask)) return false;
+  const socket = websocket._socket;
+  const handle = handOver(socket, options, connection.onSocketData);
+  if (handle === null) return false;
+  const receiver = new EngineReceiver(websocket, options, handle);
+  websocket[kReceiver] = receiver;
+  handle.handlers = receiver;
+  websocket._sender.coalesce(handle);
+  return true;
+}
+
+module.exports = { attachEngine, EngineReceiver };

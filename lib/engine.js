@@ -1,0 +1,396 @@
+// @ts-check
+'use strict';
+
+// The JavaScript side of the engine, which owns the sockets of the native transport.
+//
+// One native call takes what has arrived on all connections, another hands over what they send.
+// Events come as records, payloads as views on a slab of memory that the engine reads into;
+// what is sent is collected in scratch memory with a command each. See `src/binding/engine.rs`.
+
+const { FastBuffer } = require('./buffer-util');
+const { EMPTY_BUFFER } = require('./constants');
+const { enterDispatch, leaveDispatch } = require('./frame-queue');
+const native = require('./native');
+
+const { STATUS_IDLE, STATUS_MEMORY_FULL } = native;
+
+/** 32-bit integers of a record, and of the header before the first. */
+const RECORD_FIELDS = 5;
+const RECORDS = 1024;
+/** 32-bit integers of a command. */
+const COMMAND_FIELDS = 4;
+const COMMANDS = 1024;
+/** Memory that the engine reads into. What a retained message keeps alive is never more. */
+const SLAB_LENGTH = 64 * 1024;
+/** Memory for what is sent in a tick; when it's full, it's handed over before the tick ends. */
+const SCRATCH_LENGTH = 256 * 1024;
+/** Payloads up to this many bytes are copied; beyond that the kernel takes them from where they are. */
+const MAX_COPY_LENGTH = 16 * 1024;
+/** Payloads up to this many bytes are copied faster by a loop than by `TypedArray#set`. */
+const MAX_LOOP_LENGTH = 48;
+/** Batches that are handled before timers and other I/O get their turn. */
+const MAX_BATCHES = 16;
+/** In a command: the frame is to be masked; the bytes go as they are. */
+const MASKED = 0x100;
+const RAW = -1;
+
+/** Integers in memory that is shared with the native part. */
+class SharedIntegers {
+  /**
+   * @param {number} length How many
+   */
+  constructor(length) {
+    this.memory = Buffer.alloc(length * Int32Array.BYTES_PER_ELEMENT);
+    this.values = new Int32Array(this.memory.buffer, this.memory.byteOffset, length);
+  }
+}
+
+/**
+ * The engine of one JavaScript thread.
+ */
+class Engine {
+  constructor() {
+    /** @type {any} */
+    this.native = native.createEngine?.(() => this._dispatch()) ?? null;
+    /** @type {any[]} By their number. */
+    this._connections = [];
+    /** Connections closed while records of theirs may still be on the way. */
+    this._departed = new Map();
+    this._references = 0;
+
+    this._records = new SharedIntegers((RECORDS + 1) * RECORD_FIELDS);
+    this._count = 0;
+    this._index = 0;
+    this._slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
+    this._slabUsed = 0;
+
+    this._commands = new SharedIntegers(COMMANDS * COMMAND_FIELDS);
+    this._commandCount = 0;
+    this._scratch = Buffer.allocUnsafeSlow(SCRATCH_LENGTH);
+    this._scratchUsed = 0;
+    this._results = new SharedIntegers(COMMANDS);
+    /** @type {any[]} Connections that have callbacks of what was not flushed yet. */
+    this._expecting = [];
+    this._isScheduled = false;
+    this._isDispatching = false;
+    this._flush = () => this._endTick();
+    this._resume = () => this._dispatch();
+    this._isWoken = false;
+    this._onWoken = () => {
+      this._isWoken = false;
+      this._dispatch();
+    };
+  }
+
+  /**
+   * Takes a connection whose descriptor the native part has.
+   *
+   * @param {number} id Its number
+   * @param {any} connection What gets its records
+   */
+  add(id, connection) {
+    this._connections[id] = connection;
+  }
+
+  /**
+   * Lets a connection go.
+   *
+   * @param {number} id Its number
+   */
+  remove(id) {
+    if (this._index < this._count) this._departed.set(id, this._connections[id]);
+    this._connections[id] = undefined;
+  }
+
+  /**
+   * Counts the connections that keep the event loop alive.
+   *
+   * @param {number} change 1 or -1
+   */
+  reference(change) {
+    const before = this._references;
+    this._references += change;
+    if ((before === 0) !== (this._references === 0)) {
+      native.setEngineReferenced(this.native, this._references > 0);
+    }
+  }
+
+  /**
+   * Adds a frame, or bytes that go as they are, to what is sent in this tick.
+   *
+   * @param {number} id The connection
+   * @param {Buffer | string} data The payload
+   * @param {number} length Its bytes, at most `MAX_COPY_LENGTH`
+   * @param {number} first The first byte of the header, or `RAW`
+   * @param {boolean} mask Whether the frame is masked
+   * @return {number} Bytes on the wire
+   */
+  append(id, data, length, first, mask) {
+    const headerLength = first === RAW ? 0 : headerLengthOf(length, mask);
+    const total = headerLength + length;
+    if (this._scratchUsed + total > SCRATCH_LENGTH || this._commandCount === COMMANDS) {
+      this.flush();
+    }
+    const start = this._scratchUsed;
+    this._scratchUsed = start + total;
+    copy(this._scratch, data, length, start + headerLength);
+
+    const { values } = this._commands;
+    const at = this._commandCount * COMMAND_FIELDS;
+    values[at] = id;
+    values[at + 1] = start;
+    values[at + 2] = length;
+    values[at + 3] = mask ? first | MASKED : first;
+    this._commandCount++;
+    this.schedule();
+    return total;
+  }
+
+  /**
+   * Sees to a flush at the end of the tick, or of the dispatch.
+   */
+  schedule() {
+    if (this._isScheduled || this._isDispatching) return;
+    this._isScheduled = true;
+    process.nextTick(this._flush);
+  }
+
+  /**
+   * Remembers that callbacks of a connection wait for the next flush.
+   *
+   * @param {any} connection The connection
+   */
+  expect(connection) {
+    this._expecting.push(connection);
+  }
+
+  /**
+   * Sees to a dispatch that no descriptor announces, behind the current tick.
+   */
+  wake() {
+    if (this._isWoken) return;
+    this._isWoken = true;
+    process.nextTick(this._onWoken);
+  }
+
+  /**
+   * Hands over what is to be sent.
+   */
+  flush() {
+    if (this._commandCount > 0) {
+      const count = this._commandCount;
+      this._commandCount = 0;
+      this._scratchUsed = 0;
+      const { memory, values } = this._results;
+      const waiting = native.flushEngine(
+        this.native,
+        this._commands.memory,
+        count,
+        this._scratch,
+        memory
+      );
+      for (let i = 0; i < waiting; i++) {
+        const connection = this._connections[values[i]];
+        connection?.becomeBacklogged();
+      }
+    }
+    if (this._expecting.length > 0) {
+      const expecting = this._expecting;
+      this._expecting = [];
+      process.nextTick(settleAll, expecting);
+    }
+  }
+
+  /**
+   * Takes what has arrived on a connection that is about to be closed.
+   *
+   * @param {number} id Its number
+   * @return {{kind: number, detail: number, payload: Buffer, place: number}[]} The events
+   */
+  drain(id) {
+    // The shortest frame has two bytes.
+    const { memory, values } = new SharedIntegers((SLAB_LENGTH / 2 + 2) * RECORD_FIELDS);
+    const slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
+    const count = native.drainConnection(this.native, id, memory, slab);
+    return Array.from({ length: count }, (_, index) => {
+      const at = (index + 1) * RECORD_FIELDS;
+      const place = values[at + 3];
+      const payload = this._payload(slab, place, values[at + 4]);
+      return { kind: values[at + 1], detail: values[at + 2], payload, place };
+    });
+  }
+
+  /**
+   * Gives a payload.
+   *
+   * @param {Buffer} slab The memory that it may be in
+   * @param {number} place Where it is
+   * @param {number} length Its bytes
+   * @return {Buffer} A view on the slab, or memory of its own
+   * @private
+   */
+  _payload(slab, place, length) {
+    if (length === 0) return EMPTY_BUFFER;
+    if (place >= 0) return new FastBuffer(slab.buffer, place, length);
+    return native.takeEnginePayload(this.native, -1 - place);
+  }
+
+  /**
+   * Ends the tick of what was sent outside of a dispatch.
+   *
+   * @private
+   */
+  _endTick() {
+    this._isScheduled = false;
+    this.flush();
+  }
+
+  /**
+   * Takes what has arrived and hands it out. Called by the event loop.
+   *
+   * @private
+   */
+  _dispatch() {
+    let thrown = true;
+    let isDone = false;
+    this._isDispatching = true;
+    enterDispatch();
+    try {
+      // Behind an exception: first what was taken already.
+      this._deliver();
+      for (let batches = 0; batches < MAX_BATCHES && !isDone; batches++) {
+        const status = this._poll();
+        this._deliver();
+        if (status === STATUS_IDLE) isDone = !native.hasReady(this.native);
+      }
+      thrown = false;
+    } finally {
+      this._isDispatching = false;
+      leaveDispatch();
+      this.flush();
+      // Timers and other I/O first. What a listener throws surfaces at once, the rest follows.
+      if (thrown || !isDone) setImmediate(this._resume);
+    }
+  }
+
+  /**
+   * Takes a batch.
+   *
+   * @return {number} Whether there is more
+   * @private
+   */
+  _poll() {
+    const { memory, values } = this._records;
+    this._departed.clear();
+    this._index = 0;
+    this._count = 0;
+    this._count = native.pollEngine(this.native, memory, this._slab, this._slabUsed);
+    this._slabUsed = values[0];
+    return values[1];
+  }
+
+  /**
+   * Hands out the batch.
+   *
+   * @private
+   */
+  _deliver() {
+    const { values } = this._records;
+    while (this._index < this._count) {
+      const id = values[(this._index + 1) * RECORD_FIELDS];
+      const departed = this._departed.size > 0 ? this._departed.get(id) : undefined;
+      const connection = departed ?? this._connections[id];
+      if (connection === undefined) this._index++;
+      else connection.runInAsyncScope(this._deliverRun, this, id, connection);
+    }
+    if (values[1] === STATUS_MEMORY_FULL) {
+      values[1] = STATUS_IDLE;
+      this._slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
+      this._slabUsed = 0;
+    }
+  }
+
+  /**
+   * Hands out records as long as they are of the same connection, in its context.
+   *
+   * @param {number} id The number of the connection
+   * @param {any} connection The connection
+   * @private
+   */
+  _deliverRun(id, connection) {
+    const { values } = this._records;
+    const slab = this._slab;
+    while (this._index < this._count) {
+      const at = (this._index + 1) * RECORD_FIELDS;
+      if (values[at] !== id) return;
+      this._index++;
+      const place = values[at + 3];
+      const payload = this._payload(slab, place, values[at + 4]);
+      connection.receive(values[at + 1], values[at + 2], payload, place);
+    }
+  }
+}
+
+/**
+ * Tells how long the header of a frame is, RFC 6455, section 5.2: the payload goes behind it.
+ *
+ * @param {number} length Bytes of the payload
+ * @param {boolean} mask Whether the frame is masked
+ * @return {number} Bytes of the header
+ */
+function headerLengthOf(length, mask) {
+  const key = mask ? 4 : 0;
+  if (length < 126) return key + 2;
+  return length < 65536 ? key + 4 : key + 10;
+}
+
+/**
+ * Copies a payload.
+ *
+ * @param {Buffer} target Where to
+ * @param {Buffer | string} data The payload
+ * @param {number} length Its bytes
+ * @param {number} start Where in the target
+ */
+function copy(target, data, length, start) {
+  if (typeof data === 'string') {
+    /** @type {any} */ (target).utf8Write(data, start, length);
+  } else if (length <= MAX_LOOP_LENGTH) {
+    for (let i = 0; i < length; i++) target[start + i] = data[i];
+  } else {
+    target.set(data, start);
+  }
+}
+
+/**
+ * Calls what waited for a flush.
+ *
+ * @param {any[]} connections The connections
+ */
+function settleAll(connections) {
+  let index = 0;
+  try {
+    while (index < connections.length) connections[index++].settle();
+  } finally {
+    if (index < connections.length) process.nextTick(settleAll, connections.slice(index));
+  }
+}
+
+/** @type {Engine | null | undefined} */
+let engine;
+
+/**
+ * Gives the engine of this thread.
+ *
+ * @return {Engine | null} `null` where there can be none
+ */
+function getEngine() {
+  if (engine === undefined) {
+    engine = process.env.OXWS_TRANSPORT === 'stream' ? null : new Engine();
+    if (engine?.native === null) engine = null;
+    if (engine !== null) process.on('exit', () => engine?.flush());
+  }
+  return engine;
+}
+
+module.exports = { getEngine, MAX_COPY_LENGTH, RAW };
