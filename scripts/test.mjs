@@ -28,6 +28,11 @@ const TYPE_CONFIGURATIONS = [
   'node10'
 ];
 
+/** What a transport can change. The others are run once. */
+const CONNECTION_SPECS = ['client-handshake', 'stream', 'websocket', 'websocket-server'].map(
+  (name) => `__test__/${name}.spec.js`
+);
+
 /** What can be run, by the name to give on the command line. */
 const SUITES = {
   rust: {
@@ -36,6 +41,10 @@ const SUITES = {
       run('cargo', ['test', '--quiet', '--no-default-features'])
   },
   js: {
+    'node --test, connections on the stream transport': () =>
+      runNode(['--test', '--test-reporter=spec', ...CONNECTION_SPECS], {
+        env: { ...process.env, OXWS_TRANSPORT: 'stream' }
+      }),
     'node --test': () => runNode(['--test', '--test-reporter=spec', ...specFiles()])
   },
   types: Object.fromEntries(
