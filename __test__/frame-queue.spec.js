@@ -160,7 +160,7 @@ describe('The frames of a tick', () => {
     await once(socket, 'close');
   });
 
-  it('reach the peer when the process exits in the same tick', async (t) => {
+  it('reach the peer when the process exits, and when they are sent as it exits', async (t) => {
     const server = net.createServer().listen(0, '127.0.0.1');
     t.after(() => server.close());
     await once(server, 'listening');
@@ -174,6 +174,7 @@ describe('The frames of a tick', () => {
         const sender = new (require('./lib/sender'))(socket);
         sender.coalesce();
         sender.send('bye', { fin: true });
+        process.on('exit', () => sender.send('bye bye', { fin: true }));
         process.exit();
       });`;
     const options = { cwd: `${__dirname}/..`, timeout: 20_000 };
@@ -182,7 +183,7 @@ describe('The frames of a tick', () => {
         error ? reject(error) : resolve()
       );
     });
-    assert.deepStrictEqual(await received, frame(1, 'bye'));
+    assert.deepStrictEqual(await received, Buffer.concat([frame(1, 'bye'), frame(1, 'bye bye')]));
   });
 
   it('report an error of the socket to each callback', async () => {

@@ -30,6 +30,8 @@ let slabUsed = 0;
 let waiting = [];
 let isScheduled = false;
 let listensForExit = false;
+/** Whether the process ends: no tick comes any more whose end could be waited for. */
+let isExiting = false;
 /** How many receivers are handing out events, one inside the other. */
 let dispatchDepth = 0;
 
@@ -118,13 +120,13 @@ class FrameQueue {
    * @private
    */
   _cork() {
-    if (this._isCorked) return;
+    if (this._isCorked || isExiting) return;
     this._isCorked = true;
     this._socket.cork();
     waiting.push(this);
     if (!listensForExit) {
       listensForExit = true;
-      process.on('exit', flushWaiting);
+      process.on('exit', endProcess);
     }
     if (isScheduled || dispatchDepth > 0) return;
     isScheduled = true;
@@ -233,6 +235,14 @@ function flushWaiting() {
  */
 function endTick() {
   isScheduled = false;
+  flushWaiting();
+}
+
+/**
+ * Ends the process: what listeners of `'exit'` behind this one send leaves at once.
+ */
+function endProcess() {
+  isExiting = true;
   flushWaiting();
 }
 
