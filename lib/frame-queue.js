@@ -160,7 +160,7 @@ class FrameQueue {
  */
 function apart(callback) {
   if (typeof callback !== 'function') return callback;
-  const context = new AsyncResource('OXWSSEND', { requireManualDestroy: true });
+  const context = new AsyncResource('OXWSSEND');
   return (/** @type {Error | null | undefined} */ error) => {
     try {
       context.runInAsyncScope(callback, undefined, error);
