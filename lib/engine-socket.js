@@ -242,8 +242,12 @@ function handOver(socket, options, onData) {
 
   handle.readStop();
   socket._handle = connection;
-  // An http server leaves methods of the prototype on the socket itself.
-  for (const name of METHODS) if (Object.hasOwn(socket, name)) delete socket[name];
+  // An http server leaves methods of the prototype on the socket itself. To delete them would make
+  // the socket a slow object, twice its size.
+  for (const name of METHODS) {
+    if (Object.hasOwn(socket, name))
+      socket[name] = /** @type {any} */ (EngineSocket.prototype)[name];
+  }
   Object.setPrototypeOf(socket, EngineSocket.prototype);
   handle.close();
   net.Socket.prototype.on.call(socket, 'data', onData);
