@@ -6,6 +6,9 @@
 const { EMPTY_BUFFER } = require('./constants');
 const native = require('./native');
 
+/** As a constant: the global `Buffer` is an accessor, which costs as much as the check. */
+const { isBuffer } = Buffer;
+
 /** The constructor behind `Buffer`: makes a view without the checks of `Buffer.from()`. */
 const FastBuffer = /** @type {any} */ (Buffer)[Symbol.species];
 
@@ -74,7 +77,7 @@ function toArrayBuffer(buffer) {
  */
 function toBuffer(data) {
   toBuffer.readOnly = true;
-  if (Buffer.isBuffer(data)) return data;
+  if (isBuffer(data)) return data;
   if (data instanceof ArrayBuffer) return new FastBuffer(data);
   if (ArrayBuffer.isView(data)) {
     return new FastBuffer(data.buffer, data.byteOffset, data.byteLength);
@@ -86,4 +89,4 @@ function toBuffer(data) {
 /** Whether the latest result shares its bytes with the caller. */
 toBuffer.readOnly = true;
 
-module.exports = { concat, FastBuffer, mask, toArrayBuffer, toBuffer, unmask };
+module.exports = { concat, FastBuffer, isBuffer, mask, toArrayBuffer, toBuffer, unmask };

@@ -215,7 +215,7 @@ class Engine {
     return Array.from({ length: count }, (_, index) => {
       const at = (index + 1) * RECORD_FIELDS;
       const place = values[at + 3];
-      const payload = this._payload(slab, place, values[at + 4]);
+      const payload = this._payload(slab.buffer, place, values[at + 4]);
       return { kind: values[at + 1], detail: values[at + 2], payload, place };
     });
   }
@@ -223,15 +223,15 @@ class Engine {
   /**
    * Gives a payload.
    *
-   * @param {Buffer} slab The memory that it may be in
+   * @param {ArrayBufferLike} memory The memory that it may be in
    * @param {number} place Where it is
    * @param {number} length Its bytes
    * @return {Buffer} A view on the slab, or memory of its own
    * @private
    */
-  _payload(slab, place, length) {
+  _payload(memory, place, length) {
     if (length === 0) return EMPTY_BUFFER;
-    if (place >= 0) return new FastBuffer(slab.buffer, place, length);
+    if (place >= 0) return new FastBuffer(memory, place, length);
     return native.takeEnginePayload(this.native, -1 - place);
   }
 
@@ -319,13 +319,13 @@ class Engine {
    */
   _deliverRun(id, connection) {
     const { values } = this._records;
-    const slab = this._slab;
+    const memory = this._slab.buffer;
     while (this._index < this._count) {
       const at = (this._index + 1) * RECORD_FIELDS;
       if (values[at] !== id) return;
       this._index++;
       const place = values[at + 3];
-      const payload = this._payload(slab, place, values[at + 4]);
+      const payload = this._payload(memory, place, values[at + 4]);
       connection.receive(values[at + 1], values[at + 2], payload, place);
     }
   }

@@ -6,7 +6,7 @@
 const { types } = require('node:util');
 
 const { EMPTY_BUFFER, kWebSocket, NOOP } = require('./constants');
-const { mask: applyMask, toBuffer, unmask: maskInPlace } = require('./buffer-util');
+const { isBuffer, mask: applyMask, toBuffer, unmask: maskInPlace } = require('./buffer-util');
 const FrameQueue = require('./frame-queue');
 const native = require('./native');
 const PerMessageDeflate = require('./permessage-deflate');
@@ -280,7 +280,7 @@ class Sender {
    * @private
    */
   _submit(data, length, compress, opcode, fin, rsv1, mask, callback) {
-    const isReady = typeof data === 'string' || Buffer.isBuffer(data);
+    const isReady = typeof data === 'string' || isBuffer(data);
     if (isReady && !compress && this._state === DEFAULT && this._frames?.fits(length)) {
       this._frames.append(data, length, firstByte(fin, rsv1, opcode), !!mask, callback);
       return;
@@ -463,7 +463,7 @@ function fillKey(generateMask, key = maskingKey) {
  * @throws {TypeError} If `Buffer.from()` refuses the value
  */
 function toPayload(data) {
-  if (typeof data !== 'string' && !isBlob(data)) return toBuffer(data);
+  if (isBuffer(data) || (typeof data !== 'string' && !isBlob(data))) return toBuffer(data);
   toBuffer.readOnly = false;
   return data;
 }
