@@ -2,7 +2,7 @@
 
 const assert = require('node:assert');
 const { AsyncLocalStorage } = require('node:async_hooks');
-const { execFile } = require('node:child_process');
+const { execFile, fork } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const http = require('node:http');
@@ -290,6 +290,60 @@ describe('The engine', { skip }, () => {
     }
     assert.strictEqual(received.filter((text) => text === 'after').length, 5);
     assert.deepStrictEqual(errors, Array(5).fill('from a listener'));
+  });
+
+  it('calls back in the context of each send, also behind a callback that throws', async (t) => {
+    const storage = new AsyncLocalStorage();
+    const { peer, ws } = await connect(t);
+    const listeners = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    const errors = [];
+    process.on('uncaughtException', (error) => errors.push(error.message));
+    const seen = [];
+    const sendAll = async (size) => {
+      const total = seen.length + 3;
+      for (const name of ['one', 'two', 'three']) {
+        storage.run(name, () =>
+          peer.send(Buffer.alloc(size), () => {
+            seen.push(storage.getStore());
+            if (name === 'one') throw new Error('from a callback');
+          })
+        );
+      }
+      while (seen.length < total) await turn();
+    };
+    try {
+      await sendAll(10);
+      ws.pause();
+      setTimeout(() => ws.resume(), 50);
+      await Promise.all([sendAll(8 * 1024 * 1024), once(ws, 'message')]);
+      await turn();
+    } finally {
+      process.removeAllListeners('uncaughtException');
+      for (const listener of listeners) process.on('uncaughtException', listener);
+    }
+    assert.deepStrictEqual(errors, ['from a callback', 'from a callback']);
+    assert.deepStrictEqual(seen, ['one', 'two', 'three', 'one', 'two', 'three']);
+  });
+
+  it('keeps the addresses of both ends', async (t) => {
+    const { peer, ws, wss } = await connect(t);
+    const { port } = wss.address();
+    assert.strictEqual(peer._socket.localPort, port);
+    assert.strictEqual(peer._socket.localAddress, '127.0.0.1');
+    assert.strictEqual(peer._socket.remotePort, ws._socket.localPort);
+    assert.deepStrictEqual(ws._socket.address(), {
+      address: '127.0.0.1',
+      family: 'IPv4',
+      port: peer._socket.remotePort
+    });
+  });
+
+  it('refuses to send a socket to another process', async (t) => {
+    const { peer } = await connect(t);
+    const child = fork('--eval', { execArgv: ['--eval', 'process.once("message", () => {})'] });
+    t.after(() => child.kill());
+    assert.throws(() => child.send('socket', peer._socket), /cannot be sent to another process/);
   });
 
   it('runs events in the context in which the connection was made', async (t) => {

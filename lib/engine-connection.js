@@ -11,6 +11,7 @@ const { toArrayBuffer } = require('./buffer-util');
 const { BINARY_TYPES, EMPTY_BUFFER } = require('./constants');
 const { MAX_COPY_LENGTH, RAW } = require('./engine');
 const { createProtocolError } = require('./errors');
+const { apart } = require('./frame-queue');
 const native = require('./native');
 
 const {
@@ -155,7 +156,7 @@ class EngineConnection extends AsyncResource {
   append(data, length, first, mask, callback) {
     this._noteActivity();
     this._sentBytes += this._engine.append(this._id, data, length, first, mask);
-    if (callback !== undefined) this._expect(callback);
+    if (callback !== undefined) this._expect(apart(callback));
   }
 
   /**
@@ -165,18 +166,19 @@ class EngineConnection extends AsyncResource {
    * @param {((error?: Error | null) => void) | undefined} callback Called when it's written
    */
   write(list, callback) {
+    const onWritten = apart(callback);
     const parts = list.map((part) => (typeof part === 'string' ? Buffer.from(part) : part));
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     if (this.fits(length)) {
       for (const part of parts) this.append(part, part.length, RAW, false, undefined);
     } else if (!this.fits(0)) {
       // Behind what the socket holds back; a destroyed socket says what is wrong by itself.
-      this._socket.write(parts.length === 1 ? parts[0] : Buffer.concat(parts), callback);
+      this._socket.write(parts.length === 1 ? parts[0] : Buffer.concat(parts), onWritten);
       return;
     } else {
       this._writeNow(parts[0], parts[1]);
     }
-    if (callback !== undefined) this._expect(callback);
+    if (onWritten !== undefined) this._expect(onWritten);
   }
 
   /**
@@ -253,6 +255,25 @@ class EngineConnection extends AsyncResource {
       native.setKeepAlive(this._engine.native, this._id, enable ? delay : undefined);
     }
     return 0;
+  }
+
+  /**
+   * Says that the socket has an address of its own. Node asked for it before the hand-over and
+   * keeps it.
+   *
+   * @return {number} 0, for no error
+   */
+  getsockname() {
+    return 0;
+  }
+
+  /**
+   * What Node sets behind a close; before one it's about to pass the handle to another process,
+   * where it takes every handle for one of libuv's, and crashes.
+   */
+  set onread(_listener) {
+    if (this._isClosed) return;
+    throw new Error('The socket of a WebSocket cannot be sent to another process');
   }
 
   /** @return {number} The identity of the socket for `async_hooks` */

@@ -79,7 +79,7 @@ class FrameQueue {
     const frame = new FastBuffer(slab.buffer, slab.byteOffset + start, payload + length - start);
     if (key !== undefined && length > 0) maskInPlace(frame.subarray(payload - start), key);
     this._cork();
-    this._socket.write(frame, apart(callback));
+    this._socket.write(frame, FrameQueue.apart(callback));
   }
 
   /**
@@ -89,7 +89,7 @@ class FrameQueue {
    * @param {((error?: Error | null) => void) | undefined} callback Called when it is written
    */
   write(list, callback) {
-    const onWritten = apart(callback);
+    const onWritten = FrameQueue.apart(callback);
     let length = 0;
     for (const part of list) length += Buffer.byteLength(part);
     this._cork();
@@ -148,26 +148,26 @@ class FrameQueue {
     dispatchDepth--;
     if (dispatchDepth === 0 && waiting.length > 0) flushWaiting();
   }
-}
 
-/**
- * Sets the callback of a frame apart from those of the other frames in the same write, which the
- * stream calls in a row: it runs in the async context of its `send()`, and what it throws doesn't
- * keep the ones behind it from being called.
- *
- * @param {any} callback The callback, or anything that `write()` takes for none
- * @return {any} What to give to `write()`
- */
-function apart(callback) {
-  if (typeof callback !== 'function') return callback;
-  const context = new AsyncResource('OXWSSEND');
-  return (/** @type {Error | null | undefined} */ error) => {
-    try {
-      context.runInAsyncScope(callback, undefined, error);
-    } catch (thrown) {
-      process.nextTick(rethrow, thrown);
-    }
-  };
+  /**
+   * Sets the callback of a frame apart from those of the other frames in the same write, which are
+   * called in a row: it runs in the async context of its `send()`, and what it throws doesn't keep
+   * the ones behind it from being called.
+   *
+   * @param {any} callback The callback, or anything that `write()` takes for none
+   * @return {any} What to give to `write()`
+   */
+  static apart(callback) {
+    if (typeof callback !== 'function') return callback;
+    const context = new AsyncResource('OXWSSEND');
+    return (/** @type {Error | null | undefined} */ error) => {
+      try {
+        context.runInAsyncScope(callback, undefined, error);
+      } catch (thrown) {
+        process.nextTick(rethrow, thrown);
+      }
+    };
+  }
 }
 
 /**
