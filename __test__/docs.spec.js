@@ -93,6 +93,23 @@ function read(name) {
 }
 
 /**
+ * Reads the code below some folders.
+ *
+ * @param {...string} folders The folders, below the root
+ * @return {string[]} The texts of the files in JavaScript and Rust
+ */
+function sourcesBelow(...folders) {
+  return folders
+    .flatMap((folder) =>
+      fs
+        .readdirSync(path.join(ROOT, folder), { encoding: 'utf8', recursive: true })
+        .map((name) => path.join(folder, name))
+    )
+    .filter((name) => /\.(?:js|rs)$/.test(name))
+    .map(read);
+}
+
+/**
  * Finds the code blocks of a document.
  *
  * @param {string} text The document
@@ -190,15 +207,7 @@ describe('The documents', () => {
   }
 
   it('name tests that there are, doc/conformance.md', () => {
-    const sources = ['src', 'tests']
-      .flatMap((folder) =>
-        fs
-          .readdirSync(path.join(ROOT, folder), { encoding: 'utf8', recursive: true })
-          .map((name) => path.join(folder, name))
-      )
-      .filter((name) => name.endsWith('.rs'))
-      .map(read)
-      .join('');
+    const sources = sourcesBelow('src', 'tests').join('');
     const specs = fs
       .readdirSync(__dirname)
       .filter((name) => name.endsWith('.spec.js'))
@@ -310,6 +319,18 @@ describe('The API reference and the types', () => {
     }
   });
 
+  it('have each environment variable that is read', () => {
+    const reference = read('doc/api.md');
+    const names = new Set(
+      sourcesBelow('lib', 'src').flatMap((source) =>
+        [...source.matchAll(VARIABLE)].map(([, one, other]) => one ?? other)
+      )
+    );
+
+    assert.ok(names.has('OXWS_TRANSPORT'));
+    for (const name of names) assert.match(reference, new RegExp(`^### ${name}$`, 'm'));
+  });
+
   it('have each error code of the protocol', () => {
     const source = read('src/protocol/error.rs');
     const codes = new Set(source.match(/\bWS_ERR_\w+/g));
@@ -321,6 +342,9 @@ describe('The API reference and the types', () => {
     }
   });
 });
+
+/** Where an environment variable is read, in JavaScript or Rust. */
+const VARIABLE = /\bprocess\.env(?:\.|\[')(\w+)|\benv::var(?:_os)?\("(\w+)"/g;
 
 /** Methods of prototypes that ws has, too, and doesn't document. */
 const INTERNALS = new Set([
