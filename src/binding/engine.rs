@@ -63,6 +63,8 @@ pub struct Engine {
     driver: LoopDriver,
     payloads: Payloads,
     violations: Vec<ProtocolError>,
+    /// What the latest flush wrote, kept for its memory.
+    pieces: Vec<Piece>,
 }
 
 /// Makes an engine whose work is done in `dispatch`; nothing where there is no libuv.
@@ -74,7 +76,13 @@ pub fn create_engine(
     let Ok(reactor) = Reactor::new() else { return Ok(None) };
     let Ok(descriptor) = reactor.as_fd().try_clone_to_owned() else { return Ok(None) };
     let Some(driver) = LoopDriver::start(env, descriptor, &dispatch)? else { return Ok(None) };
-    let engine = Engine { reactor, driver, payloads: Payloads::default(), violations: Vec::new() };
+    let engine = Engine {
+        reactor,
+        driver,
+        payloads: Payloads::default(),
+        violations: Vec::new(),
+        pieces: Vec::new(),
+    };
     Ok(Some(External::new(engine)))
 }
 
@@ -202,17 +210,26 @@ pub fn flush_engine(
     mut scratch: BufferSlice<'_>,
     mut results: BufferSlice<'_>,
 ) -> Result<u32> {
-    let commands = commands.chunks_exact(COMMAND_LENGTH).take(count as usize);
-    let pieces: Vec<Piece> =
-        commands.map(|command| finish_command(command, &mut scratch)).collect::<Result<_>>()?;
+    let Engine { reactor, pieces, .. } = &mut **engine;
+    pieces.clear();
+    for command in commands.chunks_exact(COMMAND_LENGTH).take(count as usize) {
+        let piece = finish_command(command, &mut scratch)?;
+        match pieces.last_mut() {
+            Some(last) if last.id == piece.id && last.bytes.end == piece.bytes.start => {
+                last.bytes.end = piece.bytes.end;
+            }
+            _ => pieces.push(piece),
+        }
+    }
     let mut waiting = 0;
     // The commands of a dispatch come in runs of one connection: each run is one write.
     for run in pieces.chunk_by(|a, b| a.id == b.id) {
-        let joined = run.chunk_by(|a, b| a.bytes.end == b.bytes.start);
-        let ranges = joined.map(|all| all[0].bytes.start..all[all.len() - 1].bytes.end);
-        let mut parts: Vec<IoSlice<'_>> =
-            ranges.map(|range| IoSlice::new(&scratch[range])).collect();
-        if engine.reactor.write(run[0].id, &mut parts) > 0 {
+        let slice = |piece: &Piece| IoSlice::new(&scratch[piece.bytes.clone()]);
+        let pending = match run {
+            [piece] => reactor.write(piece.id, &mut [slice(piece)]),
+            run => reactor.write(run[0].id, &mut run.iter().map(slice).collect::<Vec<_>>()),
+        };
+        if pending > 0 {
             let result = results.chunks_exact_mut(4).nth(waiting);
             let result = result.ok_or_else(|| reason("no space for results"))?;
             write_fields(result, &[run[0].id as i32]);
@@ -311,6 +328,7 @@ impl Sink for Records<'_> {
         (self.count + 1) * RECORD_LENGTH <= self.bytes.len()
     }
 
+    #[inline(always)]
     fn push(&mut self, id: u32, occurrence: Occurrence) {
         let [kind, detail, place, length] = match occurrence {
             Occurrence::Frame(event) => self.payloads.record(event),
@@ -335,13 +353,14 @@ impl Sink for Records<'_> {
     }
 }
 
-/// What a command has to write: where in the scratch memory, to which connection.
+/// What commands have to write: where in the scratch memory, to which connection.
 struct Piece {
     id: u32,
     bytes: Range<usize>,
 }
 
 /// Makes what a command says ready to be written: header and masking of a frame.
+#[inline(always)]
 fn finish_command(command: &[u8], scratch: &mut [u8]) -> Result<Piece> {
     let mut fields = [0; 4];
     for (field, bytes) in fields.iter_mut().zip(command.as_chunks().0) {

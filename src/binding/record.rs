@@ -65,6 +65,7 @@ impl Payloads {
     }
 
     /// The fields of the record of an event: kind, detail, place and length.
+    #[inline(always)]
     pub(super) fn record(&mut self, event: Event) -> [i32; 4] {
         let (kind, detail, payload, fragments) = match event {
             Event::Text { payload, fragments } => {
@@ -88,14 +89,21 @@ impl Payloads {
         [kind, detail, place, length]
     }
 
+    /// Keeps a payload until it is taken; the place to be recorded.
+    #[cold]
+    fn keep(&mut self, owned: Owned) -> i32 {
+        self.0.push(owned);
+        -(self.0.len() as i32)
+    }
+
     /// Where a payload is: an offset, or -1 - the index under which it can be taken; its length.
+    #[inline(always)]
     pub(super) fn place(&mut self, payload: Payload, fragments: Vec<usize>) -> (i32, i32) {
         match payload {
             Payload::InPlace(range) => (range.start as i32, range.len() as i32),
             Payload::Owned(payload) => {
                 let length = i32::try_from(payload.len()).unwrap_or(i32::MAX);
-                self.0.push(Owned { payload, fragments });
-                (-(self.0.len() as i32), length)
+                (self.keep(Owned { payload, fragments }), length)
             }
         }
     }
