@@ -224,6 +224,109 @@ describe('The engine', { skip }, () => {
     assert.strictEqual(ws.bufferedAmount, 0);
   });
 
+  it('calls back in the order of the calls, whatever was sent how', async (t) => {
+    const { ws } = await connect(t);
+    const called = [];
+    const note = (number) => () => called.push(number);
+    ws.send('small', note(1));
+    ws.send(Buffer.alloc(40_000), note(2));
+    ws._socket.write(frame(1, 'raw', { key: KEY }), note(3));
+    ws.send('behind', note(4));
+    ws.ping('', undefined, note(5));
+    while (called.length < 5) await turn();
+    assert.deepStrictEqual(called, [1, 2, 3, 4, 5]);
+  });
+
+  it('calls back without an error what the kernel has when the socket is destroyed', async (t) => {
+    const { peer, ws } = await connect(t);
+    const errors = [];
+    const received = once(peer, 'message');
+    ws.send('last words', (error) => errors.push(error));
+    ws.terminate();
+    assert.strictEqual((await received)[0].toString(), 'last words');
+    assert.deepStrictEqual(errors, [null]);
+  });
+
+  it('reports what is sent behind the end of the socket, behind what was sent before', async (t) => {
+    const { ws } = await connect(t);
+    const results = [];
+    ws.send('before', (error) => results.push(error));
+    ws._socket.end();
+    ws.send('behind', (error) => results.push(error.code));
+    while (results.length < 2) await turn();
+    assert.deepStrictEqual(results, [null, 'ERR_STREAM_WRITE_AFTER_END']);
+  });
+
+  it('calls the callbacks behind one that throws, each in its context', async (t) => {
+    const { ws } = await connect(t);
+    const storage = new AsyncLocalStorage();
+    const listeners = process.rawListeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    const thrown = once(process, 'uncaughtException');
+    const called = new Promise((resolve) => {
+      storage.run('first', () =>
+        ws.send('a', () => {
+          throw new Error('from a callback');
+        })
+      );
+      storage.run('second', () => ws.send('b', () => resolve(storage.getStore())));
+    });
+    try {
+      assert.strictEqual((await thrown)[0].message, 'from a callback');
+      assert.strictEqual(await called, 'second');
+    } finally {
+      for (const listener of listeners) process.on('uncaughtException', listener);
+    }
+  });
+
+  it('takes a limit that a listener raises for the next frame of the batch', async (t) => {
+    const { socket, ws } = await connectRaw(t, { maxPayload: 10 });
+    const lengths = [];
+    ws.on('error', (error) => lengths.push(error.code));
+    ws.on('message', (data) => {
+      lengths.push(data.length);
+      ws._receiver._maxPayload = 100;
+    });
+    const frames = [5, 50, 60].map((length) => frame(2, Buffer.alloc(length), { key: KEY }));
+    socket.write(Buffer.concat(frames));
+    while (lengths.length < 3) await turn();
+    assert.deepStrictEqual(lengths, [5, 50, 60]);
+  });
+
+  it('still fails where a listener raises the limit too little', async (t) => {
+    const { socket, ws } = await connectRaw(t, { maxPayload: 10 });
+    const lengths = [];
+    ws.on('message', (data) => {
+      lengths.push(data.length);
+      ws._receiver._maxPayload = 20;
+    });
+    socket.write(
+      Buffer.concat([5, 50].map((length) => frame(2, Buffer.alloc(length), { key: KEY })))
+    );
+    const [error] = await once(ws, 'error');
+    assert.strictEqual(error.code, 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH');
+    assert.deepStrictEqual(lengths, [5]);
+  });
+
+  it('sends at once what listeners of `exit` send', async (t) => {
+    const { peer, wss } = await connect(t);
+    const received = [];
+    wss.on('connection', (ws) => ws.on('message', (data) => received.push(data.toString())));
+    peer.on('message', (data) => received.push(data.toString()));
+    const script = `
+      const { WebSocket } = require('.');
+      const ws = new WebSocket('ws://127.0.0.1:${wss.address().port}');
+      ws.on('open', () => {
+        ws.send('in the tick');
+        process.on('exit', () => ws.send('while exiting'));
+        process.exit();
+      });`;
+    const options = { cwd: root, timeout: 20_000 };
+    await promisify(execFile)(process.execPath, ['-e', script], options);
+    while (received.length < 2) await turn();
+    assert.deepStrictEqual(received, ['in the tick', 'while exiting']);
+  });
+
   it('does not mistake a new connection for one that ended in the same batch', async (t) => {
     const { wss } = await connect(t);
     const count = 30;

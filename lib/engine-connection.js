@@ -11,8 +11,8 @@ const { toArrayBuffer } = require('./buffer-util');
 const { BINARY_TYPES, EMPTY_BUFFER } = require('./constants');
 const { MAX_COPY_LENGTH, RAW } = require('./engine');
 const { createProtocolError } = require('./errors');
-const { apart } = require('./frame-queue');
 const native = require('./native');
+const { isCallable, setApart } = require('./send-callback');
 
 const {
   RECORD_BINARY,
@@ -73,6 +73,11 @@ class EngineConnection extends AsyncResource {
     this.isRaw = false;
     this._isReferenced = true;
     this._isClosed = false;
+    /** The batch in which the limits were set. */
+    this._limitsBatch = -1;
+    /** Whether a longer message than before is allowed since then. */
+    this.limitsRaised = false;
+    this._maxPayload = 0;
     /** What the socket had read and written before. */
     this.priorBytesRead = 0;
     this.priorBytesWritten = 0;
@@ -81,8 +86,11 @@ class EngineConnection extends AsyncResource {
 
     /** Whether bytes wait in the engine. */
     this._isBacklogged = false;
-    /** Bytes handed to the engine so far. */
+    /** Bytes that were sent, and those of them that are in the engine already. */
     this._sentBytes = 0;
+    this._handedBytes = 0;
+    /** Those that the kernel had when the connection was closed. */
+    this._writtenBytes = 0;
     /** @type {{end: number, callback: (error?: Error | null) => void}[]} */
     this._callbacks = [];
     this._isExpecting = false;
@@ -103,10 +111,16 @@ class EngineConnection extends AsyncResource {
    * @param {any} options As for a receiver; 0 or less for no limit
    */
   setLimits({ maxBufferedChunks, maxFragments, maxPayload, skipUTF8Validation }) {
+    if (this._isClosed) return;
+    const limit = Math.max(maxPayload | 0, 0);
+    const wasRaised = this._limitsBatch === this._engine.batch && this.limitsRaised;
+    this.limitsRaised = wasRaised || limit === 0 || limit > this._maxPayload;
+    this._limitsBatch = this._engine.batch;
+    this._maxPayload = limit;
     native.setLimits(
       this._engine.native,
       this._id,
-      Math.max(maxPayload | 0, 0),
+      limit,
       Math.max(maxFragments | 0, 0),
       Math.max(maxBufferedChunks | 0, 0),
       !!skipUTF8Validation
@@ -140,8 +154,8 @@ class EngineConnection extends AsyncResource {
    * @return {boolean} Whether `append` takes it
    */
   fits(length) {
-    const { corked, length: waiting } = this._socket._writableState;
-    return length <= MAX_COPY_LENGTH && waiting === 0 && corked === 0 && !this._isClosed;
+    const { corked, ending, length: waiting } = this._socket._writableState;
+    return length <= MAX_COPY_LENGTH && waiting === 0 && corked === 0 && !ending && !this._isClosed;
   }
 
   /**
@@ -156,7 +170,7 @@ class EngineConnection extends AsyncResource {
   append(data, length, first, mask, callback) {
     this._noteActivity();
     this._sentBytes += this._engine.append(this._id, data, length, first, mask);
-    if (callback !== undefined) this._expect(apart(callback));
+    if (callback) this._expect(callback);
   }
 
   /**
@@ -166,19 +180,19 @@ class EngineConnection extends AsyncResource {
    * @param {((error?: Error | null) => void) | undefined} callback Called when it's written
    */
   write(list, callback) {
-    const onWritten = apart(callback);
     const parts = list.map((part) => (typeof part === 'string' ? Buffer.from(part) : part));
     const length = parts.reduce((sum, part) => sum + part.length, 0);
-    if (this.fits(length)) {
+    if (this.fits(length) && isCallable(callback)) {
       for (const part of parts) this.append(part, part.length, RAW, false, undefined);
-    } else if (!this.fits(0)) {
-      // Behind what the socket holds back; a destroyed socket says what is wrong by itself.
-      this._socket.write(parts.length === 1 ? parts[0] : Buffer.concat(parts), onWritten);
+    } else if (!this.fits(0) || !isCallable(callback)) {
+      // Behind what the socket holds back. It says by itself what is wrong with it, or with a
+      // callback that is none.
+      this._socket.write(parts.length === 1 ? parts[0] : Buffer.concat(parts), setApart(callback));
       return;
     } else {
       this._writeNow(parts[0], parts[1]);
     }
-    if (onWritten !== undefined) this._expect(onWritten);
+    if (callback) this._expect(callback);
   }
 
   /**
@@ -416,8 +430,7 @@ class EngineConnection extends AsyncResource {
     } else if (kind === RECORD_CLOSE) {
       this.handlers.conclude(detail, payload);
     } else if (kind === RECORD_ERROR) {
-      const description = native.engineViolation(this._engine.native, detail);
-      if (description) this.handlers.fail(createProtocolError(description));
+      this._receiveViolation(detail);
     } else if (kind === RECORD_END) {
       socket.push(null);
       socket.read(0);
@@ -429,6 +442,20 @@ class EngineConnection extends AsyncResource {
       this._shutdown?.();
       this._shutdown = null;
     }
+  }
+
+  /**
+   * @param {number} index Which violation of the batch
+   * @private
+   */
+  _receiveViolation(index) {
+    const description = native.engineViolation(this._engine.native, index);
+    if (!description) return;
+    // A listener of an event before this one has raised the limit: the engine goes on with the
+    // frame, or reports it again.
+    const isLength = description.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
+    if (isLength && this._limitsBatch === this._engine.batch && this.limitsRaised) return;
+    this.handlers.fail(createProtocolError(description));
   }
 
   /**
@@ -444,25 +471,67 @@ class EngineConnection extends AsyncResource {
   }
 
   /**
-   * Calls the callbacks of what is written.
+   * The engine has all that was sent.
+   *
+   * @return {number} How many bytes that is
    */
-  settle() {
+  noteFlush() {
     this._isExpecting = false;
-    if (this._isClosed) return;
-    const pending = this._isBacklogged ? native.pendingBytes(this._engine.native, this._id) : 0;
-    const written = this._sentBytes - pending;
+    this._handedBytes = this._sentBytes;
+    return this._handedBytes;
+  }
+
+  /**
+   * Calls the callbacks of what is written.
+   *
+   * @param {number} [limit] Not of what was handed over behind this byte: its turn comes
+   */
+  settle(limit = this._handedBytes) {
+    if (this._isClosed) {
+      this._callBack(Math.min(this._writtenBytes, limit));
+      return;
+    }
+    const pending = this._countPending();
+    this._callBack(Math.min(this._handedBytes - pending, limit));
+    if (pending > 0) return;
+    this._isBacklogged = false;
+    const onDrained = this._onDrained;
+    this._onDrained = null;
+    onDrained?.();
+  }
+
+  /**
+   * @return {number} Bytes that wait in the engine
+   * @private
+   */
+  _countPending() {
+    return this._isBacklogged ? native.pendingBytes(this._engine.native, this._id) : 0;
+  }
+
+  /**
+   * @param {number} written How many of the bytes that were sent are written
+   * @private
+   */
+  _callBack(written) {
     const callbacks = this._callbacks;
     let count = 0;
     while (count < callbacks.length && callbacks[count].end <= written) count++;
-    const done = count === callbacks.length ? callbacks : callbacks.slice(0, count);
     this._callbacks = callbacks.slice(count);
-    if (pending === 0) {
-      this._isBacklogged = false;
-      const onDrained = this._onDrained;
-      this._onDrained = null;
-      onDrained?.();
-    }
-    for (const { callback } of done) callback(null);
+    for (let index = 0; index < count; index++) callbacks[index].callback(null);
+  }
+
+  /**
+   * Calls all callbacks: of the bytes that were sent some are written, the others won't be.
+   *
+   * @private
+   */
+  _abandon() {
+    this._callBack(this._writtenBytes);
+    for (const { callback } of this._callbacks) callback(destroyedError());
+    this._callbacks = [];
+    const onDrained = this._onDrained;
+    this._onDrained = null;
+    onDrained?.(destroyedError());
   }
 
   /**
@@ -470,7 +539,7 @@ class EngineConnection extends AsyncResource {
    * @private
    */
   _expect(callback) {
-    this._callbacks.push({ end: this._sentBytes, callback });
+    this._callbacks.push({ end: this._sentBytes, callback: setApart(callback) });
     if (this._isExpecting) return;
     this._isExpecting = true;
     this._engine.expect(this);
@@ -495,6 +564,7 @@ class EngineConnection extends AsyncResource {
    */
   _hand(head, body) {
     this._sentBytes += head.length + body.length;
+    this._handedBytes = this._sentBytes;
     return native.writeParts(this._engine.native, this._id, head, body);
   }
 
@@ -510,27 +580,17 @@ class EngineConnection extends AsyncResource {
       // A paused connection still gives what had arrived, once the socket is closed.
       if (!reset && !this.reading && !this.isRaw) this._leftovers = this._engine.drain(this._id);
       this.unref();
+      this._writtenBytes = this._sentBytes - this._countPending();
       this._isClosed = true;
       native.closeConnection(this._engine.native, this._id, reset);
       this._engine.remove(this._id);
-      const callbacks = this._callbacks;
-      this._callbacks = [];
-      if (callbacks.length > 0) process.nextTick(abandon, callbacks);
+      // What the kernel has is written, whatever becomes of it.
+      process.nextTick(() => this._abandon());
       this._shutdown?.(destroyedError());
-      this._onDrained?.(destroyedError());
-      this._shutdown = this._onDrained = null;
+      this._shutdown = null;
     }
     if (callback) setImmediate(callback);
   }
-}
-
-/**
- * Calls callbacks of what will not be written.
- *
- * @param {{callback: (error?: Error | null) => void}[]} callbacks The callbacks
- */
-function abandon(callbacks) {
-  for (const { callback } of callbacks) callback(destroyedError());
 }
 
 /**

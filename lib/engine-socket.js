@@ -59,6 +59,16 @@ class EngineSocket extends net.Socket {
   }
 
   /**
+   * @param {...any} parameters What `end()` takes
+   * @return {this}
+   */
+  end(...parameters) {
+    // What was sent before is called back before what comes too late.
+    connectionOf(this)?.flush();
+    return super.end(...parameters);
+  }
+
+  /**
    * @param {(error?: Error | null) => void} callback Called when the sending side has ended
    */
   _final(callback) {
@@ -128,6 +138,16 @@ class EngineSocket extends net.Socket {
   on(event, listener) {
     if (showsBytes(event)) connectionOf(this)?.handlers?.replace();
     return super.on(event, listener);
+  }
+
+  /**
+   * @param {string} [event] The event, by default every one
+   * @return {this}
+   */
+  removeAllListeners(event) {
+    // Among them is the one that the bytes of a WebSocket go to.
+    if (event === undefined || showsBytes(event)) connectionOf(this)?.handlers?.replace();
+    return super.removeAllListeners(event);
   }
 
   /**

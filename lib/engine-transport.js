@@ -119,6 +119,8 @@ class EngineReceiver {
     const receiver = /** @type {any} */ (new Receiver(options));
     websocket[kReceiver] = receiver;
     receiver[kWebSocket] = websocket;
+    // Until the bytes come, its limits are the engine's.
+    receiver.onLimits = (/** @type {any} */ limits) => this._handle.setLimits(limits);
     connection.attachReceiver(receiver);
     if (this._writableState.errorEmitted) receiver._writableState.errorEmitted = true;
     else if (this._isEnding) receiver.end();

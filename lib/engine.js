@@ -61,6 +61,8 @@ class Engine {
     this._records = new SharedIntegers((RECORDS + 1) * RECORD_FIELDS);
     this._count = 0;
     this._index = 0;
+    /** The number of the batch that is handed out. */
+    this.batch = 0;
     this._slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
     this._slabUsed = 0;
 
@@ -156,6 +158,16 @@ class Engine {
   }
 
   /**
+   * Ends the process: no tick comes any more whose end could be waited for.
+   *
+   * @private
+   */
+  _endProcess() {
+    this.flush();
+    this.schedule = this.flush;
+  }
+
+  /**
    * Remembers that callbacks of a connection wait for the next flush.
    *
    * @param {any} connection The connection
@@ -197,7 +209,8 @@ class Engine {
     if (this._expecting.length > 0) {
       const expecting = this._expecting;
       this._expecting = [];
-      process.nextTick(settleAll, expecting);
+      const handed = expecting.map((connection) => connection.noteFlush());
+      process.nextTick(settleAll, expecting, handed);
     }
   }
 
@@ -282,6 +295,7 @@ class Engine {
   _poll() {
     const { memory, values } = this._records;
     this._departed.clear();
+    this.batch++;
     this._index = 0;
     this._count = 0;
     this._count = native.pollEngine(this.native, memory, this._slab, this._slabUsed);
@@ -366,14 +380,10 @@ function copy(target, data, length, start) {
  * Calls what waited for a flush.
  *
  * @param {any[]} connections The connections
+ * @param {number[]} handed How many of their bytes were handed over in it
  */
-function settleAll(connections) {
-  let index = 0;
-  try {
-    while (index < connections.length) connections[index++].settle();
-  } finally {
-    if (index < connections.length) process.nextTick(settleAll, connections.slice(index));
-  }
+function settleAll(connections, handed) {
+  for (let index = 0; index < connections.length; index++) connections[index].settle(handed[index]);
 }
 
 /** @type {Engine | null | undefined} */
@@ -388,7 +398,7 @@ function getEngine() {
   if (engine === undefined) {
     engine = process.env.OXWS_TRANSPORT === 'stream' ? null : new Engine();
     if (engine?.native === null) engine = null;
-    if (engine !== null) process.on('exit', () => engine?.flush());
+    if (engine !== null) process.on('exit', () => engine?._endProcess());
   }
   return engine;
 }

@@ -9,11 +9,10 @@
 // errors are the stream's. What a user may do with a payload after `send()` is as with ws: a small
 // payload is copied, a large one is handed over at once.
 
-const { AsyncResource } = require('node:async_hooks');
-
 const { kWebSocket } = require('./constants');
 const { FastBuffer, unmask: maskInPlace } = require('./buffer-util');
 const native = require('./native');
+const { rethrow, setApart } = require('./send-callback');
 
 /** Payloads up to this many bytes are copied; beyond that a copy costs more than a write. */
 const MAX_COPY_LENGTH = 16 * 1024;
@@ -79,7 +78,7 @@ class FrameQueue {
     const frame = new FastBuffer(slab.buffer, slab.byteOffset + start, payload + length - start);
     if (key !== undefined && length > 0) maskInPlace(frame.subarray(payload - start), key);
     this._cork();
-    this._socket.write(frame, FrameQueue.apart(callback));
+    this._socket.write(frame, setApart(callback));
   }
 
   /**
@@ -89,7 +88,7 @@ class FrameQueue {
    * @param {((error?: Error | null) => void) | undefined} callback Called when it is written
    */
   write(list, callback) {
-    const onWritten = FrameQueue.apart(callback);
+    const onWritten = setApart(callback);
     let length = 0;
     for (const part of list) length += Buffer.byteLength(part);
     this._cork();
@@ -148,35 +147,6 @@ class FrameQueue {
     dispatchDepth--;
     if (dispatchDepth === 0 && waiting.length > 0) flushWaiting();
   }
-
-  /**
-   * Sets the callback of a frame apart from those of the other frames in the same write, which are
-   * called in a row: it runs in the async context of its `send()`, and what it throws doesn't keep
-   * the ones behind it from being called.
-   *
-   * @param {any} callback The callback, or anything that `write()` takes for none
-   * @return {any} What to give to `write()`
-   */
-  static apart(callback) {
-    if (typeof callback !== 'function') return callback;
-    const context = new AsyncResource('OXWSSEND');
-    return (/** @type {Error | null | undefined} */ error) => {
-      try {
-        context.runInAsyncScope(callback, undefined, error);
-      } catch (thrown) {
-        process.nextTick(rethrow, thrown);
-      }
-    };
-  }
-}
-
-/**
- * Throws where nobody catches.
- *
- * @param {unknown} thrown What a callback, or a socket, threw
- */
-function rethrow(thrown) {
-  throw thrown;
 }
 
 /**

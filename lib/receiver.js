@@ -119,6 +119,8 @@ class Receiver extends Writable {
     /** @type {any} */
     this[kWebSocket] = undefined;
 
+    /** @type {((limits: any) => void) | undefined} Told when a limit is set. */
+    this.onLimits = undefined;
     /** @type {any} The native decoder, made with the first chunk. */
     this._decoder = null;
     /** @type {Batch | null} */
@@ -183,6 +185,7 @@ class Receiver extends Writable {
    * @private
    */
   _applyLimits() {
+    this.onLimits?.(this[kLimits]);
     if (this._decoder === null) return;
     const { maxBufferedChunks, maxFragments, maxPayload, skipUTF8Validation } = this[kLimits];
     native.setDecoderLimits(

@@ -10,6 +10,7 @@ const { isBuffer, mask: applyMask, toBuffer, unmask: maskInPlace } = require('./
 const FrameQueue = require('./frame-queue');
 const native = require('./native');
 const PerMessageDeflate = require('./permessage-deflate');
+const { isCallable } = require('./send-callback');
 const { isBlob, isValidStatusCode } = require('./validation');
 
 const { encodeHeader } = native;
@@ -281,7 +282,8 @@ class Sender {
    */
   _submit(data, length, compress, opcode, fin, rsv1, mask, callback) {
     const isReady = typeof data === 'string' || isBuffer(data);
-    if (isReady && !compress && this._state === DEFAULT && this._frames?.fits(length)) {
+    const isPlain = isReady && !compress && this._state === DEFAULT && isCallable(callback);
+    if (isPlain && this._frames?.fits(length)) {
       this._frames.append(data, length, firstByte(fin, rsv1, opcode), !!mask, callback);
       return;
     }
@@ -397,7 +399,7 @@ class Sender {
    */
   _write(data, options, callback) {
     const { fin, mask, opcode, rsv1, [kByteLength]: length } = options;
-    if (this._frames?.fits(length)) {
+    if (isCallable(callback) && this._frames?.fits(length)) {
       this._frames.append(data, length, firstByte(fin, rsv1, opcode), !!mask, callback);
     } else {
       this.sendFrame(Sender.frame(data, options), callback);
