@@ -63,7 +63,7 @@ export declare function acceptKey(key: string): string
 
 /**
  * Takes a duplicate of a socket's descriptor into the engine; the number of the connection, or a
- * negative one if that can't be done.
+ * negative one if that can't be done. The tokio driver begins to read it when it is released.
  */
 export declare function adopt(engine: ExternalObject<Engine>, descriptor: number, isServer: boolean, permessageDeflate: boolean, raw: boolean): number
 
@@ -164,9 +164,10 @@ export declare function fillMaskingKey(key: Buffer): void
 
 /**
  * Carries out `count` commands. Writes the connections of which something waits now into
- * `results` and returns their number.
+ * `results` and returns their number. The tokio driver may be left to write them later, and tell
+ * then, unless that has to be done at once.
  */
-export declare function flushEngine(engine: ExternalObject<Engine>, commands: Buffer, count: number, scratch: Buffer, results: Buffer): number
+export declare function flushEngine(engine: ExternalObject<Engine>, commands: Buffer, count: number, scratch: Buffer, results: Buffer, atOnce: boolean): number
 
 /** The lengths of the fragments of the owned payload that has this index. */
 export declare function fragmentLengths(decoder: ExternalObject<Decoder>, index: number): Uint32Array
@@ -290,8 +291,17 @@ export declare const RECORD_SHUT_DOWN: number
 /** A text message. */
 export declare const RECORD_TEXT: number
 
+/** Something that was sent waits to be written. */
+export declare const RECORD_WAITING: number
+
 /** Some of what waited has been written. */
 export declare const RECORD_WRITTEN: number
+
+/** Has a connection read that was taken over while the tokio driver had the work. */
+export declare function releaseConnection(engine: ExternalObject<Engine>, id: number): void
+
+/** Has work done that nobody announces, where the tokio driver would do it. */
+export declare function serveEngine(engine: ExternalObject<Engine>): void
 
 /**
  * Sets the limits, 0 for none: bytes a message, frames a message, chunks without a complete
@@ -319,6 +329,13 @@ export declare function setPaused(engine: ExternalObject<Engine>, id: number, pa
 
 /** Sets whether bytes come as they are, from the next read on. */
 export declare function setRaw(engine: ExternalObject<Engine>, id: number, raw: boolean): void
+
+/**
+ * Has the tokio driver, or the loop driver, do the work from now on; whether it does.
+ *
+ * What is sent has to be flushed at once before. Nobody announces what the loop driver finds.
+ */
+export declare function setTokioDriver(engine: ExternalObject<Engine>, tokio: boolean): boolean
 
 /** Ends the sending side once everything is written. */
 export declare function shutDown(engine: ExternalObject<Engine>, id: number): void

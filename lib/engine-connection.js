@@ -25,6 +25,7 @@ const {
   RECORD_RAW,
   RECORD_SHUT_DOWN,
   RECORD_TEXT,
+  RECORD_WAITING,
   RECORD_WRITTEN
 } = native;
 
@@ -134,7 +135,7 @@ class EngineConnection extends AsyncResource {
    */
   feed(bytes) {
     native.feed(this._engine.native, this._id, bytes);
-    this._engine.wake();
+    this._engine.wakeFed(this._id);
   }
 
   /**
@@ -199,7 +200,10 @@ class EngineConnection extends AsyncResource {
    * Hands over what waits for the end of the tick.
    */
   flush() {
-    this._engine.flush();
+    this._engine.flush(true);
+    if (!this._isBacklogged && !this._isClosed && this._engine.hasUntoldBacklog(this._id)) {
+      this.becomeBacklogged();
+    }
   }
 
   // What a socket asks of its handle.
@@ -213,7 +217,7 @@ class EngineConnection extends AsyncResource {
   /** Bytes sent, those that wait included. */
   get bytesWritten() {
     if (this._isClosed) return this.priorBytesWritten;
-    this._engine.flush();
+    this._engine.flush(true);
     const [, written, pending] = native.counters(this._engine.native, this._id);
     return this.priorBytesWritten + written + pending;
   }
@@ -323,7 +327,7 @@ class EngineConnection extends AsyncResource {
    *   nothing waits, so that nothing that is sent later gets past them
    */
   writeForSocket(bytes, callback) {
-    this._engine.flush();
+    this._engine.flush(true);
     if (isBacklog(bytes) || this._hand(bytes, EMPTY_BUFFER) > 0) {
       this._onDrained = callback;
     } else {
@@ -337,7 +341,7 @@ class EngineConnection extends AsyncResource {
    * @param {(error?: Error | null) => void} callback Called then
    */
   shutDown(callback) {
-    this._engine.flush();
+    this._engine.flush(true);
     this._shutdown = callback;
     native.shutDown(this._engine.native, this._id);
   }
@@ -438,6 +442,8 @@ class EngineConnection extends AsyncResource {
       socket.destroy(systemError(detail));
     } else if (kind === RECORD_WRITTEN) {
       this.settle();
+    } else if (kind === RECORD_WAITING) {
+      this.becomeBacklogged();
     } else if (kind === RECORD_SHUT_DOWN) {
       this._shutdown?.();
       this._shutdown = null;
@@ -552,7 +558,7 @@ class EngineConnection extends AsyncResource {
    * @private
    */
   _writeNow(head, body = EMPTY_BUFFER) {
-    this._engine.flush();
+    this._engine.flush(true);
     if (this._hand(head, body) > 0) this.becomeBacklogged();
   }
 

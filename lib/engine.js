@@ -7,6 +7,8 @@
 // Events come as records, payloads as views on a slab of memory that the engine reads into;
 // what is sent is collected in scratch memory with a command each. See `src/binding/engine.rs`.
 
+const { availableParallelism } = require('node:os');
+
 const { FastBuffer } = require('./buffer-util');
 const { EMPTY_BUFFER } = require('./constants');
 const { enterDispatch, leaveDispatch } = require('./frame-queue');
@@ -20,6 +22,8 @@ const RECORDS = 1024;
 /** 32-bit integers of a command. */
 const COMMAND_FIELDS = 4;
 const COMMANDS = 1024;
+/** More than there can be commands in a flush and before it, in what a task was left to write. */
+const RESULTS = 8 * COMMANDS;
 /** Memory that the engine reads into. What a retained message keeps alive is never more. */
 const SLAB_LENGTH = 64 * 1024;
 /** Memory for what is sent in a tick; when it's full, it's handed over before the tick ends. */
@@ -57,6 +61,13 @@ class Engine {
     /** Connections closed while records of theirs may still be on the way. */
     this._departed = new Map();
     this._references = 0;
+    /** Whether a task on another thread reads and writes. */
+    this._isTasked = false;
+    /** Connections that the task does not read yet, each behind its number. @type {any[]} */
+    this._unreleased = [];
+    this._release = () => this._releaseAll();
+    /** @type {number[]} Connections that were fed and have not been served since. */
+    this._fed = [];
 
     this._records = new SharedIntegers((RECORDS + 1) * RECORD_FIELDS);
     this._count = 0;
@@ -70,7 +81,7 @@ class Engine {
     this._commandCount = 0;
     this._scratch = Buffer.allocUnsafeSlow(SCRATCH_LENGTH);
     this._scratchUsed = 0;
-    this._results = new SharedIntegers(COMMANDS);
+    this._results = new SharedIntegers(RESULTS);
     /** @type {any[]} Connections that have callbacks of what was not flushed yet. */
     this._expecting = [];
     this._isScheduled = false;
@@ -78,10 +89,7 @@ class Engine {
     this._flush = () => this._endTick();
     this._resume = () => this._dispatch();
     this._isWoken = false;
-    this._onWoken = () => {
-      this._isWoken = false;
-      this._dispatch();
-    };
+    this._onWoken = () => this._serve();
   }
 
   /**
@@ -92,6 +100,26 @@ class Engine {
    */
   add(id, connection) {
     this._connections[id] = connection;
+    if (!this._isTasked) return;
+    // The task is as late as the event loop would be: whoever hears of the connection may look at
+    // its bytes before they become messages.
+    if (this._unreleased.length === 0) setImmediate(this._release);
+    this._unreleased.push(id, connection);
+  }
+
+  /**
+   * Has connections read that were added since the event loop turned.
+   *
+   * @private
+   */
+  _releaseAll() {
+    const unreleased = this._unreleased;
+    this._unreleased = [];
+    for (let i = 0; i < unreleased.length; i += 2) {
+      const id = unreleased[i];
+      if (this._connections[id] === unreleased[i + 1]) native.releaseConnection(this.native, id);
+    }
+    if (!this._isTasked) this.wake();
   }
 
   /**
@@ -163,8 +191,8 @@ class Engine {
    * @private
    */
   _endProcess() {
-    this.flush();
-    this.schedule = this.flush;
+    this.flush(true);
+    this.schedule = () => this.flush(true);
   }
 
   /**
@@ -177,6 +205,28 @@ class Engine {
   }
 
   /**
+   * Does what `wake` put off.
+   *
+   * @private
+   */
+  _serve() {
+    this._isWoken = false;
+    for (const id of this._fed.splice(0)) native.releaseConnection(this.native, id);
+    native.serveEngine(this.native);
+    this._dispatch();
+  }
+
+  /**
+   * Sees to a dispatch that takes what a connection was fed, behind the current tick.
+   *
+   * @param {number} id The connection
+   */
+  wakeFed(id) {
+    if (this._isTasked) this._fed.push(id);
+    this.wake();
+  }
+
+  /**
    * Sees to a dispatch that no descriptor announces, behind the current tick.
    */
   wake() {
@@ -186,10 +236,40 @@ class Engine {
   }
 
   /**
-   * Hands over what is to be sent.
+   * Moves the work to a task on another thread, or back. Nothing is lost or overtaken.
+   *
+   * @param {boolean} isTasked Whether the task has the work from now on
+   * @return {boolean} Whether it is so now
    */
-  flush() {
-    if (this._commandCount > 0) {
+  setTasked(isTasked) {
+    if (this._isTasked === isTasked) return true;
+    this.flush(true);
+    if (!native.setTokioDriver(this.native, isTasked)) return false;
+    this._isTasked = isTasked;
+    if (!isTasked) this.wake();
+    return true;
+  }
+
+  /**
+   * Tells whether what has been handed over waits without a connection's knowing: a task has found
+   * that out, and it's on the way.
+   *
+   * @param {number} id The connection
+   * @return {boolean} Whether something waits
+   */
+  hasUntoldBacklog(id) {
+    return this._isTasked && native.pendingBytes(this.native, id) > 0;
+  }
+
+  /**
+   * Hands over what is to be sent.
+   *
+   * @param {boolean} [isUrgent] Whether it has to be with the kernel, as far as that takes it, when
+   *   this returns; so it has where a callback waits for that
+   */
+  flush(isUrgent = false) {
+    const atOnce = isUrgent || this._expecting.length > 0;
+    if (this._commandCount > 0 || (this._isTasked && atOnce)) {
       const count = this._commandCount;
       this._commandCount = 0;
       this._scratchUsed = 0;
@@ -199,7 +279,8 @@ class Engine {
         this._commands.memory,
         count,
         this._scratch,
-        memory
+        memory,
+        atOnce
       );
       for (let i = 0; i < waiting; i++) {
         const connection = this._connections[values[i]];
@@ -398,6 +479,7 @@ function getEngine() {
   if (engine === undefined) {
     engine = process.env.OXWS_TRANSPORT === 'stream' ? null : new Engine();
     if (engine?.native === null) engine = null;
+    if (process.env.OXWS_DRIVER === 'tokio' && availableParallelism() > 1) engine?.setTasked(true);
     if (engine !== null) process.on('exit', () => engine?._endProcess());
   }
   return engine;

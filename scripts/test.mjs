@@ -28,7 +28,7 @@ const TYPE_CONFIGURATIONS = [
   'node10'
 ];
 
-/** What a transport can change. The others are run once. */
+/** What a transport, or a driver, can change. The others are run once. */
 const CONNECTION_SPECS = ['client-handshake', 'stream', 'websocket', 'websocket-server'].map(
   (name) => `__test__/${name}.spec.js`
 );
@@ -44,6 +44,10 @@ const SUITES = {
     'node --test, connections on the stream transport': () =>
       runNode(['--test', '--test-reporter=spec', ...CONNECTION_SPECS], {
         env: { ...process.env, OXWS_TRANSPORT: 'stream' }
+      }),
+    'node --test, connections on the tokio driver': () =>
+      runNode(['--test', '--test-reporter=spec', '__test__/engine.spec.js', ...CONNECTION_SPECS], {
+        env: { ...process.env, OXWS_DRIVER: 'tokio' }
       }),
     'node --test': () => runNode(['--test', '--test-reporter=spec', ...specFiles()])
   },

@@ -189,6 +189,7 @@ fn see(occurrence: Occurrence, memory: &[u8]) -> (bool, Seen) {
         Occurrence::Failed(error) => Seen::Failed(error.kind()),
         Occurrence::Written => Seen::Written,
         Occurrence::ShutDown => Seen::ShutDown,
+        Occurrence::Waiting => unreachable!("there is no task"),
     };
     (owned, seen)
 }

@@ -10,19 +10,22 @@
 //! stands behind the space for its header, this is the header's first byte, plus 256 where it is to
 //! be masked. Bytes that go as they are have -1 there.
 
-use std::io::IoSlice;
-use std::ops::Range;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::{Buffer, BufferSlice, External, Function, Result, Uint32Array};
+use napi::bindgen_prelude::{
+    Buffer, BufferSlice, External, Function, Result, Uint32Array, spawn,
+    within_runtime_if_available,
+};
 use napi_derive::napi;
 
 use super::error::{ErrorDescription, reason};
 use super::frame::{header_of, next_key};
-use super::loop_driver::{LoopDriver, borrow_descriptor};
+use super::loop_driver::{LoopDriver, borrow_descriptor, wait_in_task};
 use super::record::{Payloads, RECORD_ERROR, write_fields};
-use crate::engine::{ConnectionConfig, Occurrence, Reactor, Sink, Status};
+use crate::engine::{ConnectionConfig, Occurrence, Piece, Reactor, SharedReactor, Sink, Status};
 use crate::protocol::{FrameHeader, Limits, ProtocolError, Role, mask_in_place};
 
 /// Bytes as they came, of a connection in raw mode.
@@ -40,6 +43,9 @@ pub const RECORD_WRITTEN: i32 = 19;
 /// The half-close that was asked for is done.
 #[napi]
 pub const RECORD_SHUT_DOWN: i32 = 20;
+/// Something that was sent waits to be written.
+#[napi]
+pub const RECORD_WAITING: i32 = 21;
 
 /// Nothing more to take; the descriptor announces what comes.
 #[napi]
@@ -59,8 +65,12 @@ const MASKED: i32 = 0x100;
 
 /// The sockets of one environment, and what drives them.
 pub struct Engine {
-    reactor: Reactor,
+    reactor: Arc<SharedReactor>,
     driver: LoopDriver,
+    /// Whether there is a task for the tokio driver.
+    has_task: bool,
+    /// Whether the tokio driver has the work.
+    is_tasked: bool,
     payloads: Payloads,
     violations: Vec<ProtocolError>,
     /// What the latest flush wrote, kept for its memory.
@@ -76,14 +86,50 @@ pub fn create_engine(
     let Ok(reactor) = Reactor::new() else { return Ok(None) };
     let Ok(descriptor) = reactor.as_fd().try_clone_to_owned() else { return Ok(None) };
     let Some(driver) = LoopDriver::start(env, descriptor, &dispatch)? else { return Ok(None) };
+    let waker = driver.waker();
     let engine = Engine {
-        reactor,
+        reactor: SharedReactor::new(reactor, Box::new(move || waker.wake())),
         driver,
+        has_task: false,
+        is_tasked: false,
         payloads: Payloads::default(),
         violations: Vec::new(),
         pieces: Vec::new(),
     };
     Ok(Some(External::new(engine)))
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.reactor.end();
+    }
+}
+
+/// Has the tokio driver, or the loop driver, do the work from now on; whether it does.
+///
+/// What is sent has to be flushed at once before. Nobody announces what the loop driver finds.
+#[napi(catch_unwind)]
+pub fn set_tokio_driver(engine: &mut External<Engine>, tokio: bool) -> bool {
+    engine.has_task = engine.has_task || tokio && start_task(&engine.reactor);
+    if tokio && !engine.has_task {
+        return false;
+    }
+    if !engine.reactor.set_tasked(tokio) {
+        return false;
+    }
+    engine.is_tasked = tokio;
+    engine.driver.set_watching(!tokio);
+    true
+}
+
+/// Starts the task of the tokio driver; whether that worked.
+fn start_task(reactor: &Arc<SharedReactor>) -> bool {
+    let descriptor = reactor.with(|reactor| reactor.as_fd().try_clone_to_owned());
+    let Ok(descriptor) = descriptor else { return false };
+    let readiness = within_runtime_if_available(|| wait_in_task(descriptor));
+    let Ok(readiness) = readiness else { return false };
+    spawn(Arc::clone(reactor).drive(readiness));
+    true
 }
 
 /// Sets whether the engine keeps the event loop alive.
@@ -93,7 +139,7 @@ pub fn set_engine_referenced(engine: &External<Engine>, referenced: bool) {
 }
 
 /// Takes a duplicate of a socket's descriptor into the engine; the number of the connection, or a
-/// negative one if that can't be done.
+/// negative one if that can't be done. The tokio driver begins to read it when it is released.
 #[napi(catch_unwind)]
 pub fn adopt(
     engine: &mut External<Engine>,
@@ -111,14 +157,33 @@ pub fn adopt(
     };
     // SAFETY: the caller holds the handle that owns the descriptor during this call.
     let Some(descriptor) = (unsafe { borrow_descriptor(descriptor) }) else { return -1 };
-    let adopted = engine.reactor.adopt(descriptor, config);
+    let held = engine.is_tasked;
+    let adopted = engine.reactor.with(|reactor| {
+        let id = reactor.adopt(descriptor, config)?;
+        reactor.set_held(id, held);
+        Ok::<_, io::Error>(id)
+    });
     adopted.ok().and_then(|id| i32::try_from(id).ok()).unwrap_or(-1)
+}
+
+/// Has a connection read that was taken over while the tokio driver had the work.
+#[napi(catch_unwind)]
+pub fn release_connection(engine: &mut External<Engine>, id: u32) {
+    engine.reactor.with(|reactor| reactor.set_held(id, false));
+}
+
+/// Has work done that nobody announces, where the tokio driver would do it.
+#[napi(catch_unwind)]
+pub fn serve_engine(engine: &External<Engine>) {
+    if engine.is_tasked {
+        engine.reactor.serve();
+    }
 }
 
 /// Puts bytes that were read before the hand-over in front of what comes.
 #[napi(catch_unwind)]
 pub fn feed(engine: &mut External<Engine>, id: u32, bytes: BufferSlice<'_>) {
-    engine.reactor.feed(id, &bytes);
+    engine.reactor.with(|reactor| reactor.feed(id, &bytes));
 }
 
 /// Sets the limits of a connection, as `setDecoderLimits` does.
@@ -132,7 +197,7 @@ pub fn set_limits(
     skip_utf8_validation: bool,
 ) {
     let limits = Limits { max_payload: u64::from(max_payload), max_fragments, max_buffered_chunks };
-    engine.reactor.set_limits(id, limits, skip_utf8_validation);
+    engine.reactor.with(|reactor| reactor.set_limits(id, limits, skip_utf8_validation));
 }
 
 /// Takes what has arrived; returns the number of records.
@@ -201,7 +266,8 @@ pub fn engine_violation(engine: &External<Engine>, index: u32) -> Option<ErrorDe
 }
 
 /// Carries out `count` commands. Writes the connections of which something waits now into
-/// `results` and returns their number.
+/// `results` and returns their number. The tokio driver may be left to write them later, and tell
+/// then, unless that has to be done at once.
 #[napi(catch_unwind)]
 pub fn flush_engine(
     engine: &mut External<Engine>,
@@ -209,8 +275,9 @@ pub fn flush_engine(
     count: u32,
     mut scratch: BufferSlice<'_>,
     mut results: BufferSlice<'_>,
+    at_once: bool,
 ) -> Result<u32> {
-    let Engine { reactor, pieces, .. } = &mut **engine;
+    let Engine { reactor, is_tasked, pieces, .. } = &mut **engine;
     pieces.clear();
     for command in commands.chunks_exact(COMMAND_LENGTH).take(count as usize) {
         let piece = finish_command(command, &mut scratch)?;
@@ -221,22 +288,18 @@ pub fn flush_engine(
             _ => pieces.push(piece),
         }
     }
-    let mut waiting = 0;
-    // The commands of a dispatch come in runs of one connection: each run is one write.
-    for run in pieces.chunk_by(|a, b| a.id == b.id) {
-        let slice = |piece: &Piece| IoSlice::new(&scratch[piece.bytes.clone()]);
-        let pending = match run {
-            [piece] => reactor.write(piece.id, &mut [slice(piece)]),
-            run => reactor.write(run[0].id, &mut run.iter().map(slice).collect::<Vec<_>>()),
-        };
-        if pending > 0 {
-            let result = results.chunks_exact_mut(4).nth(waiting);
-            let result = result.ok_or_else(|| reason("no space for results"))?;
-            write_fields(result, &[run[0].id as i32]);
-            waiting += 1;
-        }
+    let used = pieces.last().map_or(0, |piece| piece.bytes.end);
+    if *is_tasked && !at_once && reactor.send(&scratch[..used], pieces) {
+        return Ok(0);
     }
-    Ok(waiting as u32)
+    let mut waiting = Vec::new();
+    reactor.write(&scratch, pieces, &mut waiting);
+    for (index, id) in waiting.iter().enumerate() {
+        let result = results.chunks_exact_mut(4).nth(index);
+        let result = result.ok_or_else(|| reason("no space for results"))?;
+        write_fields(result, &[*id as i32]);
+    }
+    Ok(waiting.len() as u32)
 }
 
 /// Writes a head and a body as they are, straight from where they lie; returns how many bytes wait
@@ -248,19 +311,20 @@ pub fn write_parts(
     head: BufferSlice<'_>,
     body: BufferSlice<'_>,
 ) -> f64 {
-    engine.reactor.write(id, &mut [IoSlice::new(&head), IoSlice::new(&body)]) as f64
+    let mut parts = [IoSlice::new(&head), IoSlice::new(&body)];
+    engine.reactor.with(|reactor| reactor.write(id, &mut parts)) as f64
 }
 
 /// The number of the descriptor under which the engine has a socket.
 #[napi(catch_unwind)]
 pub fn descriptor(engine: &External<Engine>, id: u32) -> i32 {
-    engine.reactor.descriptor(id).unwrap_or(-1)
+    engine.reactor.with(|reactor| reactor.descriptor(id)).unwrap_or(-1)
 }
 
 /// Ends the sending side once everything is written.
 #[napi(catch_unwind)]
 pub fn shut_down(engine: &mut External<Engine>, id: u32) {
-    engine.reactor.shutdown(id);
+    engine.reactor.with(|reactor| reactor.shutdown(id));
 }
 
 /// Closes a connection at once, with a reset if so asked; its number becomes free.
@@ -272,19 +336,19 @@ pub fn close_connection(engine: &mut External<Engine>, id: u32, reset: bool) {
 /// Stops or continues reading.
 #[napi(catch_unwind)]
 pub fn set_paused(engine: &mut External<Engine>, id: u32, paused: bool) {
-    if paused { engine.reactor.pause(id) } else { engine.reactor.resume(id) }
+    engine.reactor.with(|reactor| if paused { reactor.pause(id) } else { reactor.resume(id) });
 }
 
 /// Sets whether bytes come as they are, from the next read on.
 #[napi(catch_unwind)]
 pub fn set_raw(engine: &mut External<Engine>, id: u32, raw: bool) {
-    engine.reactor.set_raw(id, raw);
+    engine.reactor.with(|reactor| reactor.set_raw(id, raw));
 }
 
 /// Sets `TCP_NODELAY`; whether that worked.
 #[napi(catch_unwind)]
 pub fn set_no_delay(engine: &External<Engine>, id: u32, no_delay: bool) -> bool {
-    engine.reactor.set_no_delay(id, no_delay).is_ok()
+    engine.reactor.with(|reactor| reactor.set_no_delay(id, no_delay)).is_ok()
 }
 
 /// Sets `SO_KEEPALIVE` with a delay in seconds, or clears it where there is none; whether that
@@ -292,21 +356,22 @@ pub fn set_no_delay(engine: &External<Engine>, id: u32, no_delay: bool) -> bool 
 #[napi(catch_unwind)]
 pub fn set_keep_alive(engine: &External<Engine>, id: u32, delay: Option<u32>) -> bool {
     let delay = delay.map(|seconds| Duration::from_secs(u64::from(seconds)));
-    engine.reactor.set_keep_alive(id, delay).is_ok()
+    engine.reactor.with(|reactor| reactor.set_keep_alive(id, delay)).is_ok()
 }
 
 /// How many bytes were read, written, and wait to be written.
 #[napi(catch_unwind)]
 pub fn counters(engine: &External<Engine>, id: u32) -> Vec<f64> {
-    let reactor = &engine.reactor;
-    let pending = reactor.pending(id) as f64;
-    vec![reactor.bytes_read(id) as f64, reactor.bytes_written(id) as f64, pending]
+    engine.reactor.with(|reactor| {
+        let pending = reactor.pending(id) as f64;
+        vec![reactor.bytes_read(id) as f64, reactor.bytes_written(id) as f64, pending]
+    })
 }
 
 /// How many bytes wait to be written.
 #[napi(catch_unwind)]
 pub fn pending_bytes(engine: &External<Engine>, id: u32) -> f64 {
-    engine.reactor.pending(id) as f64
+    engine.reactor.with(|reactor| reactor.pending(id)) as f64
 }
 
 /// Whether there is work that the descriptor will not announce.
@@ -343,6 +408,7 @@ impl Sink for Records<'_> {
             Occurrence::End => [RECORD_END, 0, 0, 0],
             Occurrence::Failed(error) => [RECORD_FAILED, error.raw_os_error().unwrap_or(0), 0, 0],
             Occurrence::Written => [RECORD_WRITTEN, 0, 0, 0],
+            Occurrence::Waiting => [RECORD_WAITING, 0, 0, 0],
             Occurrence::ShutDown => [RECORD_SHUT_DOWN, 0, 0, 0],
         };
         let start = self.count * RECORD_LENGTH;
@@ -351,12 +417,6 @@ impl Sink for Records<'_> {
             self.count += 1;
         }
     }
-}
-
-/// What commands have to write: where in the scratch memory, to which connection.
-struct Piece {
-    id: u32,
-    bytes: Range<usize>,
 }
 
 /// Makes what a command says ready to be written: header and masking of a frame.

@@ -1,4 +1,5 @@
 //! The loop driver: libuv watches the engine's readiness set and calls JavaScript when it has work.
+//! While a task has the work, it wakes JavaScript through the same watch.
 //!
 //! libuv's functions are looked up at run time: node and Electron export them, other runtimes that
 //! load Node-API addons need not. This is the one file of the crate where pointers go to C and
@@ -8,16 +9,23 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ffi::{c_int, c_void};
+use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use libloading::os::unix::Library;
 use napi::bindgen_prelude::{Function, JsValue, Result};
 use napi::{Env, sys};
 
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
 use super::error::reason;
 
-/// `UV_POLL` of `uv_handle_type` and `UV_READABLE` of `uv_poll_event`, parts of libuv's ABI.
+/// `UV_ASYNC` and `UV_POLL` of `uv_handle_type` and `UV_READABLE` of `uv_poll_event`, parts of
+/// libuv's ABI.
+const UV_ASYNC: c_int = 1;
 const UV_POLL: c_int = 8;
 const UV_READABLE: c_int = 1;
 /// More than any member of a libuv handle asks for.
@@ -26,14 +34,18 @@ const HANDLE_ALIGNMENT: usize = 16;
 type Handle = *mut c_void;
 type PollCallback = unsafe extern "C" fn(Handle, c_int, c_int);
 type CloseCallback = unsafe extern "C" fn(Handle);
+type AsyncCallback = unsafe extern "C" fn(Handle);
 
 /// The functions of libuv that are needed, with the types that its header has had since 1.19.
 struct Libuv {
+    async_init: unsafe extern "C" fn(*mut c_void, Handle, AsyncCallback) -> c_int,
+    async_send: unsafe extern "C" fn(Handle) -> c_int,
     close: unsafe extern "C" fn(Handle, Option<CloseCallback>),
     handle_set_data: unsafe extern "C" fn(Handle, *mut c_void),
     handle_size: unsafe extern "C" fn(c_int) -> usize,
     poll_init: unsafe extern "C" fn(*mut c_void, Handle, c_int) -> c_int,
     poll_start: unsafe extern "C" fn(Handle, c_int, PollCallback) -> c_int,
+    poll_stop: unsafe extern "C" fn(Handle) -> c_int,
     reference: unsafe extern "C" fn(Handle),
     unreference: unsafe extern "C" fn(Handle),
 }
@@ -46,11 +58,14 @@ impl Libuv {
         // functions outlive the symbols that they are copied from.
         unsafe {
             Some(Self {
+                async_init: *program.get(b"uv_async_init\0").ok()?,
+                async_send: *program.get(b"uv_async_send\0").ok()?,
                 close: *program.get(b"uv_close\0").ok()?,
                 handle_set_data: *program.get(b"uv_handle_set_data\0").ok()?,
                 handle_size: *program.get(b"uv_handle_size\0").ok()?,
                 poll_init: *program.get(b"uv_poll_init\0").ok()?,
                 poll_start: *program.get(b"uv_poll_start\0").ok()?,
+                poll_stop: *program.get(b"uv_poll_stop\0").ok()?,
                 reference: *program.get(b"uv_ref\0").ok()?,
                 unreference: *program.get(b"uv_unref\0").ok()?,
             })
@@ -61,8 +76,13 @@ impl Libuv {
 /// What the C side holds on to: from `start` until libuv has closed the handle.
 struct Watch {
     libuv: Libuv,
-    handle: Handle,
-    layout: Layout,
+    /// Tells when the readiness set is readable.
+    poll: Allocated,
+    /// Tells when a task has something.
+    wake: Allocated,
+    waker: Arc<Waker>,
+    /// How many of the two libuv still has.
+    open_handles: usize,
     env: sys::napi_env,
     dispatch: sys::napi_ref,
     context: sys::napi_async_context,
@@ -71,12 +91,43 @@ struct Watch {
     _watched: OwnedFd,
 }
 
+/// Memory of a handle.
+#[derive(Clone, Copy)]
+struct Allocated {
+    handle: Handle,
+    layout: Layout,
+}
+
+/// Has libuv call JavaScript soon; for any thread.
+pub struct Waker {
+    /// The handle, until it is closed.
+    handle: Mutex<Option<Handle>>,
+    send: unsafe extern "C" fn(Handle) -> c_int,
+}
+
+// SAFETY: `uv_async_send` may be called on any thread while the handle is open, which the lock sees to.
+unsafe impl Send for Waker {}
+// SAFETY: as above.
+unsafe impl Sync for Waker {}
+
+impl Waker {
+    /// Does so. Several calls before JavaScript runs are one.
+    pub fn wake(&self) {
+        let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = *handle {
+            // SAFETY: the handle is taken out, under the lock, before it is closed.
+            unsafe { (self.send)(handle) };
+        }
+    }
+}
+
 /// Has libuv call JavaScript while a descriptor is readable.
 ///
 /// Invariant: `watch` is valid while JavaScript can run in the environment. It goes in the
 /// environment's cleanup, after which nothing calls the methods any more.
 pub struct LoopDriver {
     watch: *const Watch,
+    waker: Arc<Waker>,
 }
 
 impl LoopDriver {
@@ -95,19 +146,30 @@ impl LoopDriver {
     ) -> Result<Option<Self>> {
         let Some(libuv) = Libuv::find() else { return Ok(None) };
         let Ok(event_loop) = env.get_uv_event_loop() else { return Ok(None) };
-        let Some((handle, layout)) = allocate(&libuv) else { return Ok(None) };
-        // SAFETY: `handle` has the size that libuv asks for, the loop is the environment's.
-        let status =
-            unsafe { (libuv.poll_init)(event_loop.cast(), handle, descriptor.as_raw_fd()) };
+        let Some(poll) = allocate(&libuv, UV_POLL) else { return Ok(None) };
+        let Some(wake) = allocate(&libuv, UV_ASYNC) else { return Ok(None) };
+        let event_loop = event_loop.cast();
+        // SAFETY: `poll` has the size that libuv asks for, the loop is the environment's.
+        let status = unsafe { (libuv.poll_init)(event_loop, poll.handle, descriptor.as_raw_fd()) };
         if status != 0 {
-            // SAFETY: libuv did not take the handle, whose layout this is.
-            unsafe { dealloc(handle.cast(), layout) };
+            // SAFETY: libuv did not take the handles, whose layouts these are.
+            unsafe {
+                dealloc(poll.handle.cast(), poll.layout);
+                dealloc(wake.handle.cast(), wake.layout);
+            }
             return Ok(None);
         }
+        // It asks for a descriptor that every event loop has already, and cannot fail behind that.
+        // SAFETY: as above.
+        unsafe { (libuv.async_init)(event_loop, wake.handle, on_woken) };
+        let waker =
+            Arc::new(Waker { handle: Mutex::new(Some(wake.handle)), send: libuv.async_send });
         let watch = Box::into_raw(Box::new(Watch {
             libuv,
-            handle,
-            layout,
+            poll,
+            wake,
+            waker: Arc::clone(&waker),
+            open_handles: 2,
             env: env.raw(),
             dispatch: ptr::null_mut(),
             context: ptr::null_mut(),
@@ -116,34 +178,54 @@ impl LoopDriver {
         }));
         // SAFETY: `watch` was made above, and nothing else knows it yet.
         unsafe { connect(env, watch, dispatch)? };
-        Ok(Some(Self { watch }))
+        Ok(Some(Self { watch, waker }))
+    }
+
+    /// What wakes JavaScript from any thread.
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// Sets whether the readiness set is watched.
+    pub fn set_watching(&self, watching: bool) {
+        // SAFETY: see the invariant of the type.
+        unsafe {
+            let Watch { libuv, poll, .. } = &*self.watch;
+            if watching {
+                (libuv.poll_start)(poll.handle, UV_READABLE, on_readable);
+            } else {
+                (libuv.poll_stop)(poll.handle);
+            }
+        }
     }
 
     /// Sets whether the watch keeps the event loop alive.
     pub fn set_referenced(&self, referenced: bool) {
         // SAFETY: see the invariant of the type.
         unsafe {
-            let Watch { libuv, handle, .. } = &*self.watch;
-            if referenced { (libuv.reference)(*handle) } else { (libuv.unreference)(*handle) }
+            // The one that is always active.
+            let Watch { libuv, wake, .. } = &*self.watch;
+            let change = if referenced { libuv.reference } else { libuv.unreference };
+            change(wake.handle);
         }
     }
 }
 
-/// Allocates a handle of the size that this libuv wants.
-fn allocate(libuv: &Libuv) -> Option<(Handle, Layout)> {
+/// Allocates a handle of a kind, of the size that this libuv wants.
+fn allocate(libuv: &Libuv, kind: c_int) -> Option<Allocated> {
     // SAFETY: the function takes any number.
-    let size = unsafe { (libuv.handle_size)(UV_POLL) };
+    let size = unsafe { (libuv.handle_size)(kind) };
     let layout = Layout::from_size_align(size.max(1), HANDLE_ALIGNMENT).ok()?;
     // SAFETY: the size is not zero.
     let handle = unsafe { alloc_zeroed(layout) };
-    (!handle.is_null()).then_some((handle.cast(), layout))
+    (!handle.is_null()).then_some(Allocated { handle: handle.cast(), layout })
 }
 
 /// Gives a watch its way into JavaScript and starts it.
 ///
 /// # Safety
 ///
-/// - `watch` comes from `Box::into_raw`, its handle was initialised and not started.
+/// - `watch` comes from `Box::into_raw`, its handles were initialised and not started.
 unsafe fn connect(env: &Env, watch: *mut Watch, dispatch: &Function<'_, (), ()>) -> Result<()> {
     // SAFETY: the pointers are of this environment and of `watch`, which lives on.
     unsafe {
@@ -155,9 +237,11 @@ unsafe fn connect(env: &Env, watch: *mut Watch, dispatch: &Function<'_, (), ()>)
         check(sys::napi_async_init(raw, ptr::null_mut(), name, &mut this.context))?;
         let hook = Some(clean_up as unsafe extern "C" fn(_, _));
         check(sys::napi_add_async_cleanup_hook(raw, hook, watch.cast(), &mut this.cleanup))?;
-        (this.libuv.handle_set_data)(this.handle, watch.cast());
-        (this.libuv.poll_start)(this.handle, UV_READABLE, on_readable);
-        (this.libuv.unreference)(this.handle);
+        for Allocated { handle, .. } in [this.poll, this.wake] {
+            (this.libuv.handle_set_data)(handle, watch.cast());
+            (this.libuv.unreference)(handle);
+        }
+        (this.libuv.poll_start)(this.poll.handle, UV_READABLE, on_readable);
     }
     Ok(())
 }
@@ -173,6 +257,16 @@ unsafe extern "C" fn on_readable(handle: Handle, _status: c_int, _events: c_int)
     unsafe {
         let Some(libuv) = Libuv::get_data(handle) else { return };
         call_dispatch(&*libuv);
+    }
+}
+
+/// Called by libuv after a task asked for it.
+unsafe extern "C" fn on_woken(handle: Handle) {
+    // SAFETY: as for `on_readable`; the data is set in the turn of the loop in which the handle is
+    // made.
+    unsafe {
+        let Some(watch) = Libuv::get_data(handle) else { return };
+        call_dispatch(&*watch);
     }
 }
 
@@ -229,18 +323,29 @@ unsafe extern "C" fn clean_up(_hook: sys::napi_async_cleanup_hook_handle, watch:
     // SAFETY: the hook was added with this watch, and is called once.
     unsafe {
         let watch = &*watch.cast::<Watch>();
-        (watch.libuv.close)(watch.handle, Some(on_closed));
+        *watch.waker.handle.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        // The watch may be gone with the last of these calls.
+        let (close, poll, wake) = (watch.libuv.close, watch.poll.handle, watch.wake.handle);
+        close(poll, Some(on_closed));
+        close(wake, Some(on_closed));
     }
 }
 
-/// Called by libuv when it is done with the handle.
+/// Called by libuv when it is done with a handle.
 unsafe extern "C" fn on_closed(handle: Handle) {
-    // SAFETY: the watch was boxed in `start`; nobody else uses it after the close.
+    // SAFETY: the watch was boxed in `start`; nobody else uses it after the close of both handles.
     unsafe {
         let Some(watch) = Libuv::get_data(handle) else { return };
-        let watch = Box::from_raw(watch.cast_mut());
+        let watch = watch.cast_mut();
+        (*watch).open_handles -= 1;
+        if (*watch).open_handles > 0 {
+            return;
+        }
+        let watch = Box::from_raw(watch);
         sys::napi_remove_async_cleanup_hook(watch.cleanup);
-        dealloc(watch.handle.cast(), watch.layout);
+        for Allocated { handle, layout } in [watch.poll, watch.wake] {
+            dealloc(handle.cast(), layout);
+        }
     }
 }
 
@@ -252,4 +357,14 @@ unsafe extern "C" fn on_closed(handle: Handle) {
 pub unsafe fn borrow_descriptor<'a>(number: RawFd) -> Option<BorrowedFd<'a>> {
     // SAFETY: the caller vouches for it; -1 is what the type excludes.
     (number >= 0).then(|| unsafe { BorrowedFd::borrow_raw(number) })
+}
+
+/// Gives a descriptor that can be read to tasks that wait for that. To be called on the runtime.
+///
+/// # Errors
+///
+/// The runtime can't watch it.
+pub fn wait_in_task(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: what is given is owned, and stays as it is until it is dropped.
+    unsafe { Ok(AsyncFd::register_with_interest(descriptor, Interest::READABLE)?) }
 }

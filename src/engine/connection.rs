@@ -95,6 +95,8 @@ pub(super) struct Connection {
     sending: Sending,
     raw: bool,
     paused: bool,
+    /// Nothing is read, nor fed bytes taken, until the hand-over is finished.
+    held: bool,
     /// A read may bring something.
     readable: bool,
     /// Reads bring the end of the stream sooner or later, which no further event announces.
@@ -129,6 +131,7 @@ impl Connection {
             sending: Sending::Open,
             raw: config.raw,
             paused: false,
+            held: false,
             readable: false,
             peer_ended: false,
             watched: false,
@@ -179,6 +182,10 @@ impl Connection {
         self.paused = paused;
     }
 
+    pub(super) const fn set_held(&mut self, held: bool) {
+        self.held = held;
+    }
+
     pub(super) const fn set_raw(&mut self, raw: bool) {
         self.raw = raw;
     }
@@ -208,12 +215,13 @@ impl Connection {
             || self.writable && self.queue.is_some()
             || self.written
             || self.sending == Sending::Ending
-            || self.failure.is_some()
+            || self.failure.is_some() && !self.held
     }
 
     /// Whether reading may bring something.
     fn may_receive(&self) -> bool {
         !self.paused
+            && !self.held
             && self.receiving != Receiving::Ended
             && (self.readable || !self.fed.is_empty())
     }
@@ -247,7 +255,7 @@ impl Connection {
             }
         }
         // What the peer sent before the connection broke comes first.
-        if self.failure.is_some() && !self.may_receive() {
+        if self.failure.is_some() && !self.held && !self.may_receive() {
             if !turn.sink.has_room() {
                 return Served::RecordsFull;
             }

@@ -5,6 +5,8 @@
 pub mod pool;
 
 #[cfg(unix)]
+mod batch;
+#[cfg(unix)]
 mod connection;
 #[cfg(unix)]
 mod connections;
@@ -12,6 +14,8 @@ mod connections;
 mod occurrence;
 #[cfg(unix)]
 mod reactor;
+#[cfg(unix)]
+mod shared;
 #[cfg(unix)]
 mod socket;
 #[cfg(unix)]
@@ -21,3 +25,5 @@ mod write_queue;
 pub use occurrence::{ConnectionConfig, ConnectionId, Occurrence, Sink, Status};
 #[cfg(unix)]
 pub use reactor::{MIN_READ, Reactor};
+#[cfg(unix)]
+pub use shared::{Piece, SharedReactor};

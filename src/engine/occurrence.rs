@@ -40,6 +40,8 @@ pub enum Occurrence {
     Failed(io::Error),
     /// All that [`Reactor::write`](super::Reactor::write) had left waiting is with the kernel.
     Written,
+    /// Something that was left to a task to write waits for the kernel to take it.
+    Waiting,
     /// The half-close that [`Reactor::shutdown`](super::Reactor::shutdown) asked for is done.
     ShutDown,
 }

@@ -40,6 +40,8 @@ pub struct Reactor {
     due: usize,
     /// The chunk that a full sink left decoded in part.
     unfinished: Option<(ConnectionId, Chunk)>,
+    /// The kernel reported as much as fits, so that it may have more.
+    is_saturated: bool,
 }
 
 impl Reactor {
@@ -55,6 +57,7 @@ impl Reactor {
             connections: Connections::default(),
             due: 0,
             unfinished: None,
+            is_saturated: false,
         })
     }
 
@@ -165,6 +168,7 @@ impl Reactor {
     ) {
         if let Some(connection) = self.connections.get_mut(id) {
             connection.set_paused(false);
+            connection.set_held(false);
             let mut turn = Turn { memory, used, sink };
             for _ in 0..2 {
                 connection.serve(id, &mut turn);
@@ -176,6 +180,18 @@ impl Reactor {
     #[must_use]
     pub fn has_ready(&self) -> bool {
         self.unfinished.is_some() || self.connections.ready_count() > 0
+    }
+
+    /// Whether the kernel may have more to report than it did in the latest turn.
+    #[must_use]
+    pub const fn is_saturated(&self) -> bool {
+        self.is_saturated
+    }
+
+    /// Whether the next call of [`poll`](Self::poll) has to be given the same memory.
+    #[must_use]
+    pub const fn is_interrupted(&self) -> bool {
+        self.unfinished.is_some()
     }
 
     /// Writes all `parts`, at once if nothing waits; what the kernel does not take is copied.
@@ -248,6 +264,11 @@ impl Reactor {
         self.connections.update(id, |connection| connection.set_paused(false));
     }
 
+    /// Holds back what arrives, fed bytes included, while a connection is handed over step by step.
+    pub fn set_held(&mut self, id: ConnectionId, held: bool) {
+        self.connections.update(id, |connection| connection.set_held(held));
+    }
+
     /// Changes between bytes and frames. Raw mode begins where no message is under way any more.
     pub fn set_raw(&mut self, id: ConnectionId, raw: bool) {
         self.connections.update(id, |connection| connection.set_raw(raw));
@@ -287,9 +308,13 @@ impl Reactor {
     /// Takes from the kernel which sockets are ready.
     fn take_events(&mut self) -> io::Result<()> {
         match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.is_saturated = true;
+                return Ok(());
+            }
             result => result?,
         }
+        self.is_saturated = self.events.iter().count() == EVENTS;
         for event in &self.events {
             let id = event.token().0 as ConnectionId;
             self.connections.update(id, |connection| connection.note(event));

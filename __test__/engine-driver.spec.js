@@ -1,0 +1,233 @@
+'use strict';
+
+const assert = require('node:assert');
+const { execFile, spawn } = require('node:child_process');
+const { once } = require('node:events');
+const os = require('node:os');
+const path = require('node:path');
+const { describe, it } = require('node:test');
+const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises');
+const { promisify } = require('node:util');
+const { Worker } = require('node:worker_threads');
+
+const { WebSocket, WebSocketServer } = require('..');
+const { getEngine } = require('../lib/engine');
+
+const root = path.join(__dirname, '..');
+const skip =
+  getEngine() === null
+    ? 'there is no engine'
+    : os.availableParallelism() === 1
+      ? 'there is one processor'
+      : false;
+
+/** Runs a script in a process whose engine is driven in one way; returns what it printed. */
+async function run(driver, script) {
+  const env = { ...process.env, OXWS_DRIVER: driver };
+  const options = { cwd: root, env, timeout: 20_000 };
+  return (await promisify(execFile)(process.execPath, ['-e', script], options)).stdout;
+}
+
+/** A server that ends with the test, and its address. */
+async function listen(t) {
+  const wss = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+  t.after(() => {
+    for (const ws of wss.clients) ws.terminate();
+    wss.close();
+    getEngine().setTasked(false);
+  });
+  await once(wss, 'listening');
+  return { wss, url: `ws://127.0.0.1:${wss.address().port}` };
+}
+
+describe('The driver of the engine', { skip }, () => {
+  for (const driver of ['loop', 'tokio']) {
+    it(`is pinned to ${driver} by the environment`, async () => {
+      const script = `
+        const { getEngine } = require('./lib/engine');
+        console.log(getEngine()._isTasked);`;
+      assert.strictEqual(await run(driver, script), `${driver === 'tokio'}\n`);
+    });
+
+    it(`lets a process end, with what it sent last: ${driver}`, async (t) => {
+      const { wss, url } = await listen(t);
+      const received = new Promise((resolve) => {
+        wss.on('connection', (ws) => {
+          ws.send('go');
+          ws.on('message', (data) => resolve(data.toString()));
+        });
+      });
+      const script = `
+        const { WebSocket } = require('.');
+        const ws = new WebSocket('${url}');
+        ws.on('message', () => {
+          ws.send('last');
+          ws._socket.unref();
+        });`;
+      const [text] = await Promise.all([received, run(driver, script)]);
+      assert.strictEqual(text, 'last');
+    });
+
+    it(`reads no more than a bounded amount ahead of JavaScript: ${driver}`, async (t) => {
+      const script = `
+        const { WebSocketServer } = require('.');
+        const wss = new WebSocketServer({ host: '127.0.0.1', port: 0 }, () => {
+          console.log(wss.address().port);
+        });
+        let received = 0;
+        wss.on('connection', (ws) => {
+          ws.once('message', () => {
+            Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 700);
+            console.log(ws._socket.bytesRead);
+          });
+          ws.on('message', (data) => {
+            received += data.length;
+            if (data.length === 1) console.log(received);
+          });
+          ws.on('close', () => wss.close());
+        });`;
+      const env = { ...process.env, OXWS_DRIVER: driver };
+      const server = spawn(process.execPath, ['-e', script], { cwd: root, env });
+      t.after(() => server.kill());
+      const lines = require('node:readline').createInterface(server.stdout)[Symbol.asyncIterator]();
+      const next = async () => Number((await lines.next()).value);
+      const ws = new WebSocket(`ws://127.0.0.1:${await next()}`);
+      await once(ws, 'open');
+      const part = Buffer.alloc(10_000, 'x');
+      const count = 3200;
+      for (let i = 0; i < count; i++) ws.send(part);
+      ws.send('x');
+      const ahead = await next();
+      assert.ok(ahead < 8 * 1024 * 1024, `${ahead} bytes ahead`);
+      assert.strictEqual(await next(), count * part.length + 1);
+      ws.close();
+      await once(server, 'exit');
+    });
+  }
+
+  it('moves under load without losing, doubling or reordering a message', async (t) => {
+    const { wss, url } = await listen(t);
+    const engine = getEngine();
+    wss.on('connection', (ws) =>
+      ws.on('message', (data, isBinary) => ws.send(data, { binary: isBinary }))
+    );
+    const count = 4000;
+    const lengths = [4, 20, 300, 5000];
+    const clients = Array.from({ length: 12 }, () => new WebSocket(url));
+    await Promise.all(clients.map((ws) => once(ws, 'open')));
+    let isDone = false;
+    const echoes = clients.map(
+      (ws, number) =>
+        new Promise((resolve) => {
+          let sent = 0;
+          let received = 0;
+          const send = () => {
+            // Now and then one that is too long to be copied.
+            const length = sent % 500 === 499 ? 100_000 : lengths[(sent + number) % lengths.length];
+            const data = Buffer.alloc(length, sent % 251);
+            data.writeUInt32LE(sent++);
+            ws.send(data, sent % 10 === 0 ? () => {} : undefined);
+          };
+          ws.on('message', (data) => {
+            assert.strictEqual(data.readUInt32LE(), received);
+            if (data.length > 4) assert.strictEqual(data[data.length - 1], received % 251);
+            if (++received === count) resolve();
+            else if (sent < count) send();
+          });
+          for (let i = 0; i < 16; i++) send();
+        })
+    );
+    const all = Promise.all(echoes).then(() => {
+      isDone = true;
+    });
+    let moves = 0;
+    while (!isDone) {
+      engine.setTasked(moves % 2 === 0);
+      moves++;
+      if (moves % 3 === 0) await sleep(1);
+      else await turn();
+    }
+    await all;
+    assert.ok(moves > 20, `${moves} moves`);
+    for (const ws of clients) ws.close();
+    await Promise.all(clients.map((ws) => once(ws, 'close')));
+  });
+
+  it('gives a number to another connection only when nothing of the old one is on the way', async (t) => {
+    const { wss, url } = await listen(t);
+    getEngine().setTasked(true);
+    const strays = [];
+    wss.on('connection', (ws) => {
+      ws.on('message', (data) => {
+        if (data.length === 1) ws.terminate();
+        else ws.send(data);
+      });
+    });
+    const round = async (number) => {
+      const ws = new WebSocket(url);
+      ws.on('error', () => {});
+      await once(ws, 'open');
+      ws.send('x');
+      for (let i = 0; i < 50; i++) ws.send('stray');
+      ws.terminate();
+      const next = new WebSocket(url);
+      next.on('message', (data) => {
+        if (data.toString() !== `whole ${number}`) strays.push(data.toString());
+        next.close();
+      });
+      await once(next, 'open');
+      next.send(`whole ${number}`);
+      await once(next, 'close');
+    };
+    for (let i = 0; i < 20; i++) await Promise.all([0, 1, 2, 3].map(round));
+    assert.deepStrictEqual(strays, []);
+  });
+
+  it('counts exactly what waits while a task writes', async (t) => {
+    const { wss, url } = await listen(t);
+    getEngine().setTasked(true);
+    const accepted = once(wss, 'connection');
+    const ws = new WebSocket(url);
+    const [peer] = await accepted;
+    await once(ws, 'open');
+    peer.pause();
+    const part = Buffer.alloc(10_000);
+    while (ws.bufferedAmount === 0) {
+      for (let i = 0; i < 10; i++) ws.send(part);
+      await turn();
+    }
+    const called = [];
+    ws.send('behind', () => called.push('behind'));
+    await sleep(20);
+    assert.deepStrictEqual(called, []);
+    assert.ok(ws.bufferedAmount > 0);
+    peer.resume();
+    while (called.length === 0) await turn();
+    assert.strictEqual(ws.bufferedAmount, 0);
+  });
+
+  it('ends with a worker whose connections are busy', async () => {
+    const script = `
+      const { WebSocket, WebSocketServer } = require(${JSON.stringify(root)});
+      const { parentPort } = require('node:worker_threads');
+      require(${JSON.stringify(path.join(root, 'lib/engine'))}).getEngine().setTasked(true);
+      const wss = new WebSocketServer({ host: '127.0.0.1', port: 0 }, () => {
+        const ws = new WebSocket('ws://127.0.0.1:' + wss.address().port);
+        let count = 0;
+        ws.on('message', (data) => {
+          if (++count === 100) parentPort.postMessage('busy');
+          ws.send(data);
+        });
+        ws.on('open', () => {
+          for (let i = 0; i < 50; i++) ws.send('x');
+        });
+      });
+      wss.on('connection', (ws) => ws.on('message', (data) => ws.send(data)));`;
+    for (let round = 0; round < 3; round++) {
+      const workers = Array.from({ length: 3 }, () => new Worker(script, { eval: true }));
+      await Promise.all(workers.map((worker) => once(worker, 'message')));
+      const codes = await Promise.all(workers.map((worker) => worker.terminate()));
+      assert.deepStrictEqual(codes, [1, 1, 1]);
+    }
+  });
+});

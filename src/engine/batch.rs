@@ -1,0 +1,417 @@
+//! What a task has read and JavaScript has not taken yet.
+//!
+//! The task opens a batch, has the reactor fill it, and puts it back; whoever takes the occurrences
+//! is woken at most once until he comes. He takes them in order, as far as there is room.
+
+use std::collections::VecDeque;
+
+use super::occurrence::{ConnectionId, Occurrence, Sink, Status};
+use super::reactor::MIN_READ;
+use crate::protocol::{Event, Payload, ProtocolError};
+
+/// Memory of a batch, into which the sockets are read.
+pub(super) const BATCH_MEMORY: usize = 64 * 1024;
+
+/// A batch with less memory left gets no more.
+const MIN_ROOM: usize = BATCH_MEMORY / 2;
+
+/// What may wait to be taken: beyond that nothing is read. One turn more can come.
+const MAX_WEIGHT: usize = 4 * 1024 * 1024;
+
+/// What an occurrence itself counts.
+const OCCURRENCE_WEIGHT: usize = size_of::<(ConnectionId, Occurrence)>();
+
+/// Empty batches that are kept for later.
+const MAX_SPARE: usize = 2;
+
+const _: () = assert!(MIN_ROOM >= MIN_READ);
+
+/// Occurrences, and the memory that their payloads in place are in.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) memory: Vec<u8>,
+    pub(super) used: usize,
+    pub(super) occurrences: Occurrences,
+    /// Where the memory was copied to, when a part of the occurrences has been taken.
+    copied_to: Option<usize>,
+}
+
+/// Takes as many occurrences as a batch of memory can hold.
+#[derive(Debug, Default)]
+pub(super) struct Occurrences {
+    list: VecDeque<(ConnectionId, Occurrence)>,
+    /// The bytes that the payloads of their own have.
+    owned: usize,
+    /// A frame was refused that the taker may still allow.
+    refused: bool,
+}
+
+impl Sink for Occurrences {
+    fn has_room(&self) -> bool {
+        // Bounded by the memory: no frame is shorter than two bytes.
+        true
+    }
+
+    fn push(&mut self, id: ConnectionId, occurrence: Occurrence) {
+        self.refused |=
+            matches!(occurrence, Occurrence::Violation(ProtocolError::UnsupportedMessageLength));
+        if let Some(Payload::Owned(bytes)) = payload_of(&occurrence) {
+            self.owned += bytes.len();
+        }
+        self.list.push_back((id, occurrence));
+    }
+}
+
+impl Batch {
+    fn new() -> Self {
+        Self {
+            memory: vec![0; BATCH_MEMORY],
+            used: 0,
+            occurrences: Occurrences::default(),
+            copied_to: None,
+        }
+    }
+
+    fn weight(&self) -> usize {
+        self.used + self.occurrences.owned + self.occurrences.list.len() * OCCURRENCE_WEIGHT
+    }
+}
+
+/// Batches on the way from the task.
+///
+/// Invariant: `weight` is the sum of the weights that `batches` were put back with.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    batches: VecDeque<(Batch, usize)>,
+    weight: usize,
+    spare: Vec<Batch>,
+    /// The taker has been woken and has not come yet.
+    is_woken: bool,
+    /// The task goes on only when the taker has come again.
+    is_refused: bool,
+    /// The task has stopped reading for want of credit.
+    is_starved: bool,
+}
+
+impl Inbox {
+    /// Whether more may be read. If not, the next [`take`](Self::take) that changes it says so.
+    pub(super) fn has_credit(&mut self) -> bool {
+        self.is_starved = self.is_refused || self.weight >= MAX_WEIGHT;
+        !self.is_starved
+    }
+
+    /// Whether there is something to take, or to come back for.
+    pub(super) fn has_ready(&self) -> bool {
+        self.is_refused || !self.batches.is_empty()
+    }
+
+    /// A batch for what comes next: the last one, if it has room and nobody has begun to take it.
+    pub(super) fn open(&mut self) -> Batch {
+        let last = self.batches.back();
+        if last.is_some_and(|(last, _)| {
+            last.copied_to.is_none() && BATCH_MEMORY - last.used >= MIN_ROOM
+        }) && let Some((batch, weight)) = self.batches.pop_back()
+        {
+            self.weight -= weight;
+            return batch;
+        }
+        self.spare.pop().unwrap_or_else(Batch::new)
+    }
+
+    /// Puts a batch back; returns whether the taker has to be woken.
+    pub(super) fn put(&mut self, batch: Batch) -> bool {
+        self.is_refused |= batch.occurrences.refused;
+        if batch.occurrences.list.is_empty() {
+            self.recycle(batch);
+            return false;
+        }
+        let weight = batch.weight();
+        self.weight += weight;
+        self.batches.push_back((batch, weight));
+        !std::mem::replace(&mut self.is_woken, true)
+    }
+
+    /// Says that the taker comes; returns whether he finds something.
+    pub(super) fn come(&mut self) -> bool {
+        self.is_woken = false;
+        if self.batches.is_empty() {
+            self.is_refused = false;
+        }
+        !self.batches.is_empty()
+    }
+
+    /// Moves occurrences to `sink`, and payloads in place to `memory` behind `used`. What is told of
+    /// the memory holds as for [`Reactor::poll`](super::Reactor::poll).
+    pub(super) fn take(
+        &mut self,
+        memory: &mut [u8],
+        used: &mut usize,
+        sink: &mut impl Sink,
+    ) -> Status {
+        while let Some((mut batch, weight)) = self.batches.pop_front() {
+            let start = batch.copied_to.unwrap_or(*used);
+            if batch.copied_to.is_none() {
+                let Some(space) = memory.get_mut(start..start + batch.used) else {
+                    self.batches.push_front((batch, weight));
+                    return Status::MemoryFull;
+                };
+                space.copy_from_slice(&batch.memory[..batch.used]);
+                batch.copied_to = Some(start);
+                *used += batch.used;
+            }
+            while sink.has_room()
+                && let Some((id, mut occurrence)) = batch.occurrences.list.pop_front()
+            {
+                if let Some(Payload::InPlace(range)) = payload_mut(&mut occurrence) {
+                    range.start += start;
+                    range.end += start;
+                }
+                sink.push(id, occurrence);
+            }
+            if !batch.occurrences.list.is_empty() {
+                self.batches.push_front((batch, weight));
+                return Status::RecordsFull;
+            }
+            self.weight -= weight;
+            self.recycle(batch);
+        }
+        Status::Idle
+    }
+
+    /// Whether a task that had to stop may go on; once.
+    pub(super) fn feeds_starved(&mut self) -> bool {
+        self.is_starved && self.has_credit()
+    }
+
+    /// Drops what is on the way from a connection; `taker` gets it, with payloads of its own.
+    pub(super) fn withdraw(
+        &mut self,
+        id: ConnectionId,
+        mut taker: impl FnMut(ConnectionId, Occurrence),
+    ) {
+        for (batch, _) in &mut self.batches {
+            let (list, memory) = (&mut batch.occurrences.list, &batch.memory);
+            if !list.iter().any(|(other, _)| *other == id) {
+                continue;
+            }
+            let (withdrawn, kept) = std::mem::take(list).into_iter().partition(|(of, _)| *of == id);
+            *list = kept;
+            let withdrawn: VecDeque<_> = withdrawn;
+            for (_, mut occurrence) in withdrawn {
+                if let Some(payload) = payload_mut(&mut occurrence) {
+                    *payload = Payload::Owned(payload.as_slice(memory).to_vec());
+                }
+                taker(id, occurrence);
+            }
+        }
+    }
+
+    /// Keeps an empty batch for later.
+    fn recycle(&mut self, mut batch: Batch) {
+        if self.spare.len() < MAX_SPARE {
+            batch.used = 0;
+            batch.occurrences.owned = 0;
+            batch.occurrences.refused = false;
+            batch.copied_to = None;
+            self.spare.push(batch);
+        }
+    }
+}
+
+/// The payload of an occurrence that has one.
+const fn payload_mut(occurrence: &mut Occurrence) -> Option<&mut Payload> {
+    match occurrence {
+        Occurrence::Frame(
+            Event::Text { payload, .. }
+            | Event::Binary { payload, .. }
+            | Event::CompressedFrame { payload, .. }
+            | Event::Ping(payload)
+            | Event::Pong(payload)
+            | Event::Close { reason: payload, .. },
+        )
+        | Occurrence::Raw(payload) => Some(payload),
+        _ => None,
+    }
+}
+
+/// The payload of an occurrence that has one.
+const fn payload_of(occurrence: &Occurrence) -> Option<&Payload> {
+    match occurrence {
+        Occurrence::Frame(
+            Event::Text { payload, .. }
+            | Event::Binary { payload, .. }
+            | Event::CompressedFrame { payload, .. }
+            | Event::Ping(payload)
+            | Event::Pong(payload)
+            | Event::Close { reason: payload, .. },
+        )
+        | Occurrence::Raw(payload) => Some(payload),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes up to `room` occurrences.
+    #[derive(Default)]
+    struct Taker {
+        room: usize,
+        taken: Vec<(ConnectionId, Occurrence)>,
+    }
+
+    impl Sink for Taker {
+        fn has_room(&self) -> bool {
+            self.taken.len() < self.room
+        }
+
+        fn push(&mut self, id: ConnectionId, occurrence: Occurrence) {
+            self.taken.push((id, occurrence));
+        }
+    }
+
+    impl Taker {
+        /// Connections and payloads.
+        fn payloads(&self, memory: &[u8]) -> Vec<(ConnectionId, Vec<u8>)> {
+            let payload = |occurrence| payload_of(occurrence).unwrap().as_slice(memory).to_vec();
+            self.taken.iter().map(|(id, occurrence)| (*id, payload(occurrence))).collect()
+        }
+    }
+
+    /// Reads `bytes` for a connection, as the reactor would.
+    fn read(inbox: &mut Inbox, id: ConnectionId, bytes: &[u8]) -> bool {
+        let mut batch = inbox.open();
+        let range = batch.used..batch.used + bytes.len();
+        batch.memory[range.clone()].copy_from_slice(bytes);
+        batch.used = range.end;
+        batch.occurrences.push(id, Occurrence::Raw(Payload::InPlace(range)));
+        inbox.put(batch)
+    }
+
+    #[test]
+    fn wakes_once_until_the_taker_comes() {
+        let mut inbox = Inbox::default();
+        assert!(!inbox.come());
+        assert!(read(&mut inbox, 1, b"one"));
+        assert!(!read(&mut inbox, 2, b"two"));
+        assert!(inbox.come());
+        // What is read between the taker's coming and his taking wakes him once for nothing.
+        assert!(read(&mut inbox, 1, b"three"));
+        let (mut memory, mut used) = (vec![0; BATCH_MEMORY], 0);
+        let mut taker = Taker { room: 10, ..Taker::default() };
+        assert_eq!(inbox.take(&mut memory, &mut used, &mut taker), Status::Idle);
+        let expected = [(1, b"one".to_vec()), (2, b"two".to_vec()), (1, b"three".to_vec())];
+        assert_eq!(taker.payloads(&memory), expected);
+        assert!(!inbox.come());
+        assert!(read(&mut inbox, 1, b"four"));
+    }
+
+    #[test]
+    fn does_not_wake_for_nothing() {
+        let mut inbox = Inbox::default();
+        let batch = inbox.open();
+        assert!(!inbox.put(batch));
+        assert!(!inbox.has_ready());
+    }
+
+    #[test]
+    fn goes_on_where_a_full_sink_left_it() {
+        let mut inbox = Inbox::default();
+        for number in 0..10_u8 {
+            read(&mut inbox, 7, &[number; 3]);
+        }
+        let (mut memory, mut used) = (vec![0; 2 * BATCH_MEMORY], 5);
+        let mut seen = Vec::new();
+        loop {
+            let mut taker = Taker { room: 3, ..Taker::default() };
+            let status = inbox.take(&mut memory, &mut used, &mut taker);
+            seen.extend(taker.payloads(&memory));
+            if seen.len() == 3 {
+                read(&mut inbox, 7, &[10; 3]);
+            }
+            if status == Status::Idle {
+                break;
+            }
+            assert_eq!(status, Status::RecordsFull);
+        }
+        let expected: Vec<_> = (0..11_u8).map(|number| (7, vec![number; 3])).collect();
+        assert_eq!(seen, expected);
+        assert_eq!(used, 5 + 11 * 3);
+    }
+
+    #[test]
+    fn asks_for_memory_that_is_large_enough() {
+        let mut inbox = Inbox::default();
+        read(&mut inbox, 1, &[1; 100]);
+        let mut taker = Taker { room: 10, ..Taker::default() };
+        let (mut memory, mut used) = (vec![0; 150], 80);
+        assert_eq!(inbox.take(&mut memory, &mut used, &mut taker), Status::MemoryFull);
+        assert_eq!((used, taker.taken.len()), (80, 0));
+        used = 0;
+        assert_eq!(inbox.take(&mut memory, &mut used, &mut taker), Status::Idle);
+        assert_eq!(taker.payloads(&memory), [(1, vec![1; 100])]);
+    }
+
+    #[test]
+    fn withdraws_what_is_on_the_way_from_one_connection() {
+        let mut inbox = Inbox::default();
+        for round in 0..3_u8 {
+            read(&mut inbox, 1, &[round; 30_000]);
+            read(&mut inbox, 2, &[round + 10; 2]);
+        }
+        let mut withdrawn = Vec::new();
+        inbox.withdraw(1, |id, occurrence| {
+            withdrawn.push((id, payload_of(&occurrence).unwrap().as_slice(&[]).to_vec()));
+        });
+        let expected: Vec<_> = (0..3_u8).map(|round| (1, vec![round; 30_000])).collect();
+        assert_eq!(withdrawn, expected);
+        let mut rest = Vec::new();
+        loop {
+            let (mut memory, mut used) = (vec![0; BATCH_MEMORY], 0);
+            let mut taker = Taker { room: 100, ..Taker::default() };
+            let status = inbox.take(&mut memory, &mut used, &mut taker);
+            rest.extend(taker.payloads(&memory));
+            if status == Status::Idle {
+                break;
+            }
+        }
+        assert_eq!(rest, (0..3_u8).map(|round| (2, vec![round + 10; 2])).collect::<Vec<_>>());
+        assert_eq!(inbox.weight, 0);
+    }
+
+    #[test]
+    fn gives_credit_for_a_bounded_amount() {
+        let mut inbox = Inbox::default();
+        let mut reads = 0;
+        while inbox.has_credit() {
+            read(&mut inbox, 1, &[0; 30_000]);
+            reads += 1;
+        }
+        assert!(reads * 30_000 <= MAX_WEIGHT + 30_000);
+        let (mut memory, mut used) = (vec![0; BATCH_MEMORY], 0);
+        let mut taker = Taker { room: 100, ..Taker::default() };
+        assert_eq!(inbox.take(&mut memory, &mut used, &mut taker), Status::MemoryFull);
+        assert!(inbox.feeds_starved());
+        assert!(!inbox.feeds_starved());
+        assert!(inbox.spare.len() <= MAX_SPARE);
+    }
+
+    #[test]
+    fn waits_for_the_taker_to_come_back_where_a_limit_may_be_raised() {
+        let mut inbox = Inbox::default();
+        let mut batch = inbox.open();
+        let error = ProtocolError::UnsupportedMessageLength;
+        batch.occurrences.push(1, Occurrence::Violation(error));
+        assert!(inbox.put(batch));
+        assert!(!inbox.has_credit());
+        assert!(inbox.come());
+        let mut taker = Taker { room: 100, ..Taker::default() };
+        assert_eq!(inbox.take(&mut [], &mut 0, &mut taker), Status::Idle);
+        assert!(!inbox.feeds_starved());
+        assert!(inbox.has_ready());
+        assert!(!inbox.come());
+        assert!(inbox.feeds_starved());
+        assert!(!inbox.has_ready());
+    }
+}

@@ -1,0 +1,372 @@
+//! A reactor under two drivers, of which one at a time serves it.
+//!
+//! Either the owner calls [`SharedReactor::poll`] and is served at once, or a task waits for the
+//! kernel, reads and writes, and the owner takes what it has read. Moving between them hands over
+//! one flag, under the reactor's lock: whoever holds the lock sees who is to poll. What the task had
+//! read before a move is taken before anything that is read after it.
+//!
+//! Locks are taken in this order: reactor, inbox or outbox.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::thread;
+
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
+use tokio::task::yield_now;
+
+use super::batch::Inbox;
+use super::occurrence::{ConnectionId, Occurrence, Sink, Status};
+use super::reactor::Reactor;
+
+/// What may wait for the task to write it.
+const MAX_OUTBOX_BYTES: usize = 1024 * 1024;
+const MAX_OUTBOX_PIECES: usize = 4096;
+
+/// Turns of the task in a row, before other tasks have theirs.
+const MAX_TURNS: usize = 8;
+
+/// Bytes for one connection: a range of the memory that goes with the pieces.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// The connection.
+    pub id: ConnectionId,
+    /// Where the bytes are.
+    pub bytes: Range<usize>,
+}
+
+/// What the owner sends, until the task writes it.
+#[derive(Debug, Default)]
+struct Outbox {
+    parcels: VecDeque<(Vec<u8>, Vec<Piece>)>,
+    bytes: usize,
+    pieces: usize,
+}
+
+/// What the lock guards.
+#[derive(Debug)]
+struct Core {
+    reactor: Reactor,
+    /// The task polls, not the owner.
+    is_tasked: bool,
+    /// The task is to end.
+    is_ended: bool,
+}
+
+/// How a turn of the task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// There is more to do.
+    Again,
+    /// The kernel or the owner has to announce more.
+    Idle,
+    /// Only the owner has to.
+    Blocked,
+    /// The owner is gone.
+    Ended,
+}
+
+/// A reactor, what is on the way from it to its owner, and from its owner to it.
+pub struct SharedReactor {
+    core: Mutex<Core>,
+    inbox: Mutex<Inbox>,
+    outbox: Mutex<Outbox>,
+    /// Wakes the task.
+    signal: Notify,
+    /// How many wait for the lock of the reactor, to which the task gives way.
+    waiting: AtomicUsize,
+    /// Wakes the owner.
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for SharedReactor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SharedReactor").finish_non_exhaustive()
+    }
+}
+
+/// Takes a lock. What a panic left behind is as good as what an error leaves.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl SharedReactor {
+    /// Shares a reactor, which the owner polls until he hands that over. `wake` is called, on any
+    /// thread, when there is something to take.
+    #[must_use]
+    pub fn new(reactor: Reactor, wake: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
+        Arc::new(Self {
+            core: Mutex::new(Core { reactor, is_tasked: false, is_ended: false }),
+            inbox: Mutex::default(),
+            outbox: Mutex::default(),
+            signal: Notify::new(),
+            waiting: AtomicUsize::new(0),
+            wake,
+        })
+    }
+
+    /// The reactor's lock for the owner.
+    fn core(&self) -> MutexGuard<'_, Core> {
+        if let Ok(core) = self.core.try_lock() {
+            return core;
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let core = lock(&self.core);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        core
+    }
+
+    /// Does something with the reactor, which makes the task look at it if need be.
+    pub fn with<T>(&self, change: impl FnOnce(&mut Reactor) -> T) -> T {
+        let mut core = self.core();
+        let result = change(&mut core.reactor);
+        let signals = core.is_tasked && core.reactor.has_ready();
+        drop(core);
+        if signals {
+            self.signal.notify_one();
+        }
+        result
+    }
+
+    /// Takes what the task has read, or serves the connections; see [`Reactor::poll`].
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses to report readiness.
+    ///
+    /// # Panics
+    ///
+    /// As [`Reactor::poll`] does.
+    pub fn poll(
+        &self,
+        memory: &mut [u8],
+        used: &mut usize,
+        sink: &mut impl Sink,
+    ) -> io::Result<Status> {
+        let mut inbox = lock(&self.inbox);
+        let found = inbox.come();
+        let status = found.then(|| inbox.take(memory, used, sink));
+        let signals = inbox.feeds_starved();
+        drop(inbox);
+        if signals {
+            self.signal.notify_one();
+        }
+        if let Some(status) = status {
+            return Ok(status);
+        }
+        let mut core = self.core();
+        if core.is_tasked { Ok(Status::Idle) } else { core.reactor.poll(memory, used, sink) }
+    }
+
+    /// Whether there is something to take or to serve that nobody will announce again.
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        if lock(&self.inbox).has_ready() {
+            return true;
+        }
+        let core = self.core();
+        !core.is_tasked && core.reactor.has_ready()
+    }
+
+    /// Gives a connection a last turn; see [`Reactor::drain`]. What is on the way comes first.
+    ///
+    /// # Panics
+    ///
+    /// As [`Reactor::drain`] does.
+    pub fn drain(
+        &self,
+        id: ConnectionId,
+        memory: &mut [u8],
+        used: &mut usize,
+        sink: &mut impl Sink,
+    ) {
+        let mut core = self.core();
+        lock(&self.inbox).withdraw(id, |id, occurrence| {
+            if sink.has_room() {
+                sink.push(id, occurrence);
+            }
+        });
+        core.reactor.drain(id, memory, used, sink);
+    }
+
+    /// Closes a connection; see [`Reactor::close`]. Nothing of it is on the way any more, so its
+    /// number may be given to another one at once.
+    pub fn close(&self, id: ConnectionId, reset: bool) {
+        let mut core = self.core();
+        core.reactor.close(id, reset);
+        lock(&self.inbox).withdraw(id, |_, _| {});
+    }
+
+    /// Leaves `bytes` for the task to write; `false` where it has too much of that already, or
+    /// has nothing to say.
+    pub fn send(&self, bytes: &[u8], pieces: &[Piece]) -> bool {
+        let mut outbox = lock(&self.outbox);
+        if outbox.bytes >= MAX_OUTBOX_BYTES || outbox.pieces >= MAX_OUTBOX_PIECES {
+            return false;
+        }
+        outbox.bytes += bytes.len();
+        outbox.pieces += pieces.len();
+        outbox.parcels.push_back((bytes.to_vec(), pieces.to_vec()));
+        let signals = outbox.parcels.len() == 1;
+        drop(outbox);
+        if signals {
+            self.signal.notify_one();
+        }
+        true
+    }
+
+    /// Writes what the task was to write, then `bytes`; adds to `waiting` the connections of which
+    /// something waits then.
+    pub fn write(&self, bytes: &[u8], pieces: &[Piece], waiting: &mut Vec<ConnectionId>) {
+        let mut core = self.core();
+        self.write_out(&mut core.reactor, waiting);
+        write_pieces(&mut core.reactor, bytes, pieces, waiting);
+        let signals = core.is_tasked && core.reactor.has_ready();
+        drop(core);
+        if signals {
+            self.signal.notify_one();
+        }
+    }
+
+    /// Writes what is in the outbox.
+    fn write_out(&self, reactor: &mut Reactor, waiting: &mut Vec<ConnectionId>) {
+        let Outbox { parcels, .. } = std::mem::take(&mut *lock(&self.outbox));
+        for (bytes, pieces) in parcels {
+            write_pieces(reactor, &bytes, &pieces, waiting);
+        }
+    }
+
+    /// Sets whether the task polls. `false` if that can't change now: ask again after a turn.
+    pub fn set_tasked(&self, tasked: bool) -> bool {
+        let mut core = self.core();
+        if tasked && core.reactor.is_interrupted() {
+            return false;
+        }
+        core.is_tasked = tasked;
+        drop(core);
+        self.signal.notify_one();
+        true
+    }
+
+    /// Does a turn of the task's work here and now, so that what is fed is taken without a wait.
+    pub fn serve(&self) {
+        if self.turn() == Turn::Again {
+            self.signal.notify_one();
+        }
+    }
+
+    /// Ends the task, once it has written what was left to it.
+    pub fn end(&self) {
+        let mut core = self.core();
+        self.write_out(&mut core.reactor, &mut Vec::new());
+        core.is_ended = true;
+        drop(core);
+        self.signal.notify_one();
+    }
+
+    /// Serves the reactor whenever it is the task's turn, until [`end`](Self::end). `readiness` is a
+    /// duplicate of the reactor's descriptor.
+    pub async fn drive(self: Arc<Self>, readiness: AsyncFd<OwnedFd>) {
+        loop {
+            let mut turns = 0;
+            let mut turn = Turn::Again;
+            while turn == Turn::Again && turns < MAX_TURNS {
+                while self.waiting.load(Ordering::Relaxed) > 0 {
+                    thread::yield_now();
+                }
+                turn = self.turn();
+                turns += 1;
+            }
+            match turn {
+                Turn::Ended => return,
+                Turn::Again => yield_now().await,
+                Turn::Idle | Turn::Blocked => self.wait(&readiness, turn == Turn::Idle).await,
+            }
+        }
+    }
+
+    /// Waits for the owner's signal, or also for the kernel's.
+    async fn wait(&self, readiness: &AsyncFd<OwnedFd>, kernel: bool) {
+        let mut signal = pin!(self.signal.notified());
+        poll_fn(|context| {
+            if signal.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            if kernel && let Poll::Ready(ready) = readiness.poll_read_ready(context) {
+                // Before the readiness set is asked: what comes later announces itself again.
+                if let Ok(mut ready) = ready {
+                    ready.clear_ready();
+                }
+                return Poll::Ready(());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Writes what there is to write, and reads what there is to read once.
+    fn turn(&self) -> Turn {
+        let mut core = lock(&self.core);
+        if core.is_ended {
+            return Turn::Ended;
+        }
+        let mut waiting = Vec::new();
+        self.write_out(&mut core.reactor, &mut waiting);
+        let mut inbox = lock(&self.inbox);
+        let polls = core.is_tasked && inbox.has_credit();
+        if !polls && waiting.is_empty() {
+            return Turn::Blocked;
+        }
+        let mut batch = inbox.open();
+        drop(inbox);
+        for id in waiting {
+            batch.occurrences.push(id, Occurrence::Waiting);
+        }
+        let mut turn = Turn::Blocked;
+        if polls {
+            let polled =
+                core.reactor.poll(&mut batch.memory, &mut batch.used, &mut batch.occurrences);
+            turn = match polled {
+                Ok(Status::Idle) if !core.reactor.has_ready() && !core.reactor.is_saturated() => {
+                    Turn::Idle
+                }
+                Ok(_) => Turn::Again,
+                Err(_) => Turn::Idle,
+            };
+        }
+        let wakes = lock(&self.inbox).put(batch);
+        drop(core);
+        if wakes {
+            (self.wake)();
+        }
+        turn
+    }
+}
+
+/// Writes pieces in order, those in a row that are of one connection in one call.
+fn write_pieces(
+    reactor: &mut Reactor,
+    bytes: &[u8],
+    pieces: &[Piece],
+    waiting: &mut Vec<ConnectionId>,
+) {
+    for run in pieces.chunk_by(|a, b| a.id == b.id) {
+        let id = run[0].id;
+        let slice = |piece: &Piece| IoSlice::new(&bytes[piece.bytes.clone()]);
+        let pending = match run {
+            [piece] => reactor.write(id, &mut [slice(piece)]),
+            run => reactor.write(id, &mut run.iter().map(slice).collect::<Vec<_>>()),
+        };
+        if pending > 0 && waiting.last() != Some(&id) {
+            waiting.push(id);
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! A reactor under two drivers, over pairs of Unix sockets.
+#![cfg(all(unix, feature = "engine"))]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests do")]
+
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use oxws::engine::pool::new_runtime;
+use oxws::engine::{
+    ConnectionConfig, ConnectionId, Occurrence, Piece, Reactor, SharedReactor, Sink, Status,
+};
+use oxws::protocol::{Limits, Payload, Role};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::Runtime;
+
+/// The time in which everything that a test waits for happens.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const RAW: ConnectionConfig = ConnectionConfig {
+    role: Role::Server,
+    limits: Limits { max_payload: 0, max_fragments: 0, max_buffered_chunks: 0 },
+    permessage_deflate: false,
+    skip_utf8_validation: false,
+    raw: true,
+};
+
+/// Collects occurrences, at most so many at a time.
+struct Records {
+    capacity: usize,
+    taken: Vec<(ConnectionId, Occurrence)>,
+}
+
+impl Sink for Records {
+    fn has_room(&self) -> bool {
+        self.taken.len() < self.capacity
+    }
+
+    fn push(&mut self, id: ConnectionId, occurrence: Occurrence) {
+        assert!(self.has_room(), "pushed without room");
+        self.taken.push((id, occurrence));
+    }
+}
+
+/// The owner of a shared reactor, and what it has seen.
+struct Owner {
+    reactor: Arc<SharedReactor>,
+    wakes: Receiver<()>,
+    /// Takes the place of the event loop, which a wake-up interrupts.
+    memory: Vec<u8>,
+    used: usize,
+    /// The bytes of each connection.
+    bytes: Vec<Vec<u8>>,
+    /// Occurrences without bytes.
+    others: Vec<(ConnectionId, Occurrence)>,
+    _runtime: Runtime,
+}
+
+impl Owner {
+    fn new() -> Self {
+        let reactor = Reactor::new().unwrap();
+        let descriptor = reactor.as_fd().try_clone_to_owned().unwrap();
+        let (sender, wakes) = channel();
+        let wake = Box::new(move || {
+            let _ = sender.send(());
+        });
+        let reactor = SharedReactor::new(reactor, wake);
+        let runtime = new_runtime().unwrap();
+        let readiness = {
+            let _entered = runtime.enter();
+            watch(descriptor)
+        };
+        runtime.spawn(Arc::clone(&reactor).drive(readiness));
+        Self {
+            reactor,
+            wakes,
+            memory: vec![0; 64 * 1024],
+            used: 0,
+            bytes: Vec::new(),
+            others: Vec::new(),
+            _runtime: runtime,
+        }
+    }
+
+    /// Adds a connection; returns its peer.
+    fn connect(&mut self) -> (ConnectionId, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let id = self.reactor.with(|reactor| reactor.adopt(ours.as_fd(), RAW)).unwrap();
+        self.bytes.resize_with(self.bytes.len().max(id as usize + 1), Vec::new);
+        (id, theirs)
+    }
+
+    /// Waits until the task has read something.
+    fn wait_until_read(&self) {
+        let start = Instant::now();
+        while !self.reactor.has_ready() {
+            assert!(start.elapsed() < PATIENCE, "it did not come");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Takes what there is, a few occurrences at a time.
+    fn take(&mut self) {
+        loop {
+            let mut records = Records { capacity: 3, taken: Vec::new() };
+            let status = self.reactor.poll(&mut self.memory, &mut self.used, &mut records).unwrap();
+            for (id, occurrence) in records.taken {
+                match occurrence {
+                    Occurrence::Raw(payload) => {
+                        self.bytes[id as usize].extend(payload.as_slice(&self.memory));
+                    }
+                    other => self.others.push((id, other)),
+                }
+            }
+            match status {
+                Status::MemoryFull => self.used = 0,
+                Status::RecordsFull => {}
+                Status::Idle if self.reactor.has_ready() => {}
+                Status::Idle => return,
+            }
+        }
+    }
+
+    /// Waits for wake-ups, and takes, until `is_done`.
+    fn take_until(&mut self, is_done: impl Fn(&Self) -> bool) {
+        let start = Instant::now();
+        while !is_done(self) {
+            let _ = self.wakes.recv_timeout(PATIENCE.saturating_sub(start.elapsed()));
+            assert!(start.elapsed() < PATIENCE, "it did not come");
+            self.take();
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.reactor.end();
+    }
+}
+
+#[expect(unsafe_code, reason = "the runtime wants to be promised that the descriptor stays")]
+fn watch(descriptor: OwnedFd) -> AsyncFd<OwnedFd> {
+    // SAFETY: the descriptor is owned and stays as it is.
+    unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE).unwrap() }
+}
+
+/// Numbers, as bytes in which every gap shows.
+fn numbered(from: u32, count: u32) -> Vec<u8> {
+    (from..from + count).flat_map(u32::to_le_bytes).collect()
+}
+
+#[test]
+fn wakes_the_owner_for_what_the_task_reads() {
+    let mut owner = Owner::new();
+    assert!(owner.reactor.set_tasked(true));
+    let (id, mut peer) = owner.connect();
+    for round in 0..100 {
+        peer.write_all(&numbered(round, 1)).unwrap();
+        owner.take_until(|owner| owner.bytes[id as usize].len() == 4 * (round as usize + 1));
+    }
+    assert_eq!(owner.bytes[id as usize], numbered(0, 100));
+    drop(peer);
+    owner.take_until(|owner| !owner.others.is_empty());
+    assert!(matches!(owner.others[..], [(_, Occurrence::End)]));
+}
+
+#[test]
+fn leaves_the_work_to_the_owner_until_it_is_handed_over() {
+    let mut owner = Owner::new();
+    let (id, mut peer) = owner.connect();
+    peer.write_all(b"one").unwrap();
+    owner.take();
+    assert_eq!(owner.bytes[id as usize], b"one");
+    assert!(owner.wakes.try_recv().is_err());
+}
+
+#[test]
+fn moves_between_drivers_without_losing_a_byte() {
+    let mut owner = Owner::new();
+    let peers: Vec<_> = (0..8).map(|_| owner.connect()).collect();
+    let count = 50_000;
+    let writers: Vec<_> = peers
+        .into_iter()
+        .map(|(_, mut peer)| {
+            thread::spawn(move || {
+                for from in (0..count).step_by(50) {
+                    peer.write_all(&numbered(from, 50)).unwrap();
+                }
+                peer
+            })
+        })
+        .collect();
+    let start = Instant::now();
+    let mut moves = 0_usize;
+    while owner.bytes.iter().any(|bytes| bytes.len() < count as usize * 4) {
+        assert!(start.elapsed() < PATIENCE, "it did not come");
+        moves += usize::from(owner.reactor.set_tasked(moves.is_multiple_of(2)));
+        thread::sleep(Duration::from_micros(50));
+        owner.take();
+    }
+    assert!(moves > 2);
+    for bytes in &owner.bytes {
+        assert!(*bytes == numbered(0, count));
+    }
+    for writer in writers {
+        drop(writer.join().unwrap());
+    }
+}
+
+#[test]
+fn writes_what_is_left_to_the_task_before_what_is_written_at_once() {
+    let mut owner = Owner::new();
+    owner.reactor.set_tasked(true);
+    let (id, mut peer) = owner.connect();
+    let reader = thread::spawn(move || {
+        let mut bytes = Vec::new();
+        peer.read_to_end(&mut bytes).unwrap();
+        bytes
+    });
+    let piece = |length| [Piece { id, bytes: 0..length }];
+    let mut next = 0;
+    for round in 0..2000 {
+        let bytes = numbered(next, 50);
+        next += 50;
+        let left = round % 7 != 0 && owner.reactor.send(&bytes, &piece(bytes.len()));
+        if !left {
+            owner.reactor.write(&bytes, &piece(bytes.len()), &mut Vec::new());
+        }
+    }
+    // A full socket is told of, and what waits goes out all the same.
+    owner.reactor.write(&[], &[], &mut Vec::new());
+    let start = Instant::now();
+    while owner.reactor.with(|reactor| reactor.pending(id)) > 0 {
+        assert!(start.elapsed() < PATIENCE, "it waits for ever");
+        thread::sleep(Duration::from_millis(1));
+    }
+    owner.reactor.close(id, false);
+    assert!(reader.join().unwrap() == numbered(0, next));
+}
+
+#[test]
+fn tells_of_what_waits_and_of_its_end() {
+    let mut owner = Owner::new();
+    owner.reactor.set_tasked(true);
+    let (id, mut peer) = owner.connect();
+    let bytes = vec![7; 900_000];
+    assert!(owner.reactor.send(&bytes, &[Piece { id, bytes: 0..bytes.len() }]));
+    let waits = |owner: &Owner| owner.others.iter().any(|(_, o)| matches!(o, Occurrence::Waiting));
+    owner.take_until(waits);
+    peer.read_exact(&mut vec![0; bytes.len()]).unwrap();
+    owner.take_until(|owner| owner.others.iter().any(|(_, o)| matches!(o, Occurrence::Written)));
+    assert_eq!(owner.reactor.with(|reactor| reactor.pending(id)), 0);
+}
+
+#[test]
+fn takes_no_more_than_a_bounded_amount_for_an_owner_that_does_not_come() {
+    let mut owner = Owner::new();
+    owner.reactor.set_tasked(true);
+    let (id, mut peer) = owner.connect();
+    let total = 16 * 1024 * 1024;
+    let writer = thread::spawn(move || {
+        peer.write_all(&vec![1; total]).unwrap();
+        peer
+    });
+    let mut before = 0;
+    loop {
+        thread::sleep(Duration::from_millis(50));
+        let read = owner.reactor.with(|reactor| reactor.bytes_read(id));
+        if read > 0 && read == before {
+            break;
+        }
+        before = read;
+    }
+    assert!(before < 5 * 1024 * 1024, "{before}");
+    owner.take();
+    owner.take_until(|owner| owner.bytes[id as usize].len() == total);
+    drop(writer.join().unwrap());
+}
+
+#[test]
+fn forgets_what_is_on_the_way_from_a_closed_connection() {
+    let mut owner = Owner::new();
+    owner.reactor.set_tasked(true);
+    let (id, mut peer) = owner.connect();
+    peer.write_all(b"of the old one").unwrap();
+    owner.wait_until_read();
+    owner.reactor.close(id, false);
+    let (again, mut peer) = owner.connect();
+    assert_eq!(again, id);
+    peer.write_all(b"of the new one").unwrap();
+    owner.take_until(|owner| owner.bytes[id as usize].len() >= 14);
+    assert_eq!(owner.bytes[id as usize], b"of the new one");
+}
+
+#[test]
+fn gives_what_is_on_the_way_to_who_closes_a_connection() {
+    let mut owner = Owner::new();
+    owner.reactor.set_tasked(true);
+    let (id, mut peer) = owner.connect();
+    peer.write_all(b"first").unwrap();
+    owner.wait_until_read();
+    owner.reactor.with(|reactor| reactor.pause(id));
+    peer.write_all(b"second").unwrap();
+    // The task notes that there is more; nobody is told.
+    thread::sleep(Duration::from_millis(100));
+    let mut records = Records { capacity: 10, taken: Vec::new() };
+    let mut memory = vec![0; 64 * 1024];
+    owner.reactor.drain(id, &mut memory, &mut 0, &mut records);
+    let bytes = |payload: &Payload| payload.as_slice(&memory).to_vec();
+    let seen = records.taken.iter().map(|(_, occurrence)| match occurrence {
+        Occurrence::Raw(payload) => bytes(payload),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(seen.collect::<Vec<_>>().concat(), b"firstsecond");
+}
