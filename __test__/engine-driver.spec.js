@@ -11,6 +11,7 @@ const { promisify } = require('node:util');
 const { Worker } = require('node:worker_threads');
 
 const { WebSocket, WebSocketServer } = require('..');
+const { DriverChoice } = require('../lib/engine-driver');
 const { getEngine } = require('../lib/engine');
 
 const root = path.join(__dirname, '..');
@@ -104,6 +105,30 @@ describe('The driver of the engine', { skip }, () => {
       await once(server, 'exit');
     });
   }
+
+  it('is chosen by the load where the environment leaves it open', {
+    timeout: 60_000
+  }, async () => {
+    const script = `
+      const { WebSocket, WebSocketServer } = require('.');
+      const { getEngine } = require('./lib/engine');
+      const wss = new WebSocketServer({ host: '127.0.0.1', port: 0 }, () => {
+        const clients = Array.from({ length: 40 }, () => {
+          return new WebSocket('ws://127.0.0.1:' + wss.address().port);
+        });
+        for (const ws of clients) {
+          ws.on('open', () => ws.send('x'));
+          ws.on('message', (data) => {
+            ws.send(data);
+            if (!getEngine()._isTasked) return;
+            console.log('moved');
+            process.exit();
+          });
+        }
+      });
+      wss.on('connection', (ws) => ws.on('message', (data) => ws.send(data)));`;
+    assert.strictEqual(await run('auto', script), 'moved\n');
+  });
 
   it('moves under load without losing, doubling or reordering a message', async (t) => {
     const { wss, url } = await listen(t);
@@ -229,5 +254,69 @@ describe('The driver of the engine', { skip }, () => {
       const codes = await Promise.all(workers.map((worker) => worker.terminate()));
       assert.deepStrictEqual(codes, [1, 1, 1]);
     }
+  });
+});
+
+/** A choice whose clock is turned by hand, and the moves that it makes. */
+function choose() {
+  const moves = [];
+  let time = 0;
+  const choice = new DriverChoice(
+    (isTasked) => {
+      moves.push(isTasked);
+      return true;
+    },
+    () => time
+  );
+  /** As many dispatches as are looked at together, in a time. */
+  const window = (connections, ms) => {
+    for (let i = 0; i < 128; i++) {
+      time += ms / 128;
+      choice.note(connections);
+    }
+  };
+  return { moves, window };
+}
+
+describe('The choice of the driver', () => {
+  it('goes to the task when many connections are busy, back when few are', () => {
+    const { moves, window } = choose();
+    for (let i = 0; i < 10; i++) window(1, 10);
+    assert.deepStrictEqual(moves, []);
+    window(30, 10);
+    assert.deepStrictEqual(moves, [true]);
+    for (let i = 0; i < 200; i++) window(8, 10);
+    assert.deepStrictEqual(moves, [true]);
+    window(2, 10);
+    assert.deepStrictEqual(moves, [true, false]);
+    window(30, 10);
+    assert.deepStrictEqual(moves, [true, false, true]);
+  });
+
+  it('does not take bursts for load, and goes back when there is little to do', () => {
+    const { moves, window } = choose();
+    window(500, 5000);
+    assert.deepStrictEqual(moves, []);
+    window(500, 100);
+    window(500, 5000);
+    assert.deepStrictEqual(moves, [true, false]);
+  });
+
+  it('moves less and less where that is not worth it', () => {
+    const { moves, window } = choose();
+    for (let i = 0; i < 6000; i++) window(moves.at(-1) ? 1 : 30, 10);
+    // A minute, in which the stays on the loop have grown from one second on.
+    assert.ok(moves.length >= 8 && moves.length <= 16, `${moves.length} moves`);
+  });
+
+  it('tries again later where the work can not be moved now', () => {
+    let attempts = 0;
+    let time = 0;
+    const choice = new DriverChoice(
+      () => ++attempts > 1,
+      () => time++ / 100
+    );
+    for (let i = 0; i < 384; i++) choice.note(30);
+    assert.strictEqual(attempts, 2);
   });
 });

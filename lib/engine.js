@@ -11,6 +11,7 @@ const { availableParallelism } = require('node:os');
 
 const { FastBuffer } = require('./buffer-util');
 const { EMPTY_BUFFER } = require('./constants');
+const { DriverChoice } = require('./engine-driver');
 const { enterDispatch, leaveDispatch } = require('./frame-queue');
 const native = require('./native');
 
@@ -63,6 +64,10 @@ class Engine {
     this._references = 0;
     /** Whether a task on another thread reads and writes. */
     this._isTasked = false;
+    /** @type {DriverChoice | null} What moves the work; nothing where the driver is pinned. */
+    this._choice = null;
+    /** Connections that had events in this dispatch. */
+    this._connectionCount = 0;
     /** Connections that the task does not read yet, each behind its number. @type {any[]} */
     this._unreleased = [];
     this._release = () => this._releaseAll();
@@ -236,6 +241,18 @@ class Engine {
   }
 
   /**
+   * Pins the driver, or has it chosen from now on.
+   *
+   * @param {string | undefined} driver `'tokio'`, `'auto'`; anything else leaves it as it is
+   */
+  chooseDriver(driver) {
+    if (driver === 'tokio') this.setTasked(true);
+    else if (driver === 'auto') {
+      this._choice = new DriverChoice((isTasked) => this.setTasked(isTasked));
+    }
+  }
+
+  /**
    * Moves the work to a task on another thread, or back. Nothing is lost or overtaken.
    *
    * @param {boolean} isTasked Whether the task has the work from now on
@@ -365,6 +382,8 @@ class Engine {
       // Timers and other I/O first. What a listener throws surfaces at once, the rest follows.
       if (thrown || !isDone) setImmediate(this._resume);
     }
+    this._choice?.note(this._connectionCount);
+    this._connectionCount = 0;
   }
 
   /**
@@ -396,7 +415,10 @@ class Engine {
       const departed = this._departed.size > 0 ? this._departed.get(id) : undefined;
       const connection = departed ?? this._connections[id];
       if (connection === undefined) this._index++;
-      else connection.runInAsyncScope(this._deliverRun, this, id, connection);
+      else {
+        this._connectionCount++;
+        connection.runInAsyncScope(this._deliverRun, this, id, connection);
+      }
     }
     if (values[1] === STATUS_MEMORY_FULL) {
       values[1] = STATUS_IDLE;
@@ -479,7 +501,7 @@ function getEngine() {
   if (engine === undefined) {
     engine = process.env.OXWS_TRANSPORT === 'stream' ? null : new Engine();
     if (engine?.native === null) engine = null;
-    if (process.env.OXWS_DRIVER === 'tokio' && availableParallelism() > 1) engine?.setTasked(true);
+    if (availableParallelism() > 1) engine?.chooseDriver(process.env.OXWS_DRIVER);
     if (engine !== null) process.on('exit', () => engine?._endProcess());
   }
   return engine;
