@@ -61,6 +61,21 @@ export declare function acceptDeflateResponse(responses: Array<Array<ParameterTe
 /** The value of `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key`. */
 export declare function acceptKey(key: string): string
 
+/** One end of a connection. */
+export interface Address {
+  /** As text. */
+  address: string
+  /** The port. */
+  port: number
+  /** Whether it is an address of IPv6. */
+  isV6: boolean
+  /** The number of the interface that the address is of, 0 where it is of none. */
+  scope: number
+}
+
+/** The address of one end of a connection, the peer's or this one's; none where there is none. */
+export declare function addressOf(engine: ExternalObject<Engine>, id: number, peer: boolean): Address | null
+
 /**
  * Takes a duplicate of a socket's descriptor into the engine; the number of the connection, or a
  * negative one if that can't be done. The tokio driver begins to read it when it is released.

@@ -840,6 +840,7 @@ module.exports.Inflater = nativeBinding.Inflater
 module.exports.acceptDeflateOffer = nativeBinding.acceptDeflateOffer
 module.exports.acceptDeflateResponse = nativeBinding.acceptDeflateResponse
 module.exports.acceptKey = nativeBinding.acceptKey
+module.exports.addressOf = nativeBinding.addressOf
 module.exports.adopt = nativeBinding.adopt
 module.exports.closeConnection = nativeBinding.closeConnection
 module.exports.counters = nativeBinding.counters

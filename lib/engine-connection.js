@@ -5,6 +5,7 @@
 // the `_handle` of the socket, the frame queue of the sender, and what the receiver is asked for.
 
 const { AsyncResource } = require('node:async_hooks');
+const { networkInterfaces } = require('node:os');
 const { getSystemErrorName } = require('node:util');
 
 const { toArrayBuffer } = require('./buffer-util');
@@ -28,6 +29,10 @@ const {
   RECORD_WAITING,
   RECORD_WRITTEN
 } = native;
+
+/** An empty list for all connections: an idle one needs none of its own. @type {any[]} */
+const NONE = [];
+Object.freeze(NONE);
 
 /**
  * What a socket is told to write while bytes wait in the engine: nothing, but as many bytes.
@@ -93,14 +98,14 @@ class EngineConnection extends AsyncResource {
     /** Those that the kernel had when the connection was closed. */
     this._writtenBytes = 0;
     /** @type {{end: number, callback: (error?: Error | null) => void}[]} */
-    this._callbacks = [];
+    this._callbacks = NONE;
     this._isExpecting = false;
     /** @type {((error?: Error | null) => void) | null} Of a write of the socket. */
     this._onDrained = null;
     /** @type {((error?: Error | null) => void) | null} Of the shutdown. */
     this._shutdown = null;
     /** @type {{kind: number, detail: number, payload: Buffer, place: number}[]} */
-    this._leftovers = [];
+    this._leftovers = NONE;
 
     engine.add(id, this);
     engine.reference(1);
@@ -276,12 +281,37 @@ class EngineConnection extends AsyncResource {
   }
 
   /**
-   * Says that the socket has an address of its own. Node asked for it before the hand-over and
-   * keeps it.
+   * Tells the address of this end.
    *
-   * @return {number} 0, for no error
+   * @param {any} target What gets it
+   * @return {number} 0, or an error
    */
-  getsockname() {
+  getsockname(target) {
+    return this._tellAddress(false, target);
+  }
+
+  /**
+   * Tells the address of the peer.
+   *
+   * @param {any} target What gets it
+   * @return {number} 0, or an error
+   */
+  getpeername(target) {
+    return this._tellAddress(true, target);
+  }
+
+  /**
+   * @param {boolean} isPeer Whether it's the address of the peer
+   * @param {any} target What gets it
+   * @return {number} 0, or an error
+   * @private
+   */
+  _tellAddress(isPeer, target) {
+    const found = native.addressOf(this._engine.native, this._id, isPeer);
+    if (!found) return -1;
+    target.address = found.scope === 0 ? found.address : withInterface(found);
+    target.family = found.isV6 ? 'IPv6' : 'IPv4';
+    target.port = found.port;
     return 0;
   }
 
@@ -351,7 +381,7 @@ class EngineConnection extends AsyncResource {
    */
   receiveLeftovers() {
     const leftovers = this._leftovers;
-    this._leftovers = [];
+    this._leftovers = NONE;
     for (const { kind, detail, payload, place } of leftovers) {
       if (kind <= RECORD_PONG) this.receive(kind, detail, payload, place);
     }
@@ -522,7 +552,7 @@ class EngineConnection extends AsyncResource {
     const callbacks = this._callbacks;
     let count = 0;
     while (count < callbacks.length && callbacks[count].end <= written) count++;
-    this._callbacks = callbacks.slice(count);
+    this._callbacks = count === callbacks.length ? NONE : callbacks.slice(count);
     for (let index = 0; index < count; index++) callbacks[index].callback(null);
   }
 
@@ -534,7 +564,7 @@ class EngineConnection extends AsyncResource {
   _abandon() {
     this._callBack(this._writtenBytes);
     for (const { callback } of this._callbacks) callback(destroyedError());
-    this._callbacks = [];
+    this._callbacks = NONE;
     const onDrained = this._onDrained;
     this._onDrained = null;
     onDrained?.(destroyedError());
@@ -545,6 +575,7 @@ class EngineConnection extends AsyncResource {
    * @private
    */
   _expect(callback) {
+    if (this._callbacks === NONE) this._callbacks = [];
     this._callbacks.push({ end: this._sentBytes, callback: setApart(callback) });
     if (this._isExpecting) return;
     this._isExpecting = true;
@@ -597,6 +628,19 @@ class EngineConnection extends AsyncResource {
     }
     if (callback) setImmediate(callback);
   }
+}
+
+/**
+ * Puts the name of the interface behind an address that only means something there.
+ *
+ * @param {{address: string, scope: number}} found The address
+ * @return {string} Both
+ */
+function withInterface({ address, scope }) {
+  const interfaces = Object.entries(networkInterfaces());
+  const isIt = (/** @type {any} */ { scopeid }) => scopeid === scope;
+  const [name = scope] = interfaces.find(([, addresses]) => addresses?.some(isIt)) ?? [];
+  return `${address}%${name}`;
 }
 
 /**

@@ -249,9 +249,6 @@ function handOver(socket, options, onData) {
   const handle = socket._handle;
   const id = native.adopt(engine.native, handle.fd, options.isServer, false, false);
   if (id < 0) return null;
-  // Node keeps the addresses once it was asked; afterwards there is no handle to ask.
-  void socket.remoteAddress;
-  void socket.localAddress;
   const connection = new EngineConnection(engine, id, socket);
   connection.priorBytesRead = handle.bytesRead;
   connection.priorBytesWritten = handle.bytesWritten;

@@ -16,6 +16,39 @@ const Sender = require('./sender');
 const receiverOn = Receiver.prototype.on;
 const senderSend = Sender.prototype.send;
 
+/** The state of a receiver that has not ended, the same for all. */
+const RECEIVING = Object.freeze({ errorEmitted: false, finished: false, needDrain: false });
+
+/** The options of the latest receiver: most have the same. @type {any} */
+let latest = {};
+
+/**
+ * Gives the options of a receiver as one object for all that have the same.
+ *
+ * @param {any} options The options
+ * @return {any} Those that don't differ between the connections of a server
+ */
+function share(options) {
+  const { allowSynchronousEvents, maxBufferedChunks, maxFragments, maxPayload } = options;
+  const { skipUTF8Validation } = options;
+  const isSame =
+    latest.allowSynchronousEvents === allowSynchronousEvents &&
+    latest.maxBufferedChunks === maxBufferedChunks &&
+    latest.maxFragments === maxFragments &&
+    latest.maxPayload === maxPayload &&
+    latest.skipUTF8Validation === skipUTF8Validation;
+  if (!isSame) {
+    latest = {
+      allowSynchronousEvents,
+      maxBufferedChunks,
+      maxFragments,
+      maxPayload,
+      skipUTF8Validation
+    };
+  }
+  return latest;
+}
+
 /**
  * Stands where the receiver stands on the stream transport, for what a WebSocket asks of it, and
  * gets the frames.
@@ -29,10 +62,9 @@ class EngineReceiver {
   constructor(websocket, options, handle) {
     this[kWebSocket] = websocket;
     this._handle = handle;
-    this._options = options;
-    this._isServer = options.isServer;
+    this._options = share(options);
     this._binaryType = options.binaryType;
-    this._writableState = { errorEmitted: false, finished: false, needDrain: false };
+    this._writableState = RECEIVING;
     this._isEnding = false;
     /** @type {(() => void) | null} */
     this._onEnd = null;
@@ -83,7 +115,7 @@ class EngineReceiver {
   fail(error) {
     // As a stream does: not while the events before it are handed out.
     process.nextTick(() => {
-      this._writableState.errorEmitted = true;
+      this._writableState = { ...this._writableState, errorEmitted: true };
       connection.onReceiverError.call(this, error);
     });
   }
@@ -115,7 +147,12 @@ class EngineReceiver {
   replace() {
     const websocket = this[kWebSocket];
     if (websocket[kReceiver] !== this) return websocket[kReceiver];
-    const options = { ...this._options, binaryType: this._binaryType };
+    const options = {
+      ...this._options,
+      binaryType: this._binaryType,
+      extensions: websocket._extensions,
+      isServer: websocket._isServer
+    };
     const receiver = /** @type {any} */ (new Receiver(options));
     websocket[kReceiver] = receiver;
     receiver[kWebSocket] = websocket;
@@ -132,7 +169,7 @@ class EngineReceiver {
     if (this._isEnding) return;
     this._isEnding = true;
     process.nextTick(() => {
-      this._writableState.finished = true;
+      this._writableState = { ...this._writableState, finished: true };
       this._onEnd?.();
     });
   }

@@ -69,6 +69,9 @@ class WebSocket extends EventEmitter {
   constructor(address, protocols, options) {
     super();
 
+    // As EventEmitter made it, but without a hash table, which takes three times the memory.
+    /** @type {any} */ (this)._events = Object.setPrototypeOf({}, null);
+
     this._binaryType = BINARY_TYPES[0];
     // RFC 6455, section 7.1.5: the close code is 1006 unless a close frame says otherwise.
     this._closeCode = 1006;

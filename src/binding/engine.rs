@@ -11,6 +11,7 @@
 //! be masked. Bytes that go as they are have -1 there.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -319,6 +320,35 @@ pub fn write_parts(
 #[napi(catch_unwind)]
 pub fn descriptor(engine: &External<Engine>, id: u32) -> i32 {
     engine.reactor.with(|reactor| reactor.descriptor(id)).unwrap_or(-1)
+}
+
+/// One end of a connection.
+#[napi(object)]
+pub struct Address {
+    /// As text.
+    pub address: String,
+    /// The port.
+    pub port: u32,
+    /// Whether it is an address of IPv6.
+    pub is_v6: bool,
+    /// The number of the interface that the address is of, 0 where it is of none.
+    pub scope: u32,
+}
+
+/// The address of one end of a connection, the peer's or this one's; none where there is none.
+#[napi(catch_unwind)]
+pub fn address_of(engine: &External<Engine>, id: u32, peer: bool) -> Option<Address> {
+    let found = engine.reactor.with(|reactor| reactor.address(id, peer)).ok()?;
+    let scope = match found {
+        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(found) => found.scope_id(),
+    };
+    Some(Address {
+        address: found.ip().to_string(),
+        port: found.port().into(),
+        is_v6: found.is_ipv6(),
+        scope,
+    })
 }
 
 /// Ends the sending side once everything is written.

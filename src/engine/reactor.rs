@@ -11,6 +11,7 @@
 //! socket. (Registered for writing, a Unix socket is reported whenever its peer reads.)
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
@@ -89,6 +90,16 @@ impl Reactor {
     #[must_use]
     pub fn descriptor(&self, id: ConnectionId) -> Option<RawFd> {
         self.connections.get(id).map(|connection| connection.socket().as_fd().as_raw_fd())
+    }
+
+    /// The address of one end of a connection, the peer's or this one's.
+    ///
+    /// # Errors
+    ///
+    /// The socket is not of the internet, or its connection is gone.
+    pub fn address(&self, id: ConnectionId, peer: bool) -> io::Result<SocketAddr> {
+        let connection = self.connections.get(id).ok_or(io::ErrorKind::NotConnected)?;
+        connection.socket().address(peer)
     }
 
     /// Hands over bytes of the peer that were read by somebody else. They come before what the

@@ -5,14 +5,15 @@
 //! messages only because a thread could be cancelled in them (bench/reactor).
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, ioctl_fionbio, retry_on_intr};
 use rustix::net::{
-    RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketType, recv, send, sendmsg, shutdown,
-    sockopt,
+    RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketType, getpeername, getsockname,
+    recv, send, sendmsg, shutdown, sockopt,
 };
 
 /// How many slices the kernel takes in one call: `IOV_MAX` of Linux and of the BSDs.
@@ -46,6 +47,15 @@ impl Socket {
 
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+
+    /// The address of this end, or of the peer's.
+    pub(super) fn address(&self, peer: bool) -> io::Result<SocketAddr> {
+        if peer {
+            Ok(getpeername(&self.0)?.ok_or(Errno::NOTCONN)?.try_into()?)
+        } else {
+            Ok(getsockname(&self.0)?.try_into()?)
+        }
     }
 
     /// Reads into `space`; none when the socket is empty, 0 at the end of the stream.
