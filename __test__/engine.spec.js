@@ -327,6 +327,20 @@ describe('The engine', { skip }, () => {
     assert.deepStrictEqual(received, ['in the tick', 'while exiting']);
   });
 
+  it('goes on when somebody transfers the memory of a message', async (t) => {
+    const { peer, ws } = await connect(t);
+    const received = [];
+    peer.on('message', (data) => {
+      received.push(data.toString());
+      structuredClone(data.buffer, { transfer: [data.buffer] });
+    });
+    for (const text of ['first', 'second', 'third']) {
+      ws.send(text);
+      while (!received.includes(text)) await turn();
+    }
+    assert.deepStrictEqual(received, ['first', 'second', 'third']);
+  });
+
   it('does not mistake a new connection for one that ended in the same batch', async (t) => {
     const { wss } = await connect(t);
     const count = 30;

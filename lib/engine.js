@@ -398,6 +398,8 @@ class Engine {
     this.batch++;
     this._index = 0;
     this._count = 0;
+    // Somebody has transferred the memory of a message: it's gone.
+    if (this._slab.length === 0) this._renewSlab();
     this._count = native.pollEngine(this.native, memory, this._slab, this._slabUsed);
     this._slabUsed = values[0];
     return values[1];
@@ -422,9 +424,18 @@ class Engine {
     }
     if (values[1] === STATUS_MEMORY_FULL) {
       values[1] = STATUS_IDLE;
-      this._slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
-      this._slabUsed = 0;
+      this._renewSlab();
     }
+  }
+
+  /**
+   * Has the engine read into fresh memory.
+   *
+   * @private
+   */
+  _renewSlab() {
+    this._slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
+    this._slabUsed = 0;
   }
 
   /**
