@@ -24,6 +24,8 @@ export declare class Deflater {
   deflate(data: Buffer, fin: boolean): Buffer
   /** Does as `deflate` on another thread. `data` is copied. */
   deflateAsync(data: Buffer, fin: boolean): Promise<Buffer>
+  /** Puts a compression among those that wait for a run. `data` is copied. */
+  queue(data: Buffer, fin: boolean): void
   /** Gives the memory back; an operation on another thread does so when it ends. */
   free(): void
 }
@@ -102,6 +104,14 @@ export declare function decode(decoder: ExternalObject<Decoder>, chunk: Buffer, 
 
 /** Why the connection has to fail, after a record of kind error. */
 export declare function decoderError(decoder: ExternalObject<Decoder>): ErrorDescription | null
+
+/** The outputs of a run, one behind the other. */
+export interface Deflated {
+  /** All of them. */
+  bytes: Buffer
+  /** How long each is. */
+  lengths: Array<number>
+}
 
 /** How to compress, checked by `lib/`. */
 export interface DeflateOptions {
@@ -314,6 +324,12 @@ export declare const RECORD_WRITTEN: number
 
 /** Has a connection read that was taken over while the tokio driver had the work. */
 export declare function releaseConnection(engine: ExternalObject<Engine>, id: number): void
+
+/** Compresses all that waits, on this thread. */
+export declare function runDeflations(): Deflated
+
+/** Does as `runDeflations` on another thread: one way there and back for all of them. */
+export declare function runDeflationsAsync(): Promise<Deflated>
 
 /** Has work done that nobody announces, where the tokio driver would do it. */
 export declare function serveEngine(engine: ExternalObject<Engine>): void

@@ -8,6 +8,7 @@
 // were written for zlib's streams rely on the time that those take.
 
 const { AsyncResource } = require('node:async_hooks');
+const { availableParallelism } = require('node:os');
 const { setImmediate } = require('node:timers');
 const zlib = require('node:zlib');
 
@@ -26,6 +27,10 @@ const readZlibOptions = require('./zlib-options');
 const TURNS = 4;
 /** Bytes of input from which on the JavaScript thread is spared the work. */
 const LARGE_INPUT = 64 * 1024;
+/** Small compressions in one turn of the event loop from which on it is, too. */
+const MIN_BATCH = availableParallelism() > 1 ? 8 : Number.POSITIVE_INFINITY;
+/** Runs of those at a time. */
+const MAX_RUNS = Math.min(availableParallelism(), 4);
 /** Bytes of output from which on it is. */
 const LARGE_OUTPUT = 256 * 1024;
 
@@ -67,7 +72,8 @@ class ZlibContext {
    * @param {Callback} callback Takes the result
    */
   run(data, fin, callback) {
-    const operation = { data, fin, callback };
+    // Operations of several contexts run together.
+    const operation = { data, fin, callback: AsyncResource.bind(callback) };
     this._operations.push(operation);
     if (this._operations.length === 1) this._start(operation);
   }
@@ -175,13 +181,81 @@ class DeflateContext extends ZlibContext {
   _start({ data, fin }) {
     const state = /** @type {InstanceType<typeof native.Deflater>} */ (this._state);
     if (data.length < LARGE_INPUT) {
-      this._deliverLater(null, state.deflate(data, fin));
+      state.queue(data, fin);
+      queued.push(this);
+      if (queued.length === 1 && runs < MAX_RUNS) setImmediate(runQueued);
       return;
     }
     this._runOnPool(
       () => state.deflateAsync(data, fin),
       (output) => this._deliver(null, /** @type {Buffer} */ (output))
     );
+  }
+}
+
+/** The contexts that have a small compression in the native queue, in its order. */
+/** @type {DeflateContext[]} */
+let queued = [];
+/** How many runs the native part's threads have. */
+let runs = 0;
+
+/**
+ * Runs the compressions of a turn of the event loop: a few at once, many on another thread, which
+ * is worth the way there and back for all of them together.
+ */
+function runQueued() {
+  const contexts = queued;
+  queued = [];
+  if (contexts.length < MIN_BATCH) {
+    const { bytes, lengths } = native.runDeflations();
+    giveEach(contexts, bytes, lengths, (context, output) => context._deliverLater(null, output));
+    return;
+  }
+  runs++;
+  native.runDeflationsAsync().then(
+    // What a callback throws must not become a rejection: leave the promise first.
+    ({ bytes, lengths }) =>
+      process.nextTick(endRun, () =>
+        giveEach(contexts, bytes, lengths, (context, output) => context._deliver(null, output))
+      ),
+    (error) => process.nextTick(endRun, () => contexts.map((context) => context._deliver(error)))
+  );
+}
+
+/**
+ * Ends a run on another thread: the next one takes what has come meanwhile.
+ *
+ * @param {() => void} deliver Gives the results
+ */
+function endRun(deliver) {
+  if (runs-- === MAX_RUNS && queued.length > 0) setImmediate(runQueued);
+  deliver();
+}
+
+/**
+ * Gives each context its output.
+ *
+ * @param {DeflateContext[]} contexts The contexts
+ * @param {Buffer} bytes The outputs
+ * @param {number[]} lengths How long each is
+ * @param {(context: DeflateContext, output: Buffer) => void} give Gives one
+ */
+function giveEach(contexts, bytes, lengths, give) {
+  let end = 0;
+  let index = 0;
+  try {
+    while (index < contexts.length) {
+      end += lengths[index];
+      const output = bytes.subarray(end - lengths[index], end);
+      index++;
+      give(contexts[index - 1], output);
+    }
+  } finally {
+    // Behind a callback that throws.
+    if (index < contexts.length) {
+      const rest = bytes.subarray(end);
+      process.nextTick(giveEach, contexts.slice(index), rest, lengths.slice(index), give);
+    }
   }
 }
 

@@ -158,11 +158,68 @@ impl Deflater {
         })
     }
 
+    /// Puts a compression among those that wait for a run. `data` is copied.
+    #[napi(catch_unwind)]
+    pub fn queue(&self, data: BufferSlice<'_>, fin: bool) -> Result<()> {
+        let compressor = Arc::clone(get(&self.compressor)?);
+        let deflation = Deflation { compressor, data: data.to_vec(), fin };
+        DEFLATIONS.with_borrow_mut(|waiting| waiting.push(deflation));
+        Ok(())
+    }
+
     /// Gives the memory back; an operation on another thread does so when it ends.
     #[napi(catch_unwind)]
     pub fn free(&mut self) {
         self.compressor = None;
     }
+}
+
+/// A compression that waits for a run.
+struct Deflation {
+    compressor: Arc<Mutex<Compressor>>,
+    data: Vec<u8>,
+    fin: bool,
+}
+
+thread_local! {
+    static DEFLATIONS: RefCell<Vec<Deflation>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The outputs of a run, one behind the other.
+#[napi(object, object_from_js = false)]
+pub struct Deflated {
+    /// All of them.
+    pub bytes: Buffer,
+    /// How long each is.
+    pub lengths: Vec<u32>,
+}
+
+/// Compresses all that waits, on this thread.
+#[napi(catch_unwind)]
+pub fn run_deflations(env: &Env) -> Result<Deflated> {
+    let (mut bytes, lengths) = deflate_all(&DEFLATIONS.take());
+    Ok(Deflated { bytes: hand_over(env, &mut bytes)?.into_buffer(env)?, lengths })
+}
+
+/// Does as `runDeflations` on another thread: one way there and back for all of them.
+#[napi(catch_unwind)]
+pub fn run_deflations_async(env: &Env) -> Result<PromiseRaw<'_, Deflated>> {
+    let deflations = DEFLATIONS.take();
+    env.spawn_future(async move {
+        let output = pool::run(move || deflate_all(&deflations)).await;
+        let (bytes, lengths) = output.map_err(|error| reason(error.to_string()))?;
+        Ok(Deflated { bytes: bytes.into(), lengths })
+    })
+}
+
+fn deflate_all(deflations: &[Deflation]) -> (Vec<u8>, Vec<u32>) {
+    let (mut bytes, mut lengths) = (Vec::new(), Vec::with_capacity(deflations.len()));
+    for Deflation { compressor, data, fin } in deflations {
+        let start = bytes.len();
+        lock(compressor).compress_into(data, *fin, &mut bytes);
+        lengths.push((bytes.len() - start) as u32);
+    }
+    (fitted(bytes), lengths)
 }
 
 /// Why data can't be inflated.
