@@ -15,7 +15,7 @@ const { promisify } = require('node:util');
 const { Worker } = require('node:worker_threads');
 
 const { WebSocket, WebSocketServer } = require('..');
-const { EngineConnection } = require('../lib/engine-connection');
+const EngineConnection = require('../lib/engine-connection');
 const { getEngine } = require('../lib/engine');
 const { frame } = require('./support/frames');
 

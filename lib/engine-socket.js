@@ -10,7 +10,8 @@
 const net = require('node:net');
 const { types } = require('node:util');
 
-const { EngineConnection, isBacklog } = require('./engine-connection');
+const EngineConnection = require('./engine-connection');
+const { isBacklog } = require('./engine-frame-queue');
 const { getEngine } = require('./engine');
 const native = require('./native');
 

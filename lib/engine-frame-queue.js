@@ -1,0 +1,310 @@
+// @ts-check
+'use strict';
+
+// What a connection of the engine sends: the frames of the sender and the bytes of the socket, in
+// one order, and the callbacks of both.
+
+const { EMPTY_BUFFER } = require('./constants');
+const { MAX_COPY_LENGTH, RAW } = require('./engine');
+const EngineHandle = require('./engine-handle');
+const native = require('./native');
+const { isCallable, setApart } = require('./send-callback');
+
+/** An empty list for all connections: an idle one needs none of its own. @type {any[]} */
+const NONE = [];
+Object.freeze(NONE);
+
+/**
+ * What a socket is told to write while bytes wait in the engine: nothing, but as many bytes.
+ */
+const backlogPrototype = Object.create(Buffer.prototype);
+
+/**
+ * @param {number} length How many bytes wait
+ * @return {any} A stand-in of that length
+ */
+function createBacklog(length) {
+  return Object.create(backlogPrototype, { length: { value: length } });
+}
+
+/**
+ * @param {any} chunk Something to write
+ * @return {boolean} Whether it's such a stand-in
+ */
+function isBacklog(chunk) {
+  return Object.getPrototypeOf(chunk) === backlogPrototype;
+}
+
+/**
+ * The frame queue of a sender whose connection the engine carries.
+ */
+class EngineFrameQueue extends EngineHandle {
+  /**
+   * @param {any} engine The engine
+   * @param {number} id The number of the connection there
+   * @param {any} socket The socket
+   */
+  constructor(engine, id, socket) {
+    super(engine, id, socket);
+    /** Whether bytes wait in the engine. */
+    this._isBacklogged = false;
+    /** Bytes that were sent, and those of them that are in the engine already. */
+    this._sentBytes = 0;
+    this._handedBytes = 0;
+    /** Those that the kernel had when the connection was closed. */
+    this._writtenBytes = 0;
+    /** @type {{end: number, callback: (error?: Error | null) => void}[]} */
+    this._callbacks = NONE;
+    this._isExpecting = false;
+    /** @type {((error?: Error | null) => void) | null} Of a write of the socket. */
+    this._onDrained = null;
+    /** @type {((error?: Error | null) => void) | null} Of the shutdown. */
+    this._shutdown = null;
+  }
+
+  /**
+   * Tells whether a frame can be appended: it's short enough to be copied, and the socket holds
+   * nothing back that was written before.
+   *
+   * @param {number} length Bytes of its payload
+   * @return {boolean} Whether `append` takes it
+   */
+  fits(length) {
+    const { corked, ending, length: waiting } = this._socket._writableState;
+    return length <= MAX_COPY_LENGTH && waiting === 0 && corked === 0 && !ending && !this._isClosed;
+  }
+
+  /**
+   * Adds a frame whose payload is copied.
+   *
+   * @param {Buffer | string} data The payload
+   * @param {number} length Its bytes
+   * @param {number} first The first byte of the header
+   * @param {boolean} mask Whether it's masked
+   * @param {((error?: Error | null) => void) | undefined} callback Called when it's written
+   */
+  append(data, length, first, mask, callback) {
+    this._noteActivity();
+    this._sentBytes += this._engine.append(this._id, data, length, first, mask);
+    if (callback) this._expect(callback);
+  }
+
+  /**
+   * Adds a finished frame.
+   *
+   * @param {(Buffer | string)[]} list Its parts, one or two
+   * @param {((error?: Error | null) => void) | undefined} callback Called when it's written
+   */
+  write(list, callback) {
+    const parts = list.map((part) => (typeof part === 'string' ? Buffer.from(part) : part));
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    if (this.fits(length) && isCallable(callback)) {
+      for (const part of parts) this.append(part, part.length, RAW, false, undefined);
+    } else if (!this.fits(0) || !isCallable(callback)) {
+      // Behind what the socket holds back. It says by itself what is wrong with it, or with a
+      // callback that is none.
+      this._socket.write(parts.length === 1 ? parts[0] : Buffer.concat(parts), setApart(callback));
+      return;
+    } else {
+      this._writeNow(parts[0], parts[1]);
+    }
+    if (callback) this._expect(callback);
+  }
+
+  /**
+   * Hands over what waits for the end of the tick.
+   */
+  flush() {
+    this._engine.flush(true);
+    if (!this._isBacklogged && !this._isClosed && this._engine.hasUntoldBacklog(this._id)) {
+      this.becomeBacklogged();
+    }
+  }
+
+  /**
+   * Writes bytes of the socket's own.
+   *
+   * @param {any} bytes The bytes
+   * @param {(error?: Error | null) => void} callback Called when they're written; at once where
+   *   nothing waits, so that nothing that is sent later gets past them
+   */
+  writeForSocket(bytes, callback) {
+    this._engine.flush(true);
+    if (isBacklog(bytes) || this._hand(bytes, EMPTY_BUFFER) > 0) {
+      this._onDrained = callback;
+    } else {
+      callback();
+    }
+  }
+
+  /**
+   * Ends the sending side when everything is written.
+   *
+   * @param {(error?: Error | null) => void} callback Called then
+   */
+  shutDown(callback) {
+    this._engine.flush(true);
+    this._shutdown = callback;
+    native.shutDown(this._engine.native, this._id);
+  }
+
+  /**
+   * Some of what was sent waits in the engine. The socket counts it as a write of its own that is
+   * not finished yet: what comes later queues up behind it, and there is no other place to look at.
+   */
+  becomeBacklogged() {
+    if (this._isBacklogged || this._isClosed) return;
+    this._isBacklogged = true;
+    const { ending } = this._socket._writableState;
+    const pending = native.pendingBytes(this._engine.native, this._id);
+    if (pending > 0 && !ending) this._socket.write(createBacklog(pending));
+  }
+
+  /**
+   * The engine has all that was sent.
+   *
+   * @return {number} How many bytes that is
+   */
+  noteFlush() {
+    this._isExpecting = false;
+    this._handedBytes = this._sentBytes;
+    return this._handedBytes;
+  }
+
+  /**
+   * Calls the callbacks of what is written.
+   *
+   * @param {number} [limit] Not of what was handed over behind this byte: its turn comes
+   */
+  settle(limit = this._handedBytes) {
+    if (this._isClosed) {
+      this._callBack(Math.min(this._writtenBytes, limit));
+      return;
+    }
+    const pending = this._countPending();
+    this._callBack(Math.min(this._handedBytes - pending, limit));
+    if (pending > 0) return;
+    this._isBacklogged = false;
+    const onDrained = this._onDrained;
+    this._onDrained = null;
+    onDrained?.();
+  }
+
+  /**
+   * The sending side has ended.
+   *
+   * @protected
+   */
+  _noteShutDown() {
+    this._shutdown?.();
+    this._shutdown = null;
+  }
+
+  /**
+   * @return {number} Bytes that wait in the engine
+   * @private
+   */
+  _countPending() {
+    return this._isBacklogged ? native.pendingBytes(this._engine.native, this._id) : 0;
+  }
+
+  /**
+   * @param {number} written How many of the bytes that were sent are written
+   * @private
+   */
+  _callBack(written) {
+    const callbacks = this._callbacks;
+    let count = 0;
+    while (count < callbacks.length && callbacks[count].end <= written) count++;
+    this._callbacks = count === callbacks.length ? NONE : callbacks.slice(count);
+    for (let index = 0; index < count; index++) callbacks[index].callback(null);
+  }
+
+  /**
+   * Calls all callbacks: of the bytes that were sent some are written, the others won't be.
+   *
+   * @private
+   */
+  _abandon() {
+    this._callBack(this._writtenBytes);
+    for (const { callback } of this._callbacks) callback(destroyedError());
+    this._callbacks = NONE;
+    const onDrained = this._onDrained;
+    this._onDrained = null;
+    onDrained?.(destroyedError());
+  }
+
+  /**
+   * @param {(error?: Error | null) => void} callback Called when all that was sent is written
+   * @private
+   */
+  _expect(callback) {
+    if (this._callbacks === NONE) this._callbacks = [];
+    this._callbacks.push({ end: this._sentBytes, callback: setApart(callback) });
+    if (this._isExpecting) return;
+    this._isExpecting = true;
+    this._engine.expect(this);
+    this._engine.schedule();
+  }
+
+  /**
+   * @param {Buffer} head What to write as it is
+   * @param {Buffer} [body] What follows it
+   * @private
+   */
+  _writeNow(head, body = EMPTY_BUFFER) {
+    this._engine.flush(true);
+    if (this._hand(head, body) > 0) this.becomeBacklogged();
+  }
+
+  /**
+   * @param {Buffer} head What to write
+   * @param {Buffer} body What follows it
+   * @return {number} Bytes that wait then
+   * @private
+   */
+  _hand(head, body) {
+    this._sentBytes += head.length + body.length;
+    this._handedBytes = this._sentBytes;
+    return native.writeParts(this._engine.native, this._id, head, body);
+  }
+
+  /**
+   * Puts off the timeout of the socket, if it has one.
+   *
+   * @protected
+   */
+  _noteActivity() {
+    if (this._socket.timeout) this._socket._unrefTimer();
+  }
+
+  /**
+   * @param {boolean} reset Whether the peer gets a reset
+   * @param {(() => void) | undefined} callback Called when it's closed
+   * @protected
+   */
+  _close(reset, callback) {
+    const wasClosed = this._isClosed;
+    if (!wasClosed) {
+      this._engine.flush(true);
+      this._writtenBytes = this._sentBytes - this._countPending();
+    }
+    super._close(reset, callback);
+    if (wasClosed) return;
+    // What the kernel has is written, whatever becomes of it.
+    process.nextTick(() => this._abandon());
+    this._shutdown?.(destroyedError());
+    this._shutdown = null;
+  }
+}
+
+/**
+ * @return {Error} What Node's streams report of a write that their destruction prevented
+ */
+function destroyedError() {
+  const error = new Error('Cannot call write after a stream was destroyed');
+  /** @type {any} */ (error).code = 'ERR_STREAM_DESTROYED';
+  return error;
+}
+
+module.exports = { EngineFrameQueue, isBacklog, NONE };

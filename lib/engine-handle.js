@@ -1,0 +1,208 @@
+// @ts-check
+'use strict';
+
+// What a socket of the engine has for a handle, where another has libuv's.
+
+const { AsyncResource } = require('node:async_hooks');
+const { networkInterfaces } = require('node:os');
+
+const native = require('./native');
+
+/**
+ * The handle of a socket of the engine. Its events run in the asynchronous context in which it was
+ * made, as those of a socket do.
+ */
+class EngineHandle extends AsyncResource {
+  /**
+   * @param {any} engine The engine
+   * @param {number} id The number of the connection there
+   * @param {any} socket The socket
+   */
+  constructor(engine, id, socket) {
+    super('OXWSCONNECTION');
+    this._engine = engine;
+    this._id = id;
+    this._socket = socket;
+    /** Part of the interface of a handle: */
+    this.fd = native.descriptor(engine.native, id);
+    this.reading = true;
+    this._isReferenced = true;
+    this._isClosed = false;
+    /** What the socket had read and written before. */
+    this.priorBytesRead = 0;
+    this.priorBytesWritten = 0;
+    /** Whether the close is to be a reset. */
+    this.resets = false;
+
+    engine.add(id, this);
+    engine.reference(1);
+  }
+
+  /** Bytes received. */
+  get bytesRead() {
+    if (this._isClosed) return this.priorBytesRead;
+    return this.priorBytesRead + native.counters(this._engine.native, this._id)[0];
+  }
+
+  /** Bytes sent, those that wait included. */
+  get bytesWritten() {
+    if (this._isClosed) return this.priorBytesWritten;
+    this._engine.flush(true);
+    const [, written, pending] = native.counters(this._engine.native, this._id);
+    return this.priorBytesWritten + written + pending;
+  }
+
+  /** @return {number} 0, for no error */
+  readStart() {
+    if (!this._isClosed) {
+      native.setPaused(this._engine.native, this._id, false);
+      this._engine.wake();
+    }
+    return 0;
+  }
+
+  /** @return {number} 0, for no error */
+  readStop() {
+    if (!this._isClosed) native.setPaused(this._engine.native, this._id, true);
+    return 0;
+  }
+
+  ref() {
+    if (this._isReferenced || this._isClosed) return;
+    this._isReferenced = true;
+    this._engine.reference(1);
+  }
+
+  unref() {
+    if (!this._isReferenced || this._isClosed) return;
+    this._isReferenced = false;
+    this._engine.reference(-1);
+  }
+
+  /** @return {boolean} Whether the connection keeps the event loop alive */
+  hasRef() {
+    return this._isReferenced && !this._isClosed;
+  }
+
+  /**
+   * @param {boolean} noDelay Whether small segments are sent at once
+   * @return {number} 0, for no error
+   */
+  setNoDelay(noDelay) {
+    if (!this._isClosed) native.setNoDelay(this._engine.native, this._id, noDelay);
+    return 0;
+  }
+
+  /**
+   * @param {boolean} enable Whether an idle connection is probed
+   * @param {number} delay After how many seconds
+   * @return {number} 0, for no error
+   */
+  setKeepAlive(enable, delay) {
+    if (!this._isClosed) {
+      native.setKeepAlive(this._engine.native, this._id, enable ? delay : undefined);
+    }
+    return 0;
+  }
+
+  /**
+   * Tells the address of this end.
+   *
+   * @param {any} target What gets it
+   * @return {number} 0, or an error
+   */
+  getsockname(target) {
+    return this._tellAddress(false, target);
+  }
+
+  /**
+   * Tells the address of the peer.
+   *
+   * @param {any} target What gets it
+   * @return {number} 0, or an error
+   */
+  getpeername(target) {
+    return this._tellAddress(true, target);
+  }
+
+  /**
+   * @param {boolean} isPeer Whether it's the address of the peer
+   * @param {any} target What gets it
+   * @return {number} 0, or an error
+   * @private
+   */
+  _tellAddress(isPeer, target) {
+    const found = native.addressOf(this._engine.native, this._id, isPeer);
+    if (!found) return -1;
+    target.address = found.scope === 0 ? found.address : withInterface(found);
+    target.family = found.isV6 ? 'IPv6' : 'IPv4';
+    target.port = found.port;
+    return 0;
+  }
+
+  /**
+   * What Node sets behind a close; before one it's about to pass the handle to another process,
+   * where it takes every handle for one of libuv's, and crashes.
+   */
+  set onread(_listener) {
+    if (this._isClosed) return;
+    throw new Error('The socket of a WebSocket cannot be sent to another process');
+  }
+
+  /** @return {number} The identity of the socket for `async_hooks` */
+  getAsyncId() {
+    return this.asyncId();
+  }
+
+  /**
+   * Closes the connection.
+   *
+   * @param {(() => void)} [callback] Called when it's closed
+   */
+  close(callback) {
+    this._close(this.resets, callback);
+  }
+
+  /**
+   * Closes the connection with a reset.
+   *
+   * @param {(() => void)} [callback] Called when it's closed
+   * @return {number} 0, for no error
+   */
+  reset(callback) {
+    this._close(true, callback);
+    return 0;
+  }
+
+  /**
+   * @param {boolean} reset Whether the peer gets a reset
+   * @param {(() => void) | undefined} callback Called when it's closed
+   * @protected
+   */
+  _close(reset, callback) {
+    if (!this._isClosed) {
+      this.priorBytesRead = this.bytesRead;
+      this.priorBytesWritten = this.bytesWritten;
+      this.unref();
+      this._isClosed = true;
+      native.closeConnection(this._engine.native, this._id, reset);
+      this._engine.remove(this._id);
+    }
+    if (callback) setImmediate(callback);
+  }
+}
+
+/**
+ * Puts the name of the interface behind an address that only means something there.
+ *
+ * @param {{address: string, scope: number}} found The address
+ * @return {string} Both
+ */
+function withInterface({ address, scope }) {
+  const interfaces = Object.entries(networkInterfaces());
+  const isIt = (/** @type {any} */ { scopeid }) => scopeid === scope;
+  const [name = scope] = interfaces.find(([, addresses]) => addresses?.some(isIt)) ?? [];
+  return `${address}%${name}`;
+}
+
+module.exports = EngineHandle;
