@@ -5,21 +5,23 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { networkInterfaces } = require('node:os');
+const { setImmediate } = require('node:timers');
 
 const native = require('./native');
 
 /**
- * The handle of a socket of the engine. Its events run in the asynchronous context in which it was
- * made, as those of a socket do.
+ * The handle of a socket of the engine.
  */
-class EngineHandle extends AsyncResource {
+class EngineHandle {
   /**
    * @param {any} engine The engine
    * @param {number} id The number of the connection there
    * @param {any} socket The socket
    */
   constructor(engine, id, socket) {
-    super('OXWSCONNECTION');
+    /** The asynchronous context of its events: that of the hand-over first. */
+    this.context = new AsyncResource('OXWSCONNECTION');
+    this._hasOwnContext = false;
     this._engine = engine;
     this._id = id;
     this._socket = socket;
@@ -151,7 +153,16 @@ class EngineHandle extends AsyncResource {
 
   /** @return {number} The identity of the socket for `async_hooks` */
   getAsyncId() {
-    return this.asyncId();
+    return this.context.asyncId();
+  }
+
+  /**
+   * From now on events run in the context in which this is called. To be called by libuv's handle
+   * when that is closed, so in the context in which its events ran.
+   */
+  keepContext() {
+    this.context = new AsyncResource('OXWSCONNECTION');
+    this._hasOwnContext = true;
   }
 
   /**
@@ -188,7 +199,18 @@ class EngineHandle extends AsyncResource {
       native.closeConnection(this._engine.native, this._id, reset);
       this._engine.remove(this._id);
     }
-    if (callback) setImmediate(callback);
+    if (callback) this._callLater(callback);
+  }
+
+  /**
+   * @param {() => void} callback Called in a later turn of the event loop, in the context of the events
+   * @private
+   */
+  _callLater(callback) {
+    setImmediate(() => {
+      if (this._hasOwnContext) this.context.runInAsyncScope(callback);
+      else this._callLater(callback);
+    });
   }
 }
 

@@ -267,7 +267,7 @@ function handOver(socket, options, onData) {
       socket[name] = /** @type {any} */ (EngineSocket.prototype)[name];
   }
   Object.setPrototypeOf(socket, EngineSocket.prototype);
-  handle.close();
+  handle.close(() => connection.keepContext());
   net.Socket.prototype.on.call(socket, 'data', onData);
   return connection;
 }

@@ -8,6 +8,8 @@
 // what is sent is collected in scratch memory with a command each. See `src/binding/engine.rs`.
 
 const { availableParallelism } = require('node:os');
+// Not the global one: that may be a fake of a test's, and sockets live on.
+const { setImmediate } = require('node:timers');
 
 const { FastBuffer } = require('./buffer-util');
 const { EMPTY_BUFFER } = require('./constants');
@@ -419,7 +421,7 @@ class Engine {
       if (connection === undefined) this._index++;
       else {
         this._connectionCount++;
-        connection.runInAsyncScope(this._deliverRun, this, id, connection);
+        connection.context.runInAsyncScope(this._deliverRun, this, id, connection);
       }
     }
     if (values[1] === STATUS_MEMORY_FULL) {

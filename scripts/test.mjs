@@ -29,9 +29,13 @@ const TYPE_CONFIGURATIONS = [
 ];
 
 /** What a transport, or a driver, can change. The others are run once. */
-const CONNECTION_SPECS = ['client-handshake', 'stream', 'websocket', 'websocket-server'].map(
-  (name) => `__test__/${name}.spec.js`
-);
+const CONNECTION_SPECS = [
+  'async-context',
+  'client-handshake',
+  'stream',
+  'websocket',
+  'websocket-server'
+].map((name) => `__test__/${name}.spec.js`);
 
 /** What can be run, by the name to give on the command line. */
 const SUITES = {
