@@ -18,7 +18,10 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 
 /** The compressing side of one connection. */
 export declare class Deflater {
-  /** Takes some 380 KB until it is collected or freed. */
+  /**
+   * Takes memory from the first message on: some 380 KB while one is under way, and between
+   * messages if the window is taken over and the limit allows it.
+   */
   constructor(options: DeflateOptions)
   /** Compresses a fragment of a message; `fin` says that it is the last. */
   deflate(data: Buffer, fin: boolean): Buffer
@@ -37,7 +40,7 @@ export declare class Deflater {
  * output is longer than may be produced at once and `resume` gives the whole of it.
  */
 export declare class Inflater {
-  /** Takes some 48 KB until it is collected or freed. */
+  /** Takes memory as a `Deflater` does, some 48 KB; above the limit it keeps the window. */
   constructor(options: InflateOptions)
   /**
    * Decompresses a fragment of a message; `fin` says that it is the last. The output may have
@@ -333,6 +336,9 @@ export declare function runDeflationsAsync(): Promise<Deflated>
 
 /** Has work done that nobody announces, where the tokio driver would do it. */
 export declare function serveEngine(engine: ExternalObject<Engine>): void
+
+/** Sets how many bytes all that takes windows over may keep between messages. */
+export declare function setContextMemoryLimit(bytes: number): void
 
 /**
  * Sets the limits, 0 for none: bytes a message, frames a message, chunks without a complete

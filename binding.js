@@ -884,6 +884,7 @@ module.exports.releaseConnection = nativeBinding.releaseConnection
 module.exports.runDeflations = nativeBinding.runDeflations
 module.exports.runDeflationsAsync = nativeBinding.runDeflationsAsync
 module.exports.serveEngine = nativeBinding.serveEngine
+module.exports.setContextMemoryLimit = nativeBinding.setContextMemoryLimit
 module.exports.setDecoderLimits = nativeBinding.setDecoderLimits
 module.exports.setEngineReferenced = nativeBinding.setEngineReferenced
 module.exports.setKeepAlive = nativeBinding.setKeepAlive

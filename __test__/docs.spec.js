@@ -55,6 +55,7 @@ const OPTIONS = {
     'clientMaxWindowBits',
     'clientNoContextTakeover',
     'concurrencyLimit',
+    'memoryLimit',
     'serverMaxWindowBits',
     'serverNoContextTakeover',
     'threshold',

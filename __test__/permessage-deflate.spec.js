@@ -2,7 +2,9 @@
 
 const assert = require('node:assert');
 const { AsyncLocalStorage } = require('node:async_hooks');
+const { execFileSync } = require('node:child_process');
 const { randomBytes } = require('node:crypto');
+const { join } = require('node:path');
 const { describe, it } = require('node:test');
 const { setImmediate: turn } = require('node:timers/promises');
 const { promisify } = require('node:util');
@@ -44,6 +46,69 @@ function* combinations([first, ...rest]) {
 }
 
 describe('PerMessageDeflate', () => {
+  describe('memoryLimit', () => {
+    /** Runs a program in a process of its own, as the first value given holds; gives its output. */
+    function run(program) {
+      const script = `
+        const PerMessageDeflate = require('./lib/permessage-deflate');
+        const { promisify } = require('node:util');
+        const text = Buffer.from('a message that is sent more than once, to tell its window');
+        function agreed(options) {
+          const extension = new PerMessageDeflate(options);
+          extension.accept([{}]);
+          return [
+            promisify(extension.compress.bind(extension)),
+            promisify(extension.decompress.bind(extension))
+          ];
+        }
+        /** The lengths of messages that are alike; what they carry must arrive. */
+        async function lengths([compress, decompress]) {
+          const lengths = [];
+          for (let i = 0; i < 3; i++) {
+            const data = await compress(text, true);
+            lengths.push(data.length);
+            if (!text.equals(await decompress(data, true))) throw new Error('not the same');
+          }
+          return lengths;
+        }
+        (async () => console.log(JSON.stringify(await (${program})())))();`;
+      const output = execFileSync(process.execPath, ['-e', script], { cwd: join(__dirname, '..') });
+      return JSON.parse(output.toString());
+    }
+
+    it('takes windows over within it', () => {
+      const [first, second, third] = run('() => lengths(agreed({}))');
+      assert.ok(first > 40 && second < 10 && third < 10);
+    });
+
+    it('has windows given up beyond it, and keeps those that are needed to decompress', () => {
+      const [first, ...others] = run('() => lengths(agreed({ memoryLimit: 0 }))');
+      assert.deepStrictEqual(others, [first, first]);
+    });
+
+    it('is what the first instance says that says it', () => {
+      const [limited, unlimited] = run(`async () => {
+        agreed({});
+        const first = agreed({ memoryLimit: 300_000 });
+        const second = agreed({ memoryLimit: Infinity });
+        return [await lengths(first), await lengths(second)];
+      }`);
+      // No compressor is that small, decompressors are.
+      assert.deepStrictEqual(limited, Array(3).fill(limited[0]));
+      assert.deepStrictEqual(unlimited, limited);
+    });
+
+    it('is a number of bytes', () => {
+      for (const memoryLimit of [-1, Number.NaN, '1', null, 1n, {}]) {
+        assert.throws(() => new PerMessageDeflate({ memoryLimit }), {
+          name: 'TypeError',
+          message: `The option "memoryLimit" must be a number of bytes: ${memoryLimit}`
+        });
+      }
+      new PerMessageDeflate({ memoryLimit: undefined });
+    });
+  });
+
   it('has the name of the extension and the defaults of ws', () => {
     assert.strictEqual(PerMessageDeflate.extensionName, 'permessage-deflate');
     const extension = new PerMessageDeflate({ maxPayload: 2 ** 31 + 7, threshold: 0 });

@@ -25,6 +25,9 @@ const MAX_WINDOW_BITS = 15;
  */
 let limiter;
 
+/** Whether an instance has said how much memory may be kept between messages. */
+let hasMemoryLimit = false;
+
 /**
  * The extension on one connection: negotiates, then compresses and decompresses as agreed.
  */
@@ -39,6 +42,8 @@ class PerMessageDeflate {
    *   worked on at a time. The first instance decides; 0 for any number
    * @param {boolean} [options.isServer=false] The role
    * @param {number} [options.maxPayload=0] Bytes that an inflated fragment may have; 0 for no limit
+   * @param {number} [options.memoryLimit=268435456] Bytes that all connections of the process may
+   *   keep from one message to the next. The first instance that says it decides
    * @param {boolean | number} [options.serverMaxWindowBits] The window of the server, likewise
    * @param {boolean} [options.serverNoContextTakeover] Whether the server's messages each start
    *   with an empty window; `false` refuses
@@ -48,10 +53,12 @@ class PerMessageDeflate {
    *   for compressing
    * @param {import('node:zlib').ZlibOptions} [options.zlibInflateOptions] Options of Node's zlib
    *   for decompressing
+   * @throws {TypeError} If `memoryLimit` isn't a number of bytes
    */
   constructor(options) {
     this._options = options || {};
-    const { concurrencyLimit, isServer, threshold } = this._options;
+    const { concurrencyLimit, isServer, memoryLimit, threshold } = this._options;
+    if (memoryLimit !== undefined) limitMemory(memoryLimit);
     this._threshold = threshold !== undefined ? threshold : DEFAULT_THRESHOLD;
     this._maxPayload = toInt32(this._options.maxPayload);
     this._isServer = !!isServer;
@@ -200,6 +207,20 @@ class PerMessageDeflate {
       /** @type {Limiter} */ (limiter)
     );
   }
+}
+
+/**
+ * Limits the memory that is kept between messages, unless that was done before.
+ *
+ * @param {any} memoryLimit The option
+ * @throws {TypeError} If it isn't a number of bytes
+ */
+function limitMemory(memoryLimit) {
+  if (typeof memoryLimit !== 'number' || !(memoryLimit >= 0)) {
+    throw new TypeError(`The option "memoryLimit" must be a number of bytes: ${memoryLimit}`);
+  }
+  if (!hasMemoryLimit) native.setContextMemoryLimit(memoryLimit);
+  hasMemoryLimit = true;
 }
 
 /**

@@ -11,6 +11,7 @@ use napi::bindgen_prelude::{Buffer, BufferSlice, PromiseRaw, Result, create_cust
 use napi_derive::{module_init, napi};
 
 use super::error::reason;
+use crate::engine::contexts::contexts;
 use crate::engine::pool;
 use crate::protocol::deflate::{
     Compressor, CompressorConfig, Decompressor, DecompressorConfig, InflateError, Strategy,
@@ -66,6 +67,13 @@ fn fitted(mut output: Vec<u8>) -> Vec<u8> {
     output
 }
 
+/// Sets how many bytes all that takes windows over may keep between messages.
+#[napi(catch_unwind)]
+pub fn set_context_memory_limit(bytes: f64) {
+    // As a cast does: what is too large counts as the largest.
+    contexts().set_limit(bytes as usize);
+}
+
 /// How to compress, checked by `lib/`.
 #[napi(object, object_to_js = false)]
 pub struct DeflateOptions {
@@ -118,11 +126,12 @@ pub struct Deflater {
 
 #[napi]
 impl Deflater {
-    /// Takes some 380 KB until it is collected or freed.
+    /// Takes memory from the first message on: some 380 KB while one is under way, and between
+    /// messages if the window is taken over and the limit allows it.
     #[napi(constructor, catch_unwind)]
     pub fn new(options: DeflateOptions) -> Result<Self> {
-        let compressor =
-            Compressor::new(options.into()).map_err(|error| reason(error.to_string()))?;
+        let compressor = Compressor::with_pool(options.into(), contexts())
+            .map_err(|error| reason(error.to_string()))?;
         Ok(Self { compressor: share(compressor) })
     }
 
@@ -297,14 +306,15 @@ pub struct Inflater {
 
 #[napi]
 impl Inflater {
-    /// Takes some 48 KB until it is collected or freed.
+    /// Takes memory as a `Deflater` does, some 48 KB; above the limit it keeps the window.
     #[napi(constructor, catch_unwind)]
     pub fn new(options: InflateOptions) -> Self {
-        let decompressor = Decompressor::new(DecompressorConfig {
+        let config = DecompressorConfig {
             window_bits: narrow(options.window_bits),
             no_context_takeover: options.no_context_takeover,
             dictionary: dictionary(options.dictionary),
-        });
+        };
+        let decompressor = Decompressor::with_pool(config, contexts());
         let state = InflaterState { decompressor, error: None, paused: None };
         Self { state: share(state) }
     }

@@ -2,6 +2,7 @@
 //! nothing of Node.
 #![forbid(unsafe_code)]
 
+pub mod contexts;
 pub mod pool;
 
 #[cfg(unix)]

@@ -3,11 +3,14 @@
 //! RFC 7692, section 7.2.1. One compressor serves one direction of one connection, fragment by
 //! fragment and in order; it keeps its window between messages unless that was given up.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::sync::Arc;
 
 use flate2::{Compress, Compression, FlushCompress};
 use zlib_rs::DeflateFlush;
 
+use super::pool::{Context, ContextPool, Found, Place};
 use super::{MAX_WINDOW_BITS, MIN_WINDOW_BITS, MIN_ZLIB_WINDOW_BITS, TAIL};
 
 /// How zlib looks for matches.
@@ -84,31 +87,50 @@ impl std::error::Error for InvalidCompressorConfig {}
 
 /// The compressing side of permessage-deflate.
 pub struct Compressor {
-    stream: Stream,
-    no_context_takeover: bool,
+    settings: Settings,
     dictionary: Vec<u8>,
+    /// zlib's state while a message is under way.
+    state: Option<DeflateState>,
+    pool: Arc<ContextPool>,
+    /// Where the state rests between messages, if the window is taken over.
+    place: Option<Place<DeflateState>>,
 }
 
 impl fmt::Debug for Compressor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Compressor")
-            .field("no_context_takeover", &self.no_context_takeover)
-            .finish_non_exhaustive()
+        f.debug_struct("Compressor").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
 impl Compressor {
-    /// Makes a compressor, which takes some 380 KB.
+    /// Makes a compressor with memory of its own: some 380 KB from the first message on.
     ///
     /// # Errors
     ///
     /// [`InvalidCompressorConfig`] if a number is out of its range.
     pub fn new(config: CompressorConfig) -> Result<Self, InvalidCompressorConfig> {
-        let CompressorConfig { no_context_takeover, .. } = config;
-        let stream = Stream::new(&config)?;
-        let mut compressor = Self { stream, no_context_takeover, dictionary: config.dictionary };
-        compressor.set_dictionary();
-        Ok(compressor)
+        Self::with_pool(config, &Arc::new(ContextPool::new(usize::MAX)))
+    }
+
+    /// Makes a compressor that shares memory with others. Between messages it has none if each
+    /// starts with an empty window, and otherwise as long as the pool can spare it.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_pool(
+        config: CompressorConfig,
+        pool: &Arc<ContextPool>,
+    ) -> Result<Self, InvalidCompressorConfig> {
+        let settings = Settings::new(&config)?;
+        let place = || Place::new(pool, settings.state_length());
+        Ok(Self {
+            settings,
+            dictionary: config.dictionary,
+            state: None,
+            pool: Arc::clone(pool),
+            place: (!config.no_context_takeover).then(place),
+        })
     }
 
     /// Compresses the next fragment of a message, or the whole of one.
@@ -124,44 +146,46 @@ impl Compressor {
 
     /// Does as [`compress`](Self::compress), but appends to `output`.
     pub fn compress_into(&mut self, data: &[u8], fin: bool, output: &mut Vec<u8>) {
-        self.flush(data, output);
+        let mut state = self.state.take().unwrap_or_else(|| self.begin());
+        state.flush(data, output);
         if fin {
             debug_assert!(output.ends_with(&TAIL));
             output.truncate(output.len() - TAIL.len());
-            if self.no_context_takeover {
-                self.reset();
-            }
+            self.end(state);
+        } else {
+            self.state = Some(state);
         }
     }
 
     /// Forgets the window, as before the first message.
     pub fn reset(&mut self) {
-        self.stream.reset();
-        self.set_dictionary();
+        self.state = None;
+        if let Some(place) = &self.place {
+            place.clear();
+        }
     }
 
-    /// Compresses `data` up to a byte boundary.
-    fn flush(&mut self, mut data: &[u8], output: &mut Vec<u8>) {
-        let bound = compressed_length_bound(data.len());
-        output.reserve(bound.min(SMALL_OUTPUT + data.len() / 8));
-        if data.is_empty() {
-            // zlib does not flush twice in a row, but this fragment has to end in a flush too.
-            self.stream.compress(data, output, Flush::No);
+    /// The state with which a message begins.
+    fn begin(&self) -> DeflateState {
+        if let Some(Found::State(state)) = self.place.as_ref().map(Place::take) {
+            return state;
         }
-        loop {
-            data = &data[self.stream.compress(data, output, Flush::Sync)..];
-            if output.len() < output.capacity() {
-                debug_assert!(data.is_empty());
-                return;
+        let mut state = match self.pool.compressors.take(&self.settings) {
+            Some(mut spare) => {
+                spare.reset();
+                spare
             }
-            // What did not fit comes out of the next call. `reserve` doubles what there is.
-            output.reserve(SMALL_OUTPUT);
-        }
+            None => DeflateState::new(self.settings),
+        };
+        state.set_dictionary(&self.dictionary);
+        state
     }
 
-    fn set_dictionary(&mut self) {
-        if !self.dictionary.is_empty() {
-            self.stream.set_dictionary(&self.dictionary);
+    /// Puts the state away when a message has ended.
+    fn end(&self, state: DeflateState) {
+        match &self.place {
+            Some(place) => place.put(state),
+            None => self.pool.compressors.give(self.settings, state),
         }
     }
 }
@@ -199,14 +223,17 @@ enum Flush {
     Sync,
 }
 
-/// The state of zlib.
-enum Stream {
-    Plain(Compress),
-    /// With a memory level or strategy, which flate2 can't set.
-    Tuned(zlib_rs::Deflate),
+/// What zlib is told when a state is made. States of the same settings are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Settings {
+    /// That of zlib-rs.
+    level: u8,
+    mem_level: u8,
+    strategy: Strategy,
+    window_bits: u8,
 }
 
-impl Stream {
+impl Settings {
     fn new(config: &CompressorConfig) -> Result<Self, InvalidCompressorConfig> {
         let &CompressorConfig { level, mem_level, strategy, window_bits, .. } = config;
         if !(-1..=9).contains(&level) {
@@ -218,26 +245,79 @@ impl Stream {
         if !(MIN_WINDOW_BITS..=MAX_WINDOW_BITS).contains(&window_bits) {
             return Err(InvalidCompressorConfig("window_bits"));
         }
-
-        let level = zlib_rs_level(level);
         let window_bits = window_bits.max(MIN_ZLIB_WINDOW_BITS);
-        if mem_level == DEFAULT_MEM_LEVEL && strategy == Strategy::Default {
+        Ok(Self { level: zlib_rs_level(level), mem_level, strategy, window_bits })
+    }
+
+    /// Bytes that a state takes: twice the window and a link for each of its bytes, a hash table of
+    /// 128 KiB, space for output, and some KB.
+    const fn state_length(self) -> usize {
+        (4 << self.window_bits) + (128 << 10) + (7 << (self.mem_level + 6)) + (8 << 10)
+    }
+}
+
+/// The state of zlib.
+pub(super) struct DeflateState {
+    settings: Settings,
+    stream: Stream,
+}
+
+enum Stream {
+    Plain(Compress),
+    /// With a memory level or strategy, which flate2 can't set.
+    Tuned(zlib_rs::Deflate),
+}
+
+impl Context for DeflateState {
+    type Remnant = Infallible;
+
+    fn retire(self, pool: &ContextPool) -> Option<Infallible> {
+        pool.compressors.give(self.settings, self);
+        None
+    }
+}
+
+impl DeflateState {
+    fn new(settings: Settings) -> Self {
+        let Settings { level, mem_level, strategy, window_bits } = settings;
+        let stream = if mem_level == DEFAULT_MEM_LEVEL && strategy == Strategy::Default {
             let level = Compression::new(u32::from(level));
-            return Ok(Self::Plain(Compress::new_with_window_bits(level, false, window_bits)));
+            Stream::Plain(Compress::new_with_window_bits(level, false, window_bits))
+        } else {
+            Stream::Tuned(zlib_rs::Deflate::new_with_config(zlib_rs::DeflateConfig {
+                level: i32::from(level),
+                window_bits: -i32::from(window_bits), // negative: no zlib header
+                mem_level: i32::from(mem_level),
+                strategy: strategy.into(),
+                ..Default::default()
+            }))
+        };
+        Self { settings, stream }
+    }
+
+    /// Compresses `data` up to a byte boundary.
+    fn flush(&mut self, mut data: &[u8], output: &mut Vec<u8>) {
+        let bound = compressed_length_bound(data.len());
+        output.reserve(bound.min(SMALL_OUTPUT + data.len() / 8));
+        if data.is_empty() {
+            // zlib does not flush twice in a row, but this fragment has to end in a flush too.
+            self.compress(data, output, Flush::No);
         }
-        Ok(Self::Tuned(zlib_rs::Deflate::new_with_config(zlib_rs::DeflateConfig {
-            level: i32::from(level),
-            window_bits: -i32::from(window_bits), // negative: no zlib header
-            mem_level: i32::from(mem_level),
-            strategy: strategy.into(),
-            ..Default::default()
-        })))
+        loop {
+            data = &data[self.compress(data, output, Flush::Sync)..];
+            if output.len() < output.capacity() {
+                debug_assert!(data.is_empty());
+                return;
+            }
+            // What did not fit comes out of the next call. `reserve` doubles what there is.
+            output.reserve(SMALL_OUTPUT);
+        }
     }
 
     /// Compresses into the room that `output` has; returns how much of `input` was taken.
     fn compress(&mut self, input: &[u8], output: &mut Vec<u8>, flush: Flush) -> usize {
-        let (before, after, status) = match self {
-            Self::Plain(stream) => {
+        let (before, after, status) = match &mut self.stream {
+            Stream::Plain(stream) => {
                 let before = stream.total_in();
                 let flush = match flush {
                     Flush::No => FlushCompress::None,
@@ -246,7 +326,7 @@ impl Stream {
                 let status = stream.compress_vec(input, output, flush).is_ok();
                 (before, stream.total_in(), status)
             }
-            Self::Tuned(stream) => {
+            Stream::Tuned(stream) => {
                 let (before, written) = (stream.total_in(), stream.total_out());
                 let flush = match flush {
                     Flush::No => DeflateFlush::NoFlush,
@@ -266,16 +346,19 @@ impl Stream {
     }
 
     fn reset(&mut self) {
-        match self {
-            Self::Plain(stream) => stream.reset(),
-            Self::Tuned(stream) => stream.reset(),
+        match &mut self.stream {
+            Stream::Plain(stream) => stream.reset(),
+            Stream::Tuned(stream) => stream.reset(),
         }
     }
 
     fn set_dictionary(&mut self, dictionary: &[u8]) {
-        let done = match self {
-            Self::Plain(stream) => stream.set_dictionary(dictionary).is_ok(),
-            Self::Tuned(stream) => stream.set_dictionary(dictionary).is_ok(),
+        if dictionary.is_empty() {
+            return;
+        }
+        let done = match &mut self.stream {
+            Stream::Plain(stream) => stream.set_dictionary(dictionary).is_ok(),
+            Stream::Tuned(stream) => stream.set_dictionary(dictionary).is_ok(),
         };
         // A raw stream takes a dictionary wherever no input waits.
         debug_assert!(done);

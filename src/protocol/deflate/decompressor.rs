@@ -4,12 +4,14 @@
 //! fragment and in order.
 
 use std::fmt;
+use std::sync::Arc;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::super::CloseCode;
 use super::diagnosis::{self, zlib_message};
-use super::{MAX_WINDOW_BITS, MIN_ZLIB_WINDOW_BITS, TAIL};
+use super::pool::{Context, ContextPool, Found, Place};
+use super::{MAX_WINDOW_BITS, MIN_ZLIB_WINDOW_BITS, TAIL, window};
 
 /// How to decompress.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,10 +79,12 @@ impl std::error::Error for InflateError {}
 
 /// The decompressing side of permessage-deflate.
 pub struct Decompressor {
-    stream: Decompress,
     config: DecompressorConfig,
-    /// Whether a message has begun and not ended.
-    within_message: bool,
+    /// zlib's state while a message is under way.
+    state: Option<InflateState>,
+    pool: Arc<ContextPool>,
+    /// Where the state rests between messages, if the window is taken over.
+    place: Option<Place<InflateState>>,
 }
 
 impl fmt::Debug for Decompressor {
@@ -90,10 +94,20 @@ impl fmt::Debug for Decompressor {
 }
 
 impl Decompressor {
-    /// Makes a decompressor, which takes some 48 KB. A window out of its range counts as the nearest
-    /// in it.
+    /// Makes a decompressor with memory of its own: some 48 KB from the first message on. A window
+    /// out of its range counts as the nearest in it.
     pub fn new(config: DecompressorConfig) -> Self {
-        Self { stream: new_stream(&config), config, within_message: false }
+        Self::with_pool(config, &Arc::new(ContextPool::new(usize::MAX)))
+    }
+
+    /// Makes a decompressor that shares memory with others. Between messages it has none if each
+    /// starts with an empty window, and otherwise all of it or the window alone, as the pool can
+    /// spare it.
+    pub fn with_pool(mut config: DecompressorConfig, pool: &Arc<ContextPool>) -> Self {
+        config.window_bits = config.window_bits.clamp(MIN_ZLIB_WINDOW_BITS, MAX_WINDOW_BITS);
+        let place = || Place::new(pool, STATE_LENGTH);
+        let place = (!config.no_context_takeover).then(place);
+        Self { config, state: None, pool: Arc::clone(pool), place }
     }
 
     /// Decompresses the next fragment of a message, or the whole of one.
@@ -153,42 +167,128 @@ impl Decompressor {
             limit: limit.saturating_add(output.len()),
             pause: budget.saturating_add(output.len()),
         };
-        let (whole, produced) = (*data, self.stream.total_out());
-        let progress = match self.inflate_message(data, fin, bounds, output) {
+        let begins = self.state.is_none();
+        let mut state = self.state.take().unwrap_or_else(|| self.begin());
+        let (whole, history) = (*data, state.history());
+        let progress = match state.inflate_message(data, fin, bounds, output) {
             Ok(progress) => progress,
             Err(error) => {
-                let error = self.diagnose(error, whole, produced);
+                // The state is of no use to anybody.
                 self.reset();
-                return Err(error);
+                return Err(if begins { diagnose(error, whole, history) } else { error });
             }
         };
-        self.within_message = !fin || progress == Progress::Paused;
-        if progress == Progress::Ended || !self.within_message && self.config.no_context_takeover {
-            self.reset();
+        match progress {
+            Progress::Ended => {
+                self.reset();
+                state.spare(&self.pool);
+            }
+            Progress::Consumed if fin => self.end(state),
+            Progress::Consumed | Progress::Paused => self.state = Some(state),
         }
         Ok(progress != Progress::Paused)
     }
 
-    /// Finds out what is wrong with `data`, where zlib-rs does not say it, `produced` being the
-    /// output before.
-    fn diagnose(&self, error: InflateError, data: &[u8], produced: u64) -> InflateError {
-        if error != InflateError::InvalidData(diagnosis::UNKNOWN) || self.within_message {
-            return error;
-        }
-        let window = produced.saturating_add(self.config.dictionary.len() as u64);
-        InflateError::InvalidData(diagnosis::explain(data, window))
-    }
-
     /// Forgets the window, as before the first message.
     pub fn reset(&mut self) {
-        if self.config.window_bits == MAX_WINDOW_BITS {
-            self.stream.reset(false);
-            set_dictionary(&mut self.stream, &self.config.dictionary);
-        } else {
-            // `reset` would go back to the largest window.
-            self.stream = new_stream(&self.config);
+        self.state = None;
+        if let Some(place) = &self.place {
+            place.clear();
         }
-        self.within_message = false;
+    }
+
+    /// The state with which a message begins.
+    fn begin(&self) -> InflateState {
+        let window = match self.place.as_ref().map(Place::take) {
+            Some(Found::State(state)) => return state,
+            Some(Found::Remnant(window)) => Some(window),
+            Some(Found::Nothing) | None => None,
+        };
+        let window_bits = self.config.window_bits;
+        let mut state = match self.pool.decompressors.take(&window_bits) {
+            Some(mut spare) => {
+                spare.reset();
+                spare
+            }
+            None => InflateState::new(window_bits),
+        };
+        state.set_window(window.as_ref().unwrap_or(&self.config.dictionary));
+        state
+    }
+
+    /// Puts the state away when a message has ended.
+    fn end(&self, state: InflateState) {
+        match &self.place {
+            Some(place) => place.put(state),
+            None => state.spare(&self.pool),
+        }
+    }
+}
+
+/// Finds out what is wrong with `data`, with which a message begins, where zlib-rs does not say it;
+/// `history` is how far it may refer back.
+fn diagnose(error: InflateError, data: &[u8], history: u64) -> InflateError {
+    if error != InflateError::InvalidData(diagnosis::UNKNOWN) {
+        return error;
+    }
+    InflateError::InvalidData(diagnosis::explain(data, history))
+}
+
+/// Bytes that a state takes, whatever its window.
+const STATE_LENGTH: usize = 48 << 10;
+
+/// The state of zlib.
+pub(super) struct InflateState {
+    stream: Decompress,
+    window_bits: u8,
+    /// Bytes that the window was filled with.
+    filled: usize,
+}
+
+impl Context for InflateState {
+    /// The window.
+    type Remnant = Vec<u8>;
+
+    fn retire(mut self, pool: &ContextPool) -> Option<Vec<u8>> {
+        let length = self.history().min(1 << self.window_bits) as usize;
+        let window = window::read(&mut self.stream, length).filter(|window| !window.is_empty());
+        self.spare(pool);
+        window
+    }
+}
+
+impl InflateState {
+    fn new(window_bits: u8) -> Self {
+        let stream = Decompress::new_with_window_bits(false, window_bits);
+        Self { stream, window_bits, filled: 0 }
+    }
+
+    /// Leaves the state to whoever has a message next.
+    fn spare(self, pool: &ContextPool) {
+        // The others can't be reset: they would go back to the largest window.
+        if self.window_bits == MAX_WINDOW_BITS {
+            pool.decompressors.give(self.window_bits, self);
+        }
+    }
+
+    fn reset(&mut self) {
+        self.stream.reset(false);
+        self.filled = 0;
+    }
+
+    /// Fills an empty window.
+    fn set_window(&mut self, window: &[u8]) {
+        if !window.is_empty() {
+            // A raw stream takes every window.
+            let done = self.stream.set_dictionary(window).is_ok();
+            debug_assert!(done);
+            self.filled = window.len();
+        }
+    }
+
+    /// How many bytes there have been for a match to refer to.
+    fn history(&self) -> u64 {
+        self.stream.total_out().saturating_add(self.filled as u64)
     }
 
     fn inflate_message(
@@ -278,19 +378,4 @@ enum Progress {
     Ended,
     /// Where enough was produced.
     Paused,
-}
-
-fn new_stream(config: &DecompressorConfig) -> Decompress {
-    let window_bits = config.window_bits.clamp(MIN_ZLIB_WINDOW_BITS, MAX_WINDOW_BITS);
-    let mut stream = Decompress::new_with_window_bits(false, window_bits);
-    set_dictionary(&mut stream, &config.dictionary);
-    stream
-}
-
-fn set_dictionary(stream: &mut Decompress, dictionary: &[u8]) {
-    if !dictionary.is_empty() {
-        // A raw stream takes every dictionary.
-        let done = stream.set_dictionary(dictionary).is_ok();
-        debug_assert!(done);
-    }
 }

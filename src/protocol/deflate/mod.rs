@@ -8,6 +8,8 @@ mod compressor;
 mod decompressor;
 mod diagnosis;
 mod negotiation;
+mod pool;
+mod window;
 
 pub use compressor::{Compressor, CompressorConfig, InvalidCompressorConfig, Strategy};
 pub use decompressor::{Decompressor, DecompressorConfig, InflateError};
@@ -15,6 +17,8 @@ pub use negotiation::{
     ClientConfig, EXTENSION_NAME, NegotiationError, Parameter, ParameterName, ParameterValue,
     Parameters, ServerConfig, WindowBits,
 };
+
+pub use pool::ContextPool;
 
 /// The base-2 logarithm of the largest LZ77 sliding window, and what is used if none is agreed.
 pub const MAX_WINDOW_BITS: u8 = 15;

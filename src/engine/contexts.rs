@@ -1,0 +1,17 @@
+//! The memory that all compressors and decompressors of the process share.
+
+use std::sync::{Arc, LazyLock};
+
+use crate::protocol::deflate::ContextPool;
+
+/// What they may keep between messages if nobody says: enough for some 600 connections that take
+/// both windows over.
+const DEFAULT_LIMIT: usize = 256 << 20;
+
+static CONTEXTS: LazyLock<Arc<ContextPool>> =
+    LazyLock::new(|| Arc::new(ContextPool::new(DEFAULT_LIMIT)));
+
+/// The pool of the process.
+pub fn contexts() -> &'static Arc<ContextPool> {
+    &CONTEXTS
+}

@@ -1,0 +1,286 @@
+//! The memory of compressors and decompressors, which connections share.
+//!
+//! zlib's state is large, and a connection needs it only while a message is under way. Where each
+//! message starts with an empty window, the state is lent for one message at a time: a few spare
+//! ones serve every connection. Where the window is taken over, the state stays with its
+//! connection as long as the states of all connections together stay within a limit; beyond it those go
+//! that rested longest. A compressor then starts with an empty window, which RFC 7692 always
+//! allows; a decompressor leaves its window behind, and nothing else.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::compressor::{DeflateState, Settings};
+use super::decompressor::InflateState;
+
+/// So many states of each kind lie ready. More messages than that are hardly under way at a time,
+/// since each thread has one.
+const MAX_SPARES: usize = 8;
+
+/// From so many connections on that have ended the queue is cleared of them.
+const MIN_SWEPT: usize = 64;
+
+/// The memory that connections share. Every thread may use it; no lock is held while data is
+/// compressed.
+pub struct ContextPool {
+    pub(super) compressors: Spares<Settings, DeflateState>,
+    pub(super) decompressors: Spares<u8, InflateState>,
+    residents: Mutex<Residents>,
+}
+
+/// The states that are kept for their connections.
+struct Residents {
+    /// Bytes that they may take.
+    limit: usize,
+    /// Bytes that they take.
+    bytes: usize,
+    /// How many there are.
+    count: usize,
+    /// All of them, in the order in which they are asked to go. A connection that has ended is still
+    /// there for a while.
+    queue: VecDeque<Weak<dyn Resident>>,
+}
+
+impl fmt::Debug for ContextPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContextPool").field("resident_bytes", &self.resident_bytes()).finish()
+    }
+}
+
+impl ContextPool {
+    /// A pool that keeps up to `limit` bytes for connections that take their window over.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            compressors: Spares::default(),
+            decompressors: Spares::default(),
+            residents: Mutex::new(Residents { limit, bytes: 0, count: 0, queue: VecDeque::new() }),
+        }
+    }
+
+    /// Changes the limit. What is above it goes at once, but for what is in use.
+    pub fn set_limit(&self, limit: usize) {
+        lock(&self.residents).limit = limit;
+        self.make_room();
+    }
+
+    /// Bytes of the states that are kept for their connections, or in use by them.
+    #[must_use]
+    pub fn resident_bytes(&self) -> usize {
+        lock(&self.residents).bytes
+    }
+
+    /// Takes a state in.
+    fn admit(&self, resident: Weak<dyn Resident>, bytes: usize) {
+        let mut residents = lock(&self.residents);
+        residents.bytes += bytes;
+        residents.count += 1;
+        residents.queue.push_back(resident);
+        drop(residents);
+        self.make_room();
+    }
+
+    /// Forgets a state that is gone.
+    fn dismiss(&self, bytes: usize) {
+        let mut residents = lock(&self.residents);
+        residents.bytes -= bytes;
+        residents.count -= 1;
+        // Connections that come and go leave no trail.
+        if residents.queue.len() > 2 * residents.count + MIN_SWEPT {
+            residents.queue.retain(|resident| resident.strong_count() > 0);
+        }
+    }
+
+    /// Has states go until the limit is kept. One that was used since it was asked last has a
+    /// second chance, so that those go first that rest.
+    fn make_room(&self) {
+        let attempts = 2 * lock(&self.residents).queue.len();
+        for _ in 0..attempts {
+            let mut residents = lock(&self.residents);
+            if residents.bytes <= residents.limit {
+                return;
+            }
+            let Some(resident) = residents.queue.pop_front() else { return };
+            drop(residents);
+            match resident.upgrade().map(|resident| resident.leave(self)) {
+                Some(Leave::Left(bytes)) => self.dismiss(bytes),
+                Some(Leave::Stays) => lock(&self.residents).queue.push_back(resident),
+                Some(Leave::WasGone) | None => {}
+            }
+        }
+    }
+}
+
+/// States that lie ready, each with what it was made for.
+pub(super) struct Spares<K, T>(Mutex<Vec<(K, T)>>);
+
+impl<K, T> Default for Spares<K, T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: PartialEq, T> Spares<K, T> {
+    /// Takes the one that was used last of those made for `key`.
+    pub(super) fn take(&self, key: &K) -> Option<T> {
+        let mut spares = lock(&self.0);
+        let index = spares.iter().rposition(|(of, _)| of == key)?;
+        Some(spares.remove(index).1)
+    }
+
+    /// Puts one back; the oldest goes if there are too many.
+    pub(super) fn give(&self, key: K, state: T) {
+        let mut spares = lock(&self.0);
+        let oldest = (spares.len() == MAX_SPARES).then(|| spares.remove(0));
+        spares.push((key, state));
+        drop(spares);
+        // Memory is freed without the lock.
+        drop(oldest);
+    }
+}
+
+/// A state that can be kept for a connection.
+pub(super) trait Context: Send + 'static {
+    /// What is left of it when it goes.
+    type Remnant: Send;
+
+    /// Gives its memory back.
+    fn retire(self, pool: &ContextPool) -> Option<Self::Remnant>;
+}
+
+/// What the pool sees of a state.
+trait Resident: Send + Sync {
+    fn leave(&self, pool: &ContextPool) -> Leave;
+}
+
+/// How a state answers when it is asked to go.
+enum Leave {
+    /// It went, and so many bytes are free.
+    Left(usize),
+    /// It is in use, or was used since it was asked last.
+    Stays,
+    /// Its connection had given it up.
+    WasGone,
+}
+
+/// The place of a connection that takes its window over, in one direction.
+pub(super) struct Place<T: Context> {
+    pool: Arc<ContextPool>,
+    room: Arc<Room<T>>,
+}
+
+/// What connection and pool know of.
+struct Room<T: Context> {
+    /// What the state takes.
+    bytes: usize,
+    content: Mutex<Content<T>>,
+}
+
+enum Content<T: Context> {
+    Nothing,
+    Remnant(T::Remnant),
+    /// The connection uses the state. Counted, as is the next.
+    Lent,
+    Resting {
+        state: T,
+        /// Whether it was used since it came, and since the pool asked it to go.
+        recent: bool,
+    },
+}
+
+/// What a connection finds in its place.
+pub(super) enum Found<T: Context> {
+    /// Its state.
+    State(T),
+    /// What was left of it.
+    Remnant(T::Remnant),
+    /// Nothing: the window is empty.
+    Nothing,
+}
+
+impl<T: Context> Place<T> {
+    /// A place for a state that takes so many bytes.
+    pub(super) fn new(pool: &Arc<ContextPool>, bytes: usize) -> Self {
+        let room = Room { bytes, content: Mutex::new(Content::Nothing) };
+        Self { pool: Arc::clone(pool), room: Arc::new(room) }
+    }
+
+    /// Takes what is there.
+    pub(super) fn take(&self) -> Found<T> {
+        let mut content = lock(&self.room.content);
+        match mem::replace(&mut *content, Content::Nothing) {
+            Content::Resting { state, .. } => {
+                *content = Content::Lent;
+                Found::State(state)
+            }
+            // What was lent didn't come back: it is lost, its bytes count for the next.
+            Content::Lent => {
+                *content = Content::Lent;
+                Found::Nothing
+            }
+            Content::Remnant(remnant) => Found::Remnant(remnant),
+            Content::Nothing => Found::Nothing,
+        }
+    }
+
+    /// Has the state rest here until the next message.
+    pub(super) fn put(&self, state: T) {
+        let mut content = lock(&self.room.content);
+        let recent = matches!(*content, Content::Lent);
+        *content = Content::Resting { state, recent };
+        drop(content);
+        if !recent {
+            let room: Weak<Room<T>> = Arc::downgrade(&self.room);
+            self.pool.admit(room, self.room.bytes);
+        }
+    }
+
+    /// Gives up what is there, or lent.
+    pub(super) fn clear(&self) {
+        let before = mem::replace(&mut *lock(&self.room.content), Content::Nothing);
+        if matches!(before, Content::Lent | Content::Resting { .. }) {
+            self.pool.dismiss(self.room.bytes);
+        }
+    }
+}
+
+impl<T: Context> Drop for Place<T> {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+impl<T: Context> Resident for Room<T> {
+    fn leave(&self, pool: &ContextPool) -> Leave {
+        let mut content = lock(&self.content);
+        match mem::replace(&mut *content, Content::Nothing) {
+            Content::Resting { state, recent: false } => {
+                // The lock is held: a connection that has a message now needs the remnant.
+                *content = state.retire(pool).map_or(Content::Nothing, Content::Remnant);
+                Leave::Left(self.bytes)
+            }
+            Content::Resting { state, recent: true } => {
+                *content = Content::Resting { state, recent: false };
+                Leave::Stays
+            }
+            Content::Lent => {
+                *content = Content::Lent;
+                Leave::Stays
+            }
+            gone => {
+                *content = gone;
+                Leave::WasGone
+            }
+        }
+    }
+}
+
+/// A panic elsewhere leaves nothing half done here.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;
