@@ -304,6 +304,12 @@ export declare const RECORD_ERROR: number
 /** The socket failed: detail is the error number. */
 export declare const RECORD_FAILED: number
 
+/**
+ * The engine has panicked while it worked on the connection, or, where the connection is -1, on
+ * none in particular.
+ */
+export declare const RECORD_FAULT: number
+
 /** A ping. */
 export declare const RECORD_PING: number
 

@@ -873,6 +873,7 @@ module.exports.RECORD_COMPRESSED = nativeBinding.RECORD_COMPRESSED
 module.exports.RECORD_END = nativeBinding.RECORD_END
 module.exports.RECORD_ERROR = nativeBinding.RECORD_ERROR
 module.exports.RECORD_FAILED = nativeBinding.RECORD_FAILED
+module.exports.RECORD_FAULT = nativeBinding.RECORD_FAULT
 module.exports.RECORD_PING = nativeBinding.RECORD_PING
 module.exports.RECORD_PONG = nativeBinding.RECORD_PONG
 module.exports.RECORD_RAW = nativeBinding.RECORD_RAW

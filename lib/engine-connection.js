@@ -10,7 +10,7 @@ const { getSystemErrorName } = require('node:util');
 const { toArrayBuffer } = require('./buffer-util');
 const { BINARY_TYPES } = require('./constants');
 const { EngineFrameQueue, NONE } = require('./engine-frame-queue');
-const { createProtocolError } = require('./errors');
+const { createInternalError, createProtocolError } = require('./errors');
 const native = require('./native');
 
 const {
@@ -19,6 +19,7 @@ const {
   RECORD_END,
   RECORD_ERROR,
   RECORD_FAILED,
+  RECORD_FAULT,
   RECORD_PING,
   RECORD_PONG,
   RECORD_RAW,
@@ -27,6 +28,9 @@ const {
   RECORD_WAITING,
   RECORD_WRITTEN
 } = native;
+
+/** What is said of a mistake of ours. Where it is, the native part has printed. */
+const PANIC = 'the engine has panicked';
 
 /**
  * One connection of the engine.
@@ -173,7 +177,10 @@ class EngineConnection extends EngineFrameQueue {
       socket.push(null);
       socket.read(0);
     } else if (kind === RECORD_FAILED) {
-      socket.destroy(systemError(detail));
+      // Without a number it's one that `RECORD_FAULT` has told of.
+      socket.destroy(detail === 0 ? createInternalError(PANIC) : systemError(detail));
+    } else if (kind === RECORD_FAULT) {
+      this.handlers.fail(createInternalError(PANIC));
     } else if (kind === RECORD_WRITTEN) {
       this.settle();
     } else if (kind === RECORD_WAITING) {

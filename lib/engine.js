@@ -37,6 +37,8 @@ const MAX_COPY_LENGTH = 16 * 1024;
 const MAX_LOOP_LENGTH = 48;
 /** Batches that are handled before timers and other I/O get their turn. */
 const MAX_BATCHES = 16;
+/** In place of a connection: the engine has panicked over none in particular. */
+const NOBODY = -1;
 /** In a command: the frame is to be masked; the bytes go as they are. */
 const MASKED = 0x100;
 const RAW = -1;
@@ -418,8 +420,10 @@ class Engine {
       const id = values[(this._index + 1) * RECORD_FIELDS];
       const departed = this._departed.size > 0 ? this._departed.get(id) : undefined;
       const connection = departed ?? this._connections[id];
-      if (connection === undefined) this._index++;
-      else {
+      if (connection === undefined) {
+        this._index++;
+        if (id === NOBODY) this._fallBack();
+      } else {
         this._connectionCount++;
         connection.context.runInAsyncScope(this._deliverRun, this, id, connection);
       }
@@ -428,6 +432,19 @@ class Engine {
       values[1] = STATUS_IDLE;
       this._renewSlab();
     }
+  }
+
+  /**
+   * Goes on after a panic: on the event loop, where something is done whatever became of the task.
+   *
+   * @private
+   */
+  _fallBack() {
+    process.emitWarning('The engine has panicked and goes on. Please report this.', {
+      code: 'ERR_OXWS_INTERNAL',
+      type: 'OxwsWarning'
+    });
+    this.setTasked(false);
   }
 
   /**

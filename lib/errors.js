@@ -22,4 +22,25 @@ function createProtocolError(description, caller = createProtocolError) {
   return error;
 }
 
-module.exports = { createProtocolError };
+/** RFC 6455, section 7.4.1: something unexpected, on this side. */
+const INTERNAL_ERROR = 1011;
+
+/**
+ * Builds the error with which a connection fails by a mistake of ours.
+ *
+ * @param {string} message What went wrong
+ * @return {Error} As those of the protocol
+ */
+function createInternalError(message) {
+  return createProtocolError(
+    {
+      isRangeError: false,
+      message: `Internal error: ${message}`,
+      code: 'ERR_OXWS_INTERNAL',
+      closeCode: INTERNAL_ERROR
+    },
+    createInternalError
+  );
+}
+
+module.exports = { createInternalError, createProtocolError };

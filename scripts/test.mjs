@@ -1,7 +1,7 @@
 // `npm test [-- rust|js|types ...]`: builds what is needed and runs every test that asks for nothing
 // but Node and Rust.
 
-import { readdirSync } from 'node:fs';
+import { copyFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { requireAddon } from './addon.mjs';
 import { main, root, run, runNode, Stop } from './command.mjs';
@@ -37,12 +37,29 @@ const CONNECTION_SPECS = [
   'websocket-server'
 ].map((name) => `__test__/${name}.spec.js`);
 
+/**
+ * Runs the tests that have the engine panic, which only a build with debug assertions does.
+ *
+ * @return {Promise<number>} The exit code
+ */
+async function testPanics() {
+  const status = await run('cargo', ['build', '--quiet']);
+  const name = process.platform === 'darwin' ? 'liboxws.dylib' : 'liboxws.so';
+  if (status !== 0 || process.platform === 'win32') return status;
+  // Node.js loads an addon by the ending of its name.
+  const addon = join(root, 'target/debug/oxws.node');
+  copyFileSync(join(root, 'target/debug', name), addon);
+  const env = { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: addon };
+  return runNode(['--test', '--test-reporter=spec', '__test__/engine-panic.spec.js'], { env });
+}
+
 /** What can be run, by the name to give on the command line. */
 const SUITES = {
   rust: {
     'cargo test, default features': () => run('cargo', ['test', '--quiet']),
     'cargo test, the protocol alone': () =>
-      run('cargo', ['test', '--quiet', '--no-default-features'])
+      run('cargo', ['test', '--quiet', '--no-default-features']),
+    'node --test, panics of the engine, in a build for tests': testPanics
   },
   js: {
     'node --test, connections on the stream transport': () =>

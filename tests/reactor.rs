@@ -8,7 +8,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use oxws::engine::{ConnectionConfig, ConnectionId, MIN_READ, Occurrence, Reactor, Sink, Status};
+use oxws::engine::{
+    ConnectionConfig, ConnectionId, Fault, MIN_READ, NOBODY, Occurrence, Reactor, Sink, Status,
+};
 use oxws::protocol::{
     Event, FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, Payload, ProtocolError, Role,
     mask_in_place,
@@ -43,6 +45,7 @@ enum Seen {
     Failed(io::ErrorKind),
     Written,
     ShutDown,
+    Fault,
 }
 
 fn text(text: &str) -> Seen {
@@ -189,6 +192,7 @@ fn see(occurrence: Occurrence, memory: &[u8]) -> (bool, Seen) {
         Occurrence::Failed(error) => Seen::Failed(error.kind()),
         Occurrence::Written => Seen::Written,
         Occurrence::ShutDown => Seen::ShutDown,
+        Occurrence::Fault => Seen::Fault,
         Occurrence::Waiting => unreachable!("there is no task"),
     };
     (owned, seen)
@@ -794,6 +798,63 @@ fn discards_everything_after_a_violation() {
     driver.expect(&[(id, Seen::End)]);
     sender.join().unwrap();
     assert_eq!(driver.write(id, b""), 0);
+}
+
+#[test]
+fn loses_the_connection_that_it_panics_over_while_receiving() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.pair(SERVER);
+    let (other, mut peer) = driver.pair(SERVER);
+    driver.reactor.inject(id, Fault::Receive);
+    for stream in [&mut theirs, &mut peer] {
+        stream.write_all(&text_to(Role::Server, "sent")).unwrap();
+    }
+    driver.expect(&[(other, text("sent")), (id, Seen::Fault)]);
+    // Whoever owns it can still say why it goes.
+    assert_eq!(driver.write(id, b"why"), 0);
+    let mut bytes = [0; 3];
+    theirs.read_exact(&mut bytes).unwrap();
+    assert_eq!(&bytes, b"why");
+    theirs.write_all(&text_to(Role::Server, "discarded")).unwrap();
+    peer.write_all(&text_to(Role::Server, "taken")).unwrap();
+    driver.expect(&[(other, text("taken"))]);
+    driver.reactor.inject(id, Fault::Receive);
+    theirs.write_all(b"once more").unwrap();
+    driver.expect(&[(id, Seen::Fault), (id, Seen::Failed(io::ErrorKind::Other))]);
+}
+
+#[test]
+fn writes_nothing_behind_a_panic_that_leaves_a_frame_half_written() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.pair(SERVER);
+    driver.reactor.inject(id, Fault::Write);
+    driver.write(id, b"first");
+    assert_eq!(driver.write(id, b"second"), 0);
+    driver.expect(&[(id, Seen::Fault), (id, Seen::Failed(io::ErrorKind::Other))]);
+    driver.reactor.close(id, false);
+    let mut bytes = Vec::new();
+    theirs.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, b"");
+    // The same where it comes while what waits is written.
+    let (id, mut theirs) = driver.pair(SERVER);
+    let written = fill(&mut driver, id).len() - driver.reactor.pending(id);
+    driver.reactor.inject(id, Fault::Write);
+    theirs.read_exact(&mut vec![0; written]).unwrap();
+    driver.expect(&[(id, Seen::Fault), (id, Seen::Failed(io::ErrorKind::Other))]);
+    assert_eq!(driver.write(id, b"more"), 0);
+}
+
+#[test]
+fn loses_nothing_by_a_panic_that_is_of_no_connection() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.pair(SERVER);
+    let (_, quiet) = driver.pair(SERVER);
+    driver.poll();
+    theirs.write_all(&text_to(Role::Server, "sent")).unwrap();
+    driver.reactor.inject(id, Fault::Reactor);
+    driver.expect(&[(NOBODY, Seen::Fault), (id, text("sent"))]);
+    assert!(!driver.reactor.has_ready());
+    drop(quiet);
 }
 
 #[test]

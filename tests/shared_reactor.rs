@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use oxws::engine::pool::new_runtime;
 use oxws::engine::{
-    ConnectionConfig, ConnectionId, Occurrence, Piece, Reactor, SharedReactor, Sink, Status,
+    ConnectionConfig, ConnectionId, Fault, NOBODY, Occurrence, Piece, Reactor, SharedReactor, Sink,
+    Status,
 };
 use oxws::protocol::{Limits, Payload, Role};
 use tokio::io::Interest;
@@ -280,6 +281,25 @@ fn takes_no_more_than_a_bounded_amount_for_an_owner_that_does_not_come() {
     owner.take();
     owner.take_until(|owner| owner.bytes[id as usize].len() == total);
     drop(writer.join().unwrap());
+}
+
+#[test]
+fn gives_the_work_back_when_the_task_panics() {
+    for fault in [Fault::Task, Fault::Reactor] {
+        let mut owner = Owner::new();
+        let (id, mut peer) = owner.connect();
+        owner.reactor.with(|reactor| reactor.inject(id, fault));
+        peer.write_all(b"not lost").unwrap();
+        owner.reactor.set_tasked(true);
+        owner.take_until(|owner| !owner.others.is_empty());
+        assert!(matches!(owner.others[..], [(NOBODY, Occurrence::Fault)]));
+        owner.take_until(|owner| owner.bytes[id as usize].len() == 8);
+        // And may be handed over again.
+        assert!(owner.reactor.set_tasked(true));
+        peer.write_all(b", nor late").unwrap();
+        owner.take_until(|owner| owner.bytes[id as usize].len() == 18);
+        assert_eq!(owner.bytes[id as usize], b"not lost, nor late");
+    }
 }
 
 #[test]

@@ -26,6 +26,8 @@ use super::error::{ErrorDescription, reason};
 use super::frame::{header_of, next_key};
 use super::loop_driver::{LoopDriver, borrow_descriptor, wait_in_task};
 use super::record::{Payloads, RECORD_ERROR, write_fields};
+#[cfg(debug_assertions)]
+use crate::engine::Fault;
 use crate::engine::{ConnectionConfig, Occurrence, Piece, Reactor, SharedReactor, Sink, Status};
 use crate::protocol::{FrameHeader, Limits, ProtocolError, Role, mask_in_place};
 
@@ -47,6 +49,11 @@ pub const RECORD_SHUT_DOWN: i32 = 20;
 /// Something that was sent waits to be written.
 #[napi]
 pub const RECORD_WAITING: i32 = 21;
+
+/// The engine has panicked while it worked on the connection, or, where the connection is -1, on
+/// none in particular.
+#[napi]
+pub const RECORD_FAULT: i32 = 22;
 
 /// Nothing more to take; the descriptor announces what comes.
 #[napi]
@@ -410,6 +417,20 @@ pub fn has_ready(engine: &External<Engine>) -> bool {
     engine.reactor.has_ready()
 }
 
+/// Has the engine panic: while the connection receives (0) or writes (1), the reactor looks who is
+/// ready (2), the task has its turn (3).
+#[cfg(debug_assertions)]
+#[napi(catch_unwind, skip_typescript)]
+pub fn inject_fault(engine: &External<Engine>, id: u32, place: u32) {
+    let fault = match place {
+        0 => Fault::Receive,
+        1 => Fault::Write,
+        2 => Fault::Reactor,
+        _ => Fault::Task,
+    };
+    engine.reactor.with(|reactor| reactor.inject(id, fault));
+}
+
 /// Where the reactor puts what happens: records in memory of JavaScript's.
 struct Records<'a> {
     bytes: &'a mut [u8],
@@ -440,6 +461,7 @@ impl Sink for Records<'_> {
             Occurrence::Written => [RECORD_WRITTEN, 0, 0, 0],
             Occurrence::Waiting => [RECORD_WAITING, 0, 0, 0],
             Occurrence::ShutDown => [RECORD_SHUT_DOWN, 0, 0, 0],
+            Occurrence::Fault => [RECORD_FAULT, 0, 0, 0],
         };
         let start = self.count * RECORD_LENGTH;
         if let Some(record) = self.bytes.get_mut(start..start + RECORD_LENGTH) {

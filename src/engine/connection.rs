@@ -2,9 +2,11 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mio::event::Event as Readiness;
 
+use super::fault::{Fault, Injected};
 use super::occurrence::{ConnectionConfig, ConnectionId, Occurrence, Sink};
 use super::reactor::MIN_READ;
 use super::socket::{MAX_PARTS, Socket};
@@ -107,6 +109,11 @@ pub(super) struct Connection {
     writable: bool,
     /// The queue has become empty, which is to be reported.
     written: bool,
+    /// Bytes are on their way to the kernel, which a panic would leave uncounted.
+    writing: bool,
+    /// A panic is to be reported.
+    fault_due: bool,
+    injected: Injected,
 }
 
 impl Connection {
@@ -137,7 +144,42 @@ impl Connection {
             watched: false,
             writable: false,
             written: false,
+            writing: false,
+            fault_due: false,
+            injected: Injected::default(),
         })
+    }
+
+    /// Works on the connection. A panic, which only a mistake of ours can cause, costs the
+    /// connection and nobody else.
+    pub(super) fn guard<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let result = catch_unwind(AssertUnwindSafe(|| work(&mut *self)));
+        if result.is_err() {
+            self.give_up();
+        }
+        result.ok()
+    }
+
+    /// Takes nothing more of the peer. What is sent still goes out, so that the peer is told, unless
+    /// nobody knows any more where in its bytes the connection is.
+    #[cold]
+    pub(super) fn give_up(&mut self) {
+        self.fed = Vec::new();
+        if self.writing || self.raw || self.receiving == Receiving::Discarding {
+            self.fail(io::Error::other("a panic"));
+        }
+        self.receiving = match self.receiving {
+            // It was given up before, and panics all the same.
+            Receiving::Discarding | Receiving::Ended => Receiving::Ended,
+            Receiving::Frames | Receiving::Refused => Receiving::Discarding,
+        };
+        self.fault_due = true;
+    }
+
+    /// Asks for a panic.
+    #[cfg(debug_assertions)]
+    pub(super) const fn inject(&mut self, fault: Fault) {
+        self.injected.ask(fault);
     }
 
     pub(super) const fn socket(&self) -> &Socket {
@@ -209,12 +251,20 @@ impl Connection {
         self.writable |= readiness.is_writable() || readiness.is_write_closed() || broken;
     }
 
+    /// Takes it that anything may have been reported.
+    pub(super) fn note_anything(&mut self) {
+        self.readable = true;
+        self.peer_ended = true;
+        self.writable |= self.queue.is_some();
+    }
+
     /// Whether the connection needs a turn that no event of the kernel announces.
     pub(super) fn has_work(&self) -> bool {
         self.may_receive()
             || self.writable && self.queue.is_some()
             || self.written
             || self.sending == Sending::Ending
+            || self.fault_due
             || self.failure.is_some() && !self.held
     }
 
@@ -229,7 +279,9 @@ impl Connection {
     /// Does what there is to do, but reads at most once.
     pub(super) fn serve<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) -> Served {
         if self.writable && self.queue.is_some() {
+            self.writing = true;
             self.flush();
+            self.writing = false;
         }
         if self.written {
             if !turn.sink.has_room() {
@@ -244,6 +296,13 @@ impl Connection {
             }
             self.sending = Sending::Ended;
             turn.sink.push(id, Occurrence::ShutDown);
+        }
+        if self.fault_due {
+            if !turn.sink.has_room() {
+                return Served::RecordsFull;
+            }
+            self.fault_due = false;
+            turn.sink.push(id, Occurrence::Fault);
         }
         if self.may_receive() {
             if !turn.sink.has_room() {
@@ -266,6 +325,7 @@ impl Connection {
 
     /// Reads once and decodes what that brings. There is room for an occurrence.
     fn receive<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) -> Served {
+        self.injected.pass(Fault::Receive);
         if self.receiving == Receiving::Refused {
             // Nobody has raised the limit.
             self.receiving = Receiving::Discarding;
@@ -437,6 +497,7 @@ impl Connection {
         if self.sending != Sending::Open || self.failure.is_some() {
             return self.pending();
         }
+        self.writing = true;
         let rest = if self.queue.is_none() { self.write_now(parts) } else { parts };
         if rest.iter().any(|part| !part.is_empty()) {
             let queue = self.queue.get_or_insert_default();
@@ -444,6 +505,7 @@ impl Connection {
                 queue.push(part);
             }
         }
+        self.writing = false;
         self.pending()
     }
 
@@ -473,6 +535,7 @@ impl Connection {
 
     /// Gives the kernel what it takes of `parts`, in one call. An error is kept.
     fn send(&mut self, parts: &[IoSlice<'_>]) -> usize {
+        self.injected.pass(Fault::Write);
         match self.socket.write(parts) {
             Ok(count) => {
                 self.bytes_written += count as u64;

@@ -20,6 +20,8 @@ pub(super) struct Connections {
     /// Numbers without a connection.
     free: Vec<ConnectionId>,
     ready: VecDeque<ConnectionId>,
+    /// One of them has panicked, outside of its turn.
+    pub(super) has_fault: bool,
 }
 
 impl Connections {
@@ -64,12 +66,20 @@ impl Connections {
     ) -> Option<T> {
         let slot = self.slots.get_mut(id as usize)?;
         let connection = slot.connection.as_mut()?;
-        let result = change(connection);
+        let result = connection.guard(change);
+        self.has_fault |= result.is_none();
         if connection.has_work() && !slot.queued {
             slot.queued = true;
             self.ready.push_back(id);
         }
-        Some(result)
+        result
+    }
+
+    /// Gives every connection a turn, as if the kernel had reported all of them.
+    pub(super) fn wake_all(&mut self) {
+        for id in 0..self.slots.len() as ConnectionId {
+            self.update(id, Connection::note_anything);
+        }
     }
 
     /// How many numbers wait for their turn, those whose connection is closed among them.

@@ -12,6 +12,8 @@ mod connection;
 #[cfg(unix)]
 mod connections;
 #[cfg(unix)]
+mod fault;
+#[cfg(unix)]
 mod occurrence;
 #[cfg(unix)]
 mod reactor;
@@ -23,7 +25,9 @@ mod socket;
 mod write_queue;
 
 #[cfg(unix)]
-pub use occurrence::{ConnectionConfig, ConnectionId, Occurrence, Sink, Status};
+pub use fault::Fault;
+#[cfg(unix)]
+pub use occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Sink, Status};
 #[cfg(unix)]
 pub use reactor::{MIN_READ, Reactor};
 #[cfg(unix)]

@@ -7,6 +7,9 @@ use crate::protocol::{Event, Limits, Payload, ProtocolError, Role};
 /// A connection of a reactor. After the connection is closed, another one may have the number.
 pub type ConnectionId = u32;
 
+/// In place of a connection, where something has happened to none in particular.
+pub const NOBODY: ConnectionId = ConnectionId::MAX;
+
 /// What a reactor has to know of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionConfig {
@@ -44,6 +47,9 @@ pub enum Occurrence {
     Waiting,
     /// The half-close that [`Reactor::shutdown`](super::Reactor::shutdown) asked for is done.
     ShutDown,
+    /// The engine has panicked while it worked on the connection, of which it takes nothing any
+    /// more; or on none that it could tell, [`NOBODY`], which has cost nobody anything.
+    Fault,
 }
 
 /// Why a reactor returns.

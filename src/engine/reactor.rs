@@ -11,8 +11,10 @@
 //! socket. (Registered for writing, a Unix socket is reported whenever its peer reads.)
 
 use std::io::{self, IoSlice};
+use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -20,7 +22,8 @@ use mio::{Events, Interest, Poll, Token};
 
 use super::connection::{Chunk, Connection, Served, Turn};
 use super::connections::Connections;
-use super::occurrence::{ConnectionConfig, ConnectionId, Sink, Status};
+use super::fault::{Fault, Injected};
+use super::occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Sink, Status};
 use crate::protocol::Limits;
 
 /// The least memory into which a socket is read.
@@ -43,6 +46,9 @@ pub struct Reactor {
     unfinished: Option<(ConnectionId, Chunk)>,
     /// The kernel reported as much as fits, so that it may have more.
     is_saturated: bool,
+    /// A panic of nobody in particular is to be reported.
+    fault_due: bool,
+    injected: Injected,
 }
 
 impl Reactor {
@@ -59,6 +65,8 @@ impl Reactor {
             due: 0,
             unfinished: None,
             is_saturated: false,
+            fault_due: false,
+            injected: Injected::default(),
         })
     }
 
@@ -122,17 +130,66 @@ impl Reactor {
     ///
     /// # Panics
     ///
-    /// When `used` is behind the end of `memory`, or `memory` is a shorter one after
-    /// [`Status::RecordsFull`].
+    /// When `used` is behind the end of `memory`. Any other panic costs at most the connection that
+    /// it is of, and is reported as [`Occurrence::Fault`].
     pub fn poll(
         &mut self,
         memory: &mut [u8],
         used: &mut usize,
         sink: &mut impl Sink,
     ) -> io::Result<Status> {
+        assert!(*used <= memory.len());
         let mut turn = Turn { memory, used, sink };
+        if self.fault_due && turn.sink.has_room() {
+            self.fault_due = false;
+            turn.sink.push(NOBODY, Occurrence::Fault);
+        }
+        catch_unwind(AssertUnwindSafe(|| self.serve(&mut turn))).unwrap_or_else(|_| {
+            self.recover();
+            Ok(Status::RecordsFull)
+        })
+    }
+
+    /// Goes on after a panic that is of no connection, or of one that nobody can tell: looks after
+    /// all of them, since what the kernel has reported may be lost. To be reported by the next
+    /// [`poll`](Self::poll).
+    #[cold]
+    pub(super) fn recover(&mut self) {
+        self.due = 0;
+        self.is_saturated = true;
+        self.fault_due = true;
+        if let Some((id, _)) = self.unfinished.take() {
+            self.connections.update(id, Connection::give_up);
+        }
+        self.connections.wake_all();
+    }
+
+    /// Whether a connection has panicked since this was asked, which no event of the kernel
+    /// announces.
+    pub(super) fn take_fault(&mut self) -> bool {
+        mem::take(&mut self.connections.has_fault)
+    }
+
+    /// Has the next pass of a place panic: of a connection, or of the reactor.
+    #[cfg(debug_assertions)]
+    pub fn inject(&mut self, id: ConnectionId, fault: Fault) {
+        match fault {
+            Fault::Receive | Fault::Write => {
+                self.connections.update(id, |connection| connection.inject(fault));
+            }
+            Fault::Reactor | Fault::Task => self.injected.ask(fault),
+        }
+    }
+
+    /// Panics if the task is to.
+    pub(super) fn pass_task(&mut self) {
+        self.injected.pass(Fault::Task);
+    }
+
+    /// Serves whoever is ready.
+    fn serve(&mut self, turn: &mut Turn<'_, impl Sink>) -> io::Result<Status> {
         if let Some((id, chunk)) = self.unfinished.take() {
-            let go_on = |connection: &mut Connection| connection.go_on(chunk, id, &mut turn);
+            let go_on = |connection: &mut Connection| connection.go_on(chunk, id, turn);
             let served = self.connections.update(id, go_on).unwrap_or(Served::Done);
             if let Some(status) = self.interruption(id, served) {
                 return Ok(status);
@@ -149,7 +206,8 @@ impl Reactor {
                 self.due -= 1;
                 continue;
             };
-            let served = connection.serve(id, &mut turn);
+            let serve = |connection: &mut Connection| connection.serve(id, turn);
+            let served = connection.guard(serve).unwrap_or(Served::Done);
             if let Served::RecordsFull | Served::MemoryFull = served {
                 self.connections.push_ready_first(id);
             } else {
@@ -182,7 +240,7 @@ impl Reactor {
             connection.set_held(false);
             let mut turn = Turn { memory, used, sink };
             for _ in 0..2 {
-                connection.serve(id, &mut turn);
+                connection.guard(|connection| connection.serve(id, &mut turn));
             }
         }
     }
@@ -190,7 +248,7 @@ impl Reactor {
     /// Whether there is work left that no event of the kernel will announce again.
     #[must_use]
     pub fn has_ready(&self) -> bool {
-        self.unfinished.is_some() || self.connections.ready_count() > 0
+        self.unfinished.is_some() || self.fault_due || self.connections.ready_count() > 0
     }
 
     /// Whether the kernel may have more to report than it did in the latest turn.
@@ -318,6 +376,7 @@ impl Reactor {
 
     /// Takes from the kernel which sockets are ready.
     fn take_events(&mut self) -> io::Result<()> {
+        self.injected.pass(Fault::Reactor);
         match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 self.is_saturated = true;

@@ -13,6 +13,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -128,12 +129,22 @@ impl SharedReactor {
     pub fn with<T>(&self, change: impl FnOnce(&mut Reactor) -> T) -> T {
         let mut core = self.core();
         let result = change(&mut core.reactor);
-        let signals = core.is_tasked && core.reactor.has_ready();
+        self.leave(core);
+        result
+    }
+
+    /// Gives the reactor back, and tells whoever has to do something about it.
+    fn leave(&self, mut core: MutexGuard<'_, Core>) {
+        let is_tasked = core.is_tasked;
+        let signals = is_tasked && core.reactor.has_ready();
+        let wakes = core.reactor.take_fault() && !is_tasked;
         drop(core);
         if signals {
             self.signal.notify_one();
         }
-        result
+        if wakes {
+            (self.wake)();
+        }
     }
 
     /// Takes what the task has read, or serves the connections; see [`Reactor::poll`].
@@ -229,11 +240,7 @@ impl SharedReactor {
         let mut core = self.core();
         self.write_out(&mut core.reactor, waiting);
         write_pieces(&mut core.reactor, bytes, pieces, waiting);
-        let signals = core.is_tasked && core.reactor.has_ready();
-        drop(core);
-        if signals {
-            self.signal.notify_one();
-        }
+        self.leave(core);
     }
 
     /// Writes what is in the outbox.
@@ -258,7 +265,7 @@ impl SharedReactor {
 
     /// Does a turn of the task's work here and now, so that what is fed is taken without a wait.
     pub fn serve(&self) {
-        if self.turn() == Turn::Again {
+        if self.guarded_turn() == Turn::Again {
             self.signal.notify_one();
         }
     }
@@ -282,7 +289,7 @@ impl SharedReactor {
                 while self.waiting.load(Ordering::Relaxed) > 0 {
                     thread::yield_now();
                 }
-                turn = self.turn();
+                turn = self.guarded_turn();
                 turns += 1;
             }
             match turn {
@@ -312,12 +319,26 @@ impl SharedReactor {
         .await;
     }
 
+    /// Has a turn. After a panic that nobody closer to its cause has caught, the owner has the work
+    /// again, so that it is done by somebody.
+    fn guarded_turn(&self) -> Turn {
+        catch_unwind(AssertUnwindSafe(|| self.turn())).unwrap_or_else(|_| {
+            let mut core = lock(&self.core);
+            core.is_tasked = false;
+            core.reactor.recover();
+            drop(core);
+            (self.wake)();
+            Turn::Blocked
+        })
+    }
+
     /// Writes what there is to write, and reads what there is to read once.
     fn turn(&self) -> Turn {
         let mut core = lock(&self.core);
         if core.is_ended {
             return Turn::Ended;
         }
+        core.reactor.pass_task();
         let mut waiting = Vec::new();
         self.write_out(&mut core.reactor, &mut waiting);
         let mut inbox = lock(&self.inbox);
