@@ -225,6 +225,12 @@ export interface InflateOptions {
   dictionary?: Buffer
 }
 
+/**
+ * Whether a connection waits at a frame that is too long. Not any more when the limit has been
+ * raised since it was reported.
+ */
+export declare function isRefused(engine: ExternalObject<Engine>, id: number): boolean
+
 /** Tells whether `code` may stand in a close frame (RFC 6455, section 7.4). */
 export declare function isValidCloseCode(code: number): boolean
 

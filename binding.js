@@ -858,6 +858,7 @@ module.exports.fillMaskingKey = nativeBinding.fillMaskingKey
 module.exports.flushEngine = nativeBinding.flushEngine
 module.exports.fragmentLengths = nativeBinding.fragmentLengths
 module.exports.hasReady = nativeBinding.hasReady
+module.exports.isRefused = nativeBinding.isRefused
 module.exports.isValidCloseCode = nativeBinding.isValidCloseCode
 module.exports.isValidKey = nativeBinding.isValidKey
 module.exports.isValidUtf8 = nativeBinding.isValidUtf8

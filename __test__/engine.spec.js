@@ -293,6 +293,24 @@ describe('The engine', { skip }, () => {
     assert.deepStrictEqual(lengths, [5, 50, 60]);
   });
 
+  it('takes a limit that a listener raises, however much was decoded by then', async (t) => {
+    const { socket, ws } = await connectRaw(t, { maxPayload: 10 });
+    const lengths = [];
+    ws.on('error', (error) => lengths.push(error.code));
+    ws.on('message', (data) => {
+      lengths.push(data.length);
+      ws._receiver._maxPayload = 100;
+    });
+    // More than one batch takes, and time for a task to decode all of it.
+    const count = 1500;
+    const small = frame(2, Buffer.alloc(5), { key: KEY });
+    const rest = [50, 60].map((length) => frame(2, Buffer.alloc(length), { key: KEY }));
+    socket.write(Buffer.concat([...Array(count).fill(small), ...rest]));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+    while (lengths.length < count + 2) await turn();
+    assert.deepStrictEqual(lengths, [...Array(count).fill(5), 50, 60]);
+  });
+
   it('still fails where a listener raises the limit too little', async (t) => {
     const { socket, ws } = await connectRaw(t, { maxPayload: 10 });
     const lengths = [];

@@ -47,11 +47,6 @@ class EngineConnection extends EngineFrameQueue {
     this.handlers = null;
     /** Whether the socket gets bytes, not frames. */
     this.isRaw = false;
-    /** The batch in which the limits were set. */
-    this._limitsBatch = -1;
-    /** Whether a longer message than before is allowed since then. */
-    this.limitsRaised = false;
-    this._maxPayload = 0;
     /** @type {{kind: number, detail: number, payload: Buffer, place: number}[]} */
     this._leftovers = NONE;
   }
@@ -63,15 +58,10 @@ class EngineConnection extends EngineFrameQueue {
    */
   setLimits({ maxBufferedChunks, maxFragments, maxPayload, skipUTF8Validation }) {
     if (this._isClosed) return;
-    const limit = Math.max(maxPayload | 0, 0);
-    const wasRaised = this._limitsBatch === this._engine.batch && this.limitsRaised;
-    this.limitsRaised = wasRaised || limit === 0 || limit > this._maxPayload;
-    this._limitsBatch = this._engine.batch;
-    this._maxPayload = limit;
     native.setLimits(
       this._engine.native,
       this._id,
-      limit,
+      Math.max(maxPayload | 0, 0),
       Math.max(maxFragments | 0, 0),
       Math.max(maxBufferedChunks | 0, 0),
       !!skipUTF8Validation
@@ -197,10 +187,10 @@ class EngineConnection extends EngineFrameQueue {
   _receiveViolation(index) {
     const description = native.engineViolation(this._engine.native, index);
     if (!description) return;
-    // A listener of an event before this one has raised the limit: the engine goes on with the
-    // frame, or reports it again.
+    // A listener of an event before this one may have raised the limit: the engine goes on with
+    // the frame, or reports it again.
     const isLength = description.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
-    if (isLength && this._limitsBatch === this._engine.batch && this.limitsRaised) return;
+    if (isLength && !native.isRefused(this._engine.native, this._id)) return;
     this.handlers.fail(createProtocolError(description));
   }
 

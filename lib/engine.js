@@ -81,8 +81,6 @@ class Engine {
     this._records = new SharedIntegers((RECORDS + 1) * RECORD_FIELDS);
     this._count = 0;
     this._index = 0;
-    /** The number of the batch that is handed out. */
-    this.batch = 0;
     this._slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
     this._slabUsed = 0;
 
@@ -399,7 +397,6 @@ class Engine {
   _poll() {
     const { memory, values } = this._records;
     this._departed.clear();
-    this.batch++;
     this._index = 0;
     this._count = 0;
     // Somebody has transferred the memory of a message: it's gone.

@@ -208,6 +208,13 @@ pub fn set_limits(
     engine.reactor.with(|reactor| reactor.set_limits(id, limits, skip_utf8_validation));
 }
 
+/// Whether a connection waits at a frame that is too long. Not any more when the limit has been
+/// raised since it was reported.
+#[napi(catch_unwind)]
+pub fn is_refused(engine: &External<Engine>, id: u32) -> bool {
+    engine.reactor.with(|reactor| reactor.is_refused(id))
+}
+
 /// Takes what has arrived; returns the number of records.
 #[napi(catch_unwind)]
 pub fn poll_engine(

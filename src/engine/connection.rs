@@ -242,6 +242,10 @@ impl Connection {
         self.decoder.set_skip_utf8_validation(skip_utf8_validation);
     }
 
+    pub(super) fn is_refused(&self) -> bool {
+        self.receiving == Receiving::Refused
+    }
+
     /// Notes what the kernel reports.
     pub(super) fn note(&mut self, readiness: &Readiness) {
         let broken = readiness.is_error();

@@ -353,6 +353,13 @@ impl Reactor {
             .update(id, |connection| connection.set_limits(limits, skip_utf8_validation));
     }
 
+    /// Whether the connection waits at a frame that was reported as too long, which a raised limit
+    /// may still allow.
+    #[must_use]
+    pub fn is_refused(&self, id: ConnectionId) -> bool {
+        self.connections.get(id).is_some_and(Connection::is_refused)
+    }
+
     /// Sets whether small writes leave at once.
     ///
     /// # Errors
