@@ -311,6 +311,20 @@ describe('The engine', { skip }, () => {
     assert.deepStrictEqual(lengths, [...Array(count).fill(5), 50, 60]);
   });
 
+  it('takes limits at run time as they are, those of the options as ws does', async (t) => {
+    const { socket, ws } = await connectRaw(t, { maxPayload: 2 ** 32 + 10 });
+    const seen = [];
+    ws.on('error', (error) => seen.push(error.code));
+    ws.on('message', (data) => {
+      seen.push(data.length);
+      ws._receiver._maxPayload = data.length === 10 ? 2 ** 32 + 11 : 5.5;
+    });
+    const frames = [10, 50, 6].map((length) => frame(2, Buffer.alloc(length), { key: KEY }));
+    socket.write(Buffer.concat(frames));
+    while (seen.length < 3) await turn();
+    assert.deepStrictEqual(seen, [10, 50, 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH']);
+  });
+
   it('still fails where a listener raises the limit too little', async (t) => {
     const { socket, ws } = await connectRaw(t, { maxPayload: 10 });
     const lengths = [];

@@ -535,6 +535,41 @@ describe('PerMessageDeflate', () => {
         extension.cleanup();
       }
     });
+
+    it('gives the others their results when the callback of one throws', async () => {
+      const listeners = process.rawListeners('uncaughtException');
+      process.removeAllListeners('uncaughtException');
+      const errors = [];
+      process.on('uncaughtException', (error) => errors.push(error.message));
+      // So many in a turn are compressed together.
+      const extensions = Array.from({ length: 20 }, () => agreed().extension);
+      try {
+        const outputs = await Promise.all(
+          extensions.map(
+            (extension, index) =>
+              new Promise((resolve) => {
+                extension.compress(`message ${index}`, true, (_error, data) => {
+                  resolve(zlib.inflateRawSync(data, { finishFlush: zlib.constants.Z_SYNC_FLUSH }));
+                  if (index % 5 === 0) throw new Error(`on purpose ${index}`);
+                });
+              })
+          )
+        );
+        assert.deepStrictEqual(
+          outputs.map(String),
+          extensions.map((_extension, index) => `message ${index}`)
+        );
+        await turn();
+      } finally {
+        process.removeAllListeners('uncaughtException');
+        for (const listener of listeners) process.on('uncaughtException', listener);
+      }
+      assert.deepStrictEqual(
+        errors,
+        [0, 5, 10, 15].map((index) => `on purpose ${index}`)
+      );
+      for (const extension of extensions) extension.cleanup();
+    });
   });
 
   describe('cleanup', () => {

@@ -12,6 +12,7 @@ const { BINARY_TYPES } = require('./constants');
 const { EngineFrameQueue, NONE } = require('./engine-frame-queue');
 const { createInternalError, createProtocolError } = require('./errors');
 const native = require('./native');
+const { toLimit } = require('./validation');
 
 const {
   RECORD_BINARY,
@@ -61,9 +62,9 @@ class EngineConnection extends EngineFrameQueue {
     native.setLimits(
       this._engine.native,
       this._id,
-      Math.max(maxPayload | 0, 0),
-      Math.max(maxFragments | 0, 0),
-      Math.max(maxBufferedChunks | 0, 0),
+      toLimit(maxPayload),
+      toLimit(maxFragments),
+      toLimit(maxBufferedChunks),
       !!skipUTF8Validation
     );
   }

@@ -239,22 +239,23 @@ function isEligible(socket) {
  * Hands a socket over to the engine.
  *
  * @param {any} socket The socket
- * @param {any} options Role and limits, as for a receiver
+ * @param {boolean} isServer The role
+ * @param {any} limits The limits, as for a receiver
  * @param {(this: any, chunk: Buffer) => void} onData What gets the bytes of the socket once they are
  *   asked for; before, nobody does
  * @return {any} Its connection there, or `null` where the socket has to stay as it is
  */
-function handOver(socket, options, onData) {
+function handOver(socket, isServer, limits, onData) {
   const engine = getEngine();
   if (engine === null || !isEligible(socket)) return null;
   const handle = socket._handle;
-  const id = native.adopt(engine.native, handle.fd, options.isServer, false, false);
+  const id = native.adopt(engine.native, handle.fd, isServer, false, false);
   if (id < 0) return null;
   const connection = new EngineConnection(engine, id, socket);
   connection.priorBytesRead = handle.bytesRead;
   connection.priorBytesWritten = handle.bytesWritten;
   if (typeof handle.hasRef === 'function' && !handle.hasRef()) connection.unref();
-  connection.setLimits(options);
+  connection.setLimits(limits);
   const early = socket.read();
   if (early !== null) connection.feed(early);
 

@@ -11,6 +11,7 @@ const connection = require('./connection');
 const handOver = require('./engine-socket');
 const Receiver = require('./receiver');
 const Sender = require('./sender');
+const { toInt32 } = require('./validation');
 
 /** What a tracing tool replaces to see messages; then it has to be used. */
 const receiverOn = Receiver.prototype.on;
@@ -26,11 +27,13 @@ let latest = {};
  * Gives the options of a receiver as one object for all that have the same.
  *
  * @param {any} options The options
- * @return {any} Those that don't differ between the connections of a server
+ * @return {any} Those that don't differ between the connections of a server, the limits as integers
  */
 function share(options) {
-  const { allowSynchronousEvents, maxBufferedChunks, maxFragments, maxPayload } = options;
-  const { skipUTF8Validation } = options;
+  const { allowSynchronousEvents, skipUTF8Validation } = options;
+  const maxBufferedChunks = toInt32(options.maxBufferedChunks);
+  const maxFragments = toInt32(options.maxFragments);
+  const maxPayload = toInt32(options.maxPayload);
   const isSame =
     latest.allowSynchronousEvents === allowSynchronousEvents &&
     latest.maxBufferedChunks === maxBufferedChunks &&
@@ -204,7 +207,7 @@ function isPossible(websocket, options, generateMask) {
 function attachEngine(websocket, options, generateMask) {
   if (!isPossible(websocket, options, generateMask)) return false;
   const socket = websocket._socket;
-  const handle = handOver(socket, options, connection.onSocketData);
+  const handle = handOver(socket, options.isServer, share(options), connection.onSocketData);
   if (handle === null) return false;
   const receiver = new EngineReceiver(websocket, options, handle);
   websocket[kReceiver] = receiver;

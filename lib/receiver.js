@@ -12,6 +12,7 @@ const { createProtocolError } = require('./errors');
 const { enterDispatch, leaveDispatch } = require('./frame-queue');
 const native = require('./native');
 const PerMessageDeflate = require('./permessage-deflate');
+const { toInt32, toLimit } = require('./validation');
 
 const {
   RECORD_BINARY,
@@ -577,26 +578,6 @@ class Receiver extends Writable {
   _fail(description) {
     this._finish(createProtocolError(description, this._fail));
   }
-}
-
-/**
- * Converts an option as ws does, by a bitwise operation: what is 2^31 or more wraps.
- *
- * @param {any} value The option
- * @return {number} A 32-bit integer
- */
-function toInt32(value) {
-  return value | 0;
-}
-
-/**
- * Converts a limit for the decoder, where 0 is none. Set at run time it may be any value.
- *
- * @param {any} value The limit
- * @return {number} A 32-bit unsigned integer
- */
-function toLimit(value) {
-  return value > 0 ? Math.min(Math.floor(value), 0xffff_ffff) : 0;
 }
 
 /**

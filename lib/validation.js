@@ -45,4 +45,24 @@ function isValidUTF8(data) {
   return native.isValidUtf8(/** @type {Buffer} */ (data));
 }
 
-module.exports = { isBlob, isValidStatusCode, isValidUTF8 };
+/**
+ * Converts an option as ws does, by a bitwise operation: what is 2^31 or more wraps.
+ *
+ * @param {any} value The option
+ * @return {number} A 32-bit integer
+ */
+function toInt32(value) {
+  return value | 0;
+}
+
+/**
+ * Converts a limit for the native part, where 0 is none. Set at run time it may be any value.
+ *
+ * @param {any} value The limit
+ * @return {number} A 32-bit unsigned integer
+ */
+function toLimit(value) {
+  return value > 0 ? Math.min(Math.floor(value), 0xffff_ffff) : 0;
+}
+
+module.exports = { isBlob, isValidStatusCode, isValidUTF8, toInt32, toLimit };
