@@ -5,8 +5,11 @@
 
 const assert = require('node:assert');
 const { AsyncLocalStorage } = require('node:async_hooks');
+const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const https = require('node:https');
+const path = require('node:path');
+const { createInterface } = require('node:readline');
 const { Duplex } = require('node:stream');
 const { describe, it } = require('node:test');
 
@@ -19,10 +22,12 @@ const {
   parseFrames,
   perform,
   sleep,
-  upgradeRequest
+  upgradeRequest,
+  upgradeResponse
 } = require('./support/differential');
 const { frame } = require('./support/frames');
 
+const root = path.join(__dirname, '..');
 const ROLES = ['server', 'client'];
 const ZERO_KEY = Buffer.alloc(4);
 
@@ -687,6 +692,77 @@ describe('closing', () => {
     },
     { closeTimeout: 60 }
   );
+
+  inBothRoles(
+    'without an answer takes the time of a clock that a test has replaced',
+    async ({ websocket, peer, note, world }) => {
+      const { setImmediate, setTimeout } = globalThis;
+      const faked = [];
+
+      world.record(websocket);
+      globalThis.setTimeout = (callback, delay) => {
+        faked.push([callback, delay]);
+        return setTimeout(() => {}, 0);
+      };
+      globalThis.setImmediate = () => note('setImmediate');
+      try {
+        websocket.close(1000);
+        await peer.frames();
+        note(faked.length, faked[0][1]);
+        faked[0][0]();
+        await closed(websocket);
+      } finally {
+        Object.assign(globalThis, { setImmediate, setTimeout });
+      }
+    },
+    { closeTimeout: 60_000 }
+  );
+
+  for (const role of ROLES) {
+    it(`keeps the process alive until it's over, as ${role}`, async () => {
+      const script = (implementation) => `
+        const WebSocket = require(${JSON.stringify(implementation)});
+        const { port } = process.env;
+        const start = Date.now();
+        const options = { closeTimeout: 250, perMessageDeflate: false };
+        const close = (ws) => {
+          ws._socket.unref();
+          ws.close();
+          ws.on('close', (code) => console.log(code, Date.now() - start >= 200));
+        };
+        if (port) {
+          const ws = new WebSocket('ws://127.0.0.1:' + port, options);
+          ws.on('open', () => close(ws));
+        } else {
+          const wss = new WebSocket.Server({ host: '127.0.0.1', port: 0, ...options }, () => {
+            console.log(wss.address().port);
+          });
+          wss.on('connection', (ws) => {
+            wss.close();
+            close(ws);
+          });
+        }`;
+      await compare(async (world) => {
+        const implementation = world.isOurs ? root : 'ws';
+        let port = '';
+        if (role === 'client') {
+          ({ port } = await world.listen(async (peer) => {
+            peer.socket.write(upgradeResponse(await peer.takeHead()));
+          }));
+        }
+        const env = { ...process.env, port };
+        const child = spawn(process.execPath, ['-e', script(implementation)], { cwd: root, env });
+        world.defer(() => child.kill());
+        const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+        if (role === 'server') {
+          const peer = await world.dial(Number((await lines.next()).value));
+          peer.socket.write(upgradeRequest());
+        }
+        world.note((await lines.next()).value);
+        world.note((await lines.next()).done);
+      });
+    });
+  }
 
   inBothRoles('an end without waiting for the peer', async (test) => {
     const { websocket, peer, note, role, world } = test;
