@@ -3,23 +3,28 @@
 
 // Loads the native part. The only place that requires `binding.js`, the loader that napi generates.
 
-const { version } = require('../package.json');
+const { optionalDependencies = {}, version } = /** @type {any} */ (require('../package.json'));
+const { platformName } = require('./platform');
 
 /**
- * Describes the running platform as the binaries are named: system, processor, C library.
+ * Says how to get the native part where it is missing.
  *
- * @return {string} For example `linux-x64-gnu`
+ * @param {string} platform The name of the platform
+ * @return {string} Lines of advice
  * @private
  */
-function platformName() {
-  const parts = [process.platform, process.arch];
-  if (process.platform === 'linux') {
-    const report = /** @type {any} */ (process.report?.getReport());
-    parts.push(report?.header?.glibcVersionRuntime ? 'gnu' : 'musl');
-  } else if (process.platform === 'win32') {
-    parts.push('msvc');
-  }
-  return parts.join('-');
+function advice(platform) {
+  const prebuilt = `@oxws/binding-${platform}`;
+  const install =
+    prebuilt in optionalDependencies
+      ? 'install with optional dependencies enabled. npm may have left the package out ' +
+        `(https://github.com/npm/cli/issues/4828): npm install ${prebuilt}@${version}`
+      : `this package comes without a prebuilt binary for ${platform}`;
+  return (
+    `What to do:\n  - ${install}\n` +
+    '  - with Rust installed, build it: node scripts/install.mjs in the folder of the package, ' +
+    'npm run build in a checkout'
+  );
 }
 
 /**
@@ -31,18 +36,19 @@ function platformName() {
  */
 function loadError(cause) {
   const platform = platformName();
+  // All that was tried, but for the summary that napi puts in front and its attempts at WebAssembly,
+  // which there is none of.
   const reasons = new Set();
   for (let error = /** @type {any} */ (cause); error; error = error.cause) {
-    reasons.add(String(error.message).split('\n')[0]);
+    const [reason] = String(error.message).split('\n');
+    if (!/native binding|wasi/.test(reason)) reasons.add(reason);
   }
   const error = new Error(
     `oxws ${version} could not load its native part for ${platform} (Node.js ${process.version}).\n` +
       `Tried: binding.${platform}.node beside the package, then the package ` +
       `@oxws/binding-${platform}.\n` +
       [...reasons].map((reason) => `  - ${reason}`).join('\n') +
-      '\nWhat to do: reinstall with optional dependencies enabled ' +
-      `(npm install oxws @oxws/binding-${platform}@${version}), or build from a checkout ` +
-      'with Rust installed: npm run build.'
+      `\n${advice(platform)}`
   );
   /** @type {any} */ (error).code = 'ERR_OXWS_NATIVE';
   error.cause = cause;
