@@ -62,6 +62,37 @@ export function firstLine(command, args) {
 }
 
 /**
+ * Runs a command and reads all that it prints.
+ *
+ * @param {string} command The program
+ * @param {string[]} args Its arguments
+ * @param {object} [options] Options of `child_process.spawnSync`
+ * @return {string} The text
+ */
+export function capture(command, args, options) {
+  const { error, status, stderr, stdout } = spawnSync(command, args, {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+    ...options
+  });
+  if (error || status !== 0) {
+    throw new Stop(`${command} ${args.join(' ')} failed: ${error || stderr}`);
+  }
+  return stdout;
+}
+
+/**
+ * Names the command that starts npm: the running npm itself where there is one.
+ *
+ * @return {string[]} The program and its first arguments
+ */
+export function npmCommand() {
+  const script = process.env.npm_execpath;
+  return script && /npm-cli\.[cm]?js$/.test(script) ? [process.execPath, script] : ['npm'];
+}
+
+/**
  * Runs the main function of a script; a `Stop` ends it with its message and exit code 1.
  *
  * @param {(args: string[]) => Promise<number | void>} body Takes the arguments, gives the exit code

@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { firstLine, root, run, Stop } from './command.mjs';
+import { firstLine, npmCommand, root, run, Stop } from './command.mjs';
 
 /**
  * Reads the packages of a lock file.
@@ -34,16 +34,6 @@ function dependenciesAreFresh() {
           : wanted[folder].optional // for another platform
     )
   );
-}
-
-/**
- * Names the command that starts npm: the running npm itself where there is one.
- *
- * @return {string[]} The program and its first arguments
- */
-function npmCommand() {
-  const script = process.env.npm_execpath;
-  return script && /npm-cli\.[cm]?js$/.test(script) ? [process.execPath, script] : ['npm'];
 }
 
 /** Makes sure that node_modules are what package-lock.json says. */

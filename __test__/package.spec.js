@@ -1,0 +1,227 @@
+// @ts-check
+'use strict';
+
+// Packs the package with the binary of this platform, and installs it as a user would: from a registry, on
+// machines with and without Rust.
+
+const assert = require('node:assert/strict');
+const { execFile, execFileSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { after, before, describe, it } = require('node:test');
+const { promisify } = require('node:util');
+
+const { platformName } = require('../lib/platform');
+const { startRegistry } = require('./support/registry');
+
+const ROOT = path.join(__dirname, '..');
+const { version } = require('../package.json');
+const BINARY = path.join(ROOT, `binding.${platformName()}.node`);
+const BINARY_PACKAGE = `@oxws/binding-${platformName()}`;
+
+const run = promisify(execFile);
+
+/** Sends a message to and fro, by the name that the package has in a project. */
+const ECHO = (/** @type {string} */ name) => `
+  import WebSocket, { WebSocketServer } from '${name}';
+  import { createRequire } from 'node:module';
+  if (createRequire(import.meta.url)('${name}') !== WebSocket) throw new Error('two classes');
+  const wss = new WebSocketServer({ port: 0 }, () => {
+    const ws = new WebSocket('ws://127.0.0.1:' + wss.address().port);
+    ws.on('open', () => ws.send('there and back'));
+    ws.on('message', (data) => { console.log(data.toString()); ws.close(); wss.close(); });
+  });
+  wss.on('connection', (ws) => ws.on('message', (data) => ws.send(data)));`;
+
+/** In place of cargo: checks that it's given sources, and "builds" the binary that there is. */
+const CARGO = `#!/bin/sh
+[ "$1" = build ] || { echo 'cargo 99.0.0'; exit; }
+echo "$@" > cargo-arguments
+[ -f Cargo.lock ] && [ -f build.rs ] && [ -f src/lib.rs ] || exit 101
+while [ "$1" != --target-dir ]; do shift; done
+mkdir -p "$2/release" && cp '${BINARY}' "$2/release/liboxws.so"
+cp '${BINARY}' "$2/release/liboxws.dylib"`;
+
+const skip =
+  (process.platform === 'win32' && 'uses shell scripts') ||
+  (!fs.existsSync(BINARY) && `${path.basename(BINARY)} is not there`);
+
+describe('The packed package', { skip, timeout: 240_000 }, () => {
+  /** @type {string} */
+  let folder;
+  /** @type {string} */
+  let packed;
+
+  before(() => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oxws-package-'));
+    // napi writes its packages inside of the repository only.
+    fs.mkdirSync(path.join(ROOT, '.cache'), { recursive: true });
+    packed = fs.mkdtempSync(path.join(ROOT, '.cache', 'packed-'));
+    const binaries = path.join(folder, 'binaries');
+    fs.mkdirSync(binaries);
+    fs.copyFileSync(BINARY, path.join(binaries, path.basename(BINARY)));
+    const args = ['scripts/pack.mjs', '--partial', '--binaries', binaries, '--out', packed];
+    execFileSync(process.execPath, args, { cwd: ROOT, stdio: 'pipe' });
+  });
+
+  after(() => {
+    fs.rmSync(folder, { force: true, recursive: true });
+    fs.rmSync(packed, { force: true, recursive: true });
+  });
+
+  /**
+   * Finds the npm that belongs to this machine.
+   *
+   * @return {string} Its script
+   */
+  function npmScript() {
+    const { npm_execpath: running } = process.env;
+    if (running && /npm-cli\.[cm]?js$/.test(running)) return running;
+    const npm = execFileSync('sh', ['-c', 'command -v npm'], { encoding: 'utf8' }).trim();
+    return fs.realpathSync(npm);
+  }
+
+  /**
+   * Makes an empty project on a machine that has Node, a shell and the given programs.
+   *
+   * @param {Record<string, string>} [programs] Shell scripts by name
+   * @return {{ project: string, env: NodeJS.ProcessEnv }} Its folder, and the environment
+   */
+  function makeProject(programs = {}) {
+    const project = fs.mkdtempSync(path.join(folder, 'project-'));
+    const bin = fs.mkdtempSync(path.join(folder, 'bin-'));
+    for (const name of ['sh', 'cp', 'mkdir']) {
+      const found = execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' });
+      fs.symlinkSync(found.trim(), path.join(bin, name));
+    }
+    fs.symlinkSync(process.execPath, path.join(bin, 'node'));
+    for (const [name, text] of Object.entries(programs)) {
+      fs.writeFileSync(path.join(bin, name), text, { mode: 0o755 });
+    }
+    fs.writeFileSync(path.join(project, 'package.json'), '{ "private": true }');
+    fs.writeFileSync(path.join(project, '.npmrc'), '');
+    const inherited = Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name));
+    return { project, env: { ...Object.fromEntries(inherited), PATH: bin } };
+  }
+
+  /**
+   * Installs a package into a project.
+   *
+   * @param {{ project: string, env: NodeJS.ProcessEnv }} machine The project
+   * @param {string[]} args The arguments of `npm install`
+   * @param {Set<string>} [unpublished] Names of packages that the registry doesn't have
+   * @return {Promise<{ stdout: string, stderr: string }>} What npm said
+   */
+  async function install({ project, env }, args, unpublished) {
+    const registry = await startRegistry(packed, unpublished);
+    try {
+      const options = ['--no-audit', '--no-fund', '--foreground-scripts', '--loglevel=error'];
+      options.push(`--registry=${registry.url}`, `--cache=${path.join(project, '.npm')}`);
+      return await run(process.execPath, [npmScript(), 'install', ...options, ...args], {
+        cwd: project,
+        env
+      });
+    } finally {
+      registry.close();
+    }
+  }
+
+  /**
+   * Runs a module in a project.
+   *
+   * @param {{ project: string, env: NodeJS.ProcessEnv }} machine The project
+   * @param {string} code The module
+   * @return {Promise<string>} What it printed
+   */
+  async function runModule({ project, env }, code) {
+    const { NODE_PATH: _, ...rest } = env;
+    fs.writeFileSync(path.join(project, 'main.mjs'), code);
+    const { stdout } = await run(process.execPath, ['main.mjs'], { cwd: project, env: rest });
+    return stdout;
+  }
+
+  it('works in the place of ws without Rust', async () => {
+    const machine = makeProject();
+    await install(machine, ['ws@npm:oxws']);
+
+    assert.equal(await runModule(machine, ECHO('ws')), 'there and back\n');
+    const modules = path.join(machine.project, 'node_modules');
+    assert.deepEqual(fs.readdirSync(path.join(modules, '@oxws')), [path.basename(BINARY_PACKAGE)]);
+    assert.ok(!fs.existsSync(path.join(modules, 'ws', path.basename(BINARY))));
+  });
+
+  it('works for a package that depends on ws, by overrides', async () => {
+    const machine = makeProject();
+    const dependent = path.join(machine.project, 'dependent');
+    fs.mkdirSync(dependent);
+    fs.writeFileSync(
+      path.join(dependent, 'package.json'),
+      '{ "name": "dependent", "version": "1.0.0", "dependencies": { "ws": "^8.0.0" } }'
+    );
+    fs.writeFileSync(path.join(dependent, 'index.js'), "module.exports = require('ws');");
+    fs.writeFileSync(
+      path.join(machine.project, 'package.json'),
+      JSON.stringify({ private: true, overrides: { ws: `npm:oxws@${version}` } })
+    );
+    await install(machine, ['--install-links', './dependent']);
+
+    const code = "import WebSocket from 'dependent'; console.log(WebSocket.Server.name)";
+    assert.equal(await runModule(machine, code), 'WebSocketServer\n');
+  });
+
+  it('works from tarballs', async () => {
+    const machine = makeProject();
+    const tarballs = [`oxws-${version}.tgz`, `oxws-binding-${platformName()}-${version}.tgz`];
+    const [main, binary] = tarballs.map((name) => `file:${path.join(packed, name)}`);
+    await install(machine, [`ws@${main}`, binary]);
+
+    assert.equal(await runModule(machine, ECHO('ws')), 'there and back\n');
+  });
+
+  it('is built from source where there is no binary', async () => {
+    const machine = makeProject({ cargo: CARGO, rustc: "#!/bin/sh\necho 'rustc 99.0.0'" });
+    const { stdout } = await install(machine, ['oxws'], new Set([BINARY_PACKAGE]));
+
+    assert.match(stdout, /there is no binary for .*; building one with cargo/);
+    const installed = path.join(machine.project, 'node_modules/oxws');
+    const used = fs.readFileSync(path.join(installed, 'cargo-arguments'), 'utf8');
+    assert.match(used, /^build --release --locked --lib /);
+    assert.ok(!fs.existsSync(path.join(installed, 'target')));
+    assert.equal(await runModule(machine, ECHO('oxws')), 'there and back\n');
+  });
+
+  it('says what is missing where there is neither a binary nor Rust', async () => {
+    const machine = makeProject();
+
+    await assert.rejects(install(machine, ['oxws'], new Set([BINARY_PACKAGE])), ({ stderr }) => {
+      assert.match(stderr, new RegExp(`npm install ${BINARY_PACKAGE}@${version}`));
+      assert.match(stderr, /no Rust toolchain: cargo is missing/);
+      assert.match(stderr, /https:\/\/rustup\.rs/);
+      assert.doesNotMatch(stderr, /\n {4}at /);
+      return true;
+    });
+  });
+
+  it('says what is missing when it is loaded, where install scripts are not run', async () => {
+    const machine = makeProject();
+    await install(machine, ['oxws', '--ignore-scripts', '--omit=optional']);
+
+    await assert.rejects(runModule(machine, "import 'oxws'"), ({ stderr }) => {
+      assert.match(stderr, /ERR_OXWS_NATIVE/);
+      assert.match(stderr, new RegExp(`npm install ${BINARY_PACKAGE}@${version}`));
+      assert.match(stderr, /node scripts\/install\.mjs/);
+      return true;
+    });
+  });
+
+  it('builds nothing when it is installed for another platform', async () => {
+    const machine = makeProject({ cargo: '#!/bin/sh\nexit 1', rustc: '#!/bin/sh\nexit 1' });
+    const other = process.arch === 'x64' ? 'arm64' : 'x64';
+    const all = fs.readdirSync(packed).filter((name) => name.includes('-'));
+    const names = new Set(all.map((name) => `@oxws/binding-${name}`));
+    await install(machine, ['oxws', `--cpu=${other}`], names);
+
+    assert.ok(fs.existsSync(path.join(machine.project, 'node_modules/oxws/index.js')));
+  });
+});

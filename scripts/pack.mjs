@@ -1,0 +1,174 @@
+// `npm run pack:packages [-- --partial] [--binaries prebuilt] [--out npm]`: makes the tarballs that are
+// published: the package, and one for each binary.
+//
+// Everything is put together in the folder `--out`, inside of the repository; the tarballs are there, too.
+// `package.json` of the repository names no package of a binary: those of a version exist only once it is
+// published, so that `npm ci` could never be run before. The copy that is packed names them all.
+// `--partial` packs what binaries there are.
+
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { capture, main, npmCommand, root, runNode, Stop } from './command.mjs';
+import { requireDependencies } from './dependencies.mjs';
+
+/**
+ * Reads a `package.json`.
+ *
+ * @param {string} folder Where it is
+ * @return {any} What it says
+ */
+function readManifest(folder) {
+  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+}
+
+/**
+ * Writes a `package.json`.
+ *
+ * @param {string} folder Where to
+ * @param {any} manifest What it says
+ */
+function writeManifest(folder, manifest) {
+  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+}
+
+/**
+ * Says where the sources are, where a workflow of GitHub packs: npm compares that with the provenance.
+ *
+ * @return {{ repository?: { type: string, url: string } }} A part of `package.json`
+ */
+function sourceRepository() {
+  const { GITHUB_REPOSITORY: name, GITHUB_SERVER_URL: server } = process.env;
+  return name && server ? { repository: { type: 'git', url: `git+${server}/${name}.git` } } : {};
+}
+
+/**
+ * Runs `npm pack` and gives what it did.
+ *
+ * @param {string} folder The folder of the package
+ * @param {string[]} args Further arguments
+ * @return {{ filename: string, files: { path: string }[] }} The tarball
+ */
+function npmPack(folder, args) {
+  const [program, ...first] = npmCommand();
+  const output = capture(
+    program,
+    [...first, 'pack', '--json', '--ignore-scripts', '--loglevel=error', ...args],
+    { cwd: folder }
+  );
+  return Object.values(JSON.parse(output))[0];
+}
+
+/**
+ * Collects the files that a value of `package.json` leads to.
+ *
+ * @param {unknown} value A path, or an object or list of such
+ * @return {string[]} The paths
+ */
+function pathsIn(value) {
+  if (typeof value === 'string') return [value.replace(/^\.\//, '')];
+  return Object.values(value ?? {}).flatMap(pathsIn);
+}
+
+/**
+ * Checks that a package has all the files that its `package.json` speaks of.
+ *
+ * @param {any} manifest The `package.json`
+ * @param {string[]} packed The files in the package
+ */
+function checkFiles(manifest, packed) {
+  const { bin, browser, exports, files, main: entry, name, types } = manifest;
+  for (const path of pathsIn([bin, browser, exports, entry, types])) {
+    if (!packed.includes(path)) throw new Stop(`${name} lacks ${path}, which it leads to`);
+  }
+  for (const pattern of files.filter((each) => !each.startsWith('!'))) {
+    const [fixed] = pattern.split('*');
+    const there = packed.some((path) =>
+      fixed === pattern ? path === fixed || path.startsWith(`${fixed}/`) : path.startsWith(fixed)
+    );
+    if (!there) throw new Stop(`${name} has nothing for "${pattern}" of its files`);
+  }
+}
+
+/**
+ * Writes the packages of the binaries, complete but for those that are missing.
+ *
+ * @param {string} out Where to
+ * @param {string} binaries The folder with the binaries
+ * @return {Promise<{ folder: string, manifest: any, packed: boolean }[]>} The packages
+ */
+async function writeBinaryPackages(out, binaries) {
+  const args = ['create-npm-dirs', '--npm-dir', relative(root, out)];
+  if ((await runNode(['node_modules/@napi-rs/cli/dist/cli.js', ...args])) !== 0) {
+    throw new Stop('napi could not write the packages of the binaries');
+  }
+  const { publishedTargets } = await import('./targets.mjs');
+  return publishedTargets().map(({ name }) => {
+    const folder = join(out, name);
+    const manifest = readManifest(folder);
+    const binary = join(binaries, manifest.main);
+    if (existsSync(binary)) copyFileSync(binary, join(folder, manifest.main));
+    copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
+    writeManifest(folder, { ...manifest, ...sourceRepository() });
+    return { folder, manifest, packed: existsSync(binary) };
+  });
+}
+
+/**
+ * Copies the package as `npm pack` would pack it, and names the packages of the binaries in it.
+ *
+ * @param {string} folder Where to
+ * @param {any[]} binaryManifests The `package.json` of each binary
+ */
+function writeMainPackage(folder, binaryManifests) {
+  for (const { path } of npmPack(root, ['--dry-run']).files) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    copyFileSync(join(root, path), join(folder, path));
+  }
+  const { devDependencies: _, scripts, ...manifest } = readManifest(root);
+  const { install } = scripts;
+  const optionalDependencies = Object.fromEntries(
+    binaryManifests.map(({ name, version }) => [name, version])
+  );
+  writeManifest(folder, {
+    ...manifest,
+    ...sourceRepository(),
+    scripts: { install },
+    optionalDependencies
+  });
+}
+
+main(async (args) => {
+  const { values } = parseArgs({
+    args,
+    options: {
+      binaries: { type: 'string', default: 'prebuilt' },
+      out: { type: 'string', default: 'npm' },
+      partial: { type: 'boolean', default: false }
+    }
+  });
+  await requireDependencies();
+  const out = resolve(root, values.out);
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+
+  const packages = await writeBinaryPackages(out, resolve(root, values.binaries));
+  const missing = packages.filter(({ packed }) => !packed).map(({ manifest }) => manifest.name);
+  if (missing.length > 0 && !values.partial) {
+    throw new Stop(`no binary for: ${missing.join(', ')}\n  npm run build:targets builds them.`);
+  }
+
+  const folder = join(out, 'oxws');
+  writeMainPackage(
+    folder,
+    packages.map(({ manifest }) => manifest)
+  );
+  for (const each of [...packages.filter(({ packed }) => packed), { folder }]) {
+    const { filename, files } = npmPack(each.folder, ['--pack-destination', out]);
+    checkFiles(
+      readManifest(each.folder),
+      files.map(({ path }) => path)
+    );
+    console.log(relative(root, join(out, filename)));
+  }
+});
