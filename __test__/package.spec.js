@@ -149,6 +149,9 @@ describe('The packed package', { skip, timeout: 240_000 }, () => {
     const modules = path.join(machine.project, 'node_modules');
     assert.deepEqual(fs.readdirSync(path.join(modules, '@oxws')), [path.basename(BINARY_PACKAGE)]);
     assert.ok(!fs.existsSync(path.join(modules, 'ws', path.basename(BINARY))));
+    const command = path.join(modules, '.bin', 'oxws');
+    const { stdout } = await run(command, ['--version'], { env: machine.env });
+    assert.equal(stdout, `${version}\n`);
   });
 
   it('works for a package that depends on ws, by overrides', async () => {

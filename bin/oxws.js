@@ -1,0 +1,7 @@
+#!/usr/bin/env node
+// @ts-check
+'use strict';
+
+// The command `oxws`.
+
+require('./cli/main').main(process.argv.slice(2));
