@@ -346,6 +346,12 @@ export declare function runDeflations(): Deflated
 /** Does as `runDeflations` on another thread: one way there and back for all of them. */
 export declare function runDeflationsAsync(): Promise<Deflated>
 
+/**
+ * Leaves a head and a body to the tokio driver, as they are and copied; `false` where that has too
+ * much to write already, or nothing at all.
+ */
+export declare function sendParts(engine: ExternalObject<Engine>, id: number, head: Buffer, body: Buffer): boolean
+
 /** Has work done that nobody announces, where the tokio driver would do it. */
 export declare function serveEngine(engine: ExternalObject<Engine>): void
 

@@ -885,6 +885,7 @@ module.exports.RECORD_WRITTEN = nativeBinding.RECORD_WRITTEN
 module.exports.releaseConnection = nativeBinding.releaseConnection
 module.exports.runDeflations = nativeBinding.runDeflations
 module.exports.runDeflationsAsync = nativeBinding.runDeflationsAsync
+module.exports.sendParts = nativeBinding.sendParts
 module.exports.serveEngine = nativeBinding.serveEngine
 module.exports.setContextMemoryLimit = nativeBinding.setContextMemoryLimit
 module.exports.setDecoderLimits = nativeBinding.setDecoderLimits

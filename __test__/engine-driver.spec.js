@@ -231,6 +231,29 @@ describe('The driver of the engine', { skip }, () => {
     assert.strictEqual(ws.bufferedAmount, 0);
   });
 
+  it('writes long payloads in their place, whoever writes them', async (t) => {
+    const { wss, url } = await listen(t);
+    getEngine().setTasked(true);
+    const accepted = once(wss, 'connection');
+    const ws = new WebSocket(url);
+    const [peer] = await accepted;
+    await once(ws, 'open');
+    const received = [];
+    ws.on('message', (data) => received.push(`${data[0]} ${data.length}`));
+    const expected = [];
+    const called = [];
+    for (let i = 0; i < 60; i++) {
+      const data = Buffer.alloc([20, 200_000, 300_000][i % 3], i);
+      expected.push(`${i} ${data.length}`);
+      peer.send(data, i % 7 === 0 ? () => called.push(i) : undefined);
+    }
+    assert.ok(peer.bufferedAmount > 0);
+    while (received.length < expected.length) await turn();
+    assert.strictEqual(peer.bufferedAmount, 0);
+    assert.deepStrictEqual(received, expected);
+    assert.deepStrictEqual(called, [0, 7, 14, 21, 28, 35, 42, 49, 56]);
+  });
+
   it('ends with a worker whose connections are busy', async () => {
     const script = `
       const { WebSocket, WebSocketServer } = require(${JSON.stringify(root)});

@@ -106,7 +106,7 @@ class EngineFrameQueue extends EngineHandle {
       this._socket.write(parts.length === 1 ? parts[0] : Buffer.concat(parts), setApart(callback));
       return;
     } else {
-      this._writeNow(parts[0], parts[1]);
+      this._writeLong(parts[0], parts[1] ?? EMPTY_BUFFER, callback);
     }
     if (callback) this._expect(callback);
   }
@@ -248,11 +248,19 @@ class EngineFrameQueue extends EngineHandle {
   }
 
   /**
+   * Writes a frame that is too long for the scratch: from where it is, or by the task, which gets a
+   * copy. A callback has to be true when it comes, so it isn't left to the task then.
+   *
    * @param {Buffer} head What to write as it is
-   * @param {Buffer} [body] What follows it
+   * @param {Buffer} body What follows it
+   * @param {Function | undefined} callback Whether somebody waits for that
    * @private
    */
-  _writeNow(head, body = EMPTY_BUFFER) {
+  _writeLong(head, body, callback) {
+    if (!callback && this._engine.leave(this._id, head, body)) {
+      this._sentBytes += head.length + body.length;
+      return;
+    }
     this._engine.flush(true);
     if (this._hand(head, body) > 0) this.becomeBacklogged();
   }

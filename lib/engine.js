@@ -33,6 +33,11 @@ const SLAB_LENGTH = 64 * 1024;
 const SCRATCH_LENGTH = 256 * 1024;
 /** Payloads up to this many bytes are copied; beyond that the kernel takes them from where they are. */
 const MAX_COPY_LENGTH = 16 * 1024;
+/**
+ * Up to this many a task gets a copy, and this thread is spared the system call: 5.0 instead of
+ * 7.3 µs for 64 KiB. For 1 MiB the copy takes longer than the call.
+ */
+const MAX_LEFT_LENGTH = 256 * 1024;
 /** Payloads up to this many bytes are copied faster by a loop than by `TypedArray#set`. */
 const MAX_LOOP_LENGTH = 48;
 /** Batches that are handled before timers and other I/O get their turn. */
@@ -278,6 +283,20 @@ class Engine {
    */
   hasUntoldBacklog(id) {
     return this._isTasked && native.pendingBytes(this.native, id) > 0;
+  }
+
+  /**
+   * Leaves a frame that is too long for the scratch to the task, behind what was sent before.
+   *
+   * @param {number} id The connection
+   * @param {Buffer} head Its beginning
+   * @param {Buffer} body The rest
+   * @return {boolean} `false` where there is no task, or that is too much for it
+   */
+  leave(id, head, body) {
+    if (!this._isTasked || body.length > MAX_LEFT_LENGTH) return false;
+    this.flush();
+    return native.sendParts(this.native, id, head, body);
   }
 
   /**

@@ -228,7 +228,11 @@ fn writes_what_is_left_to_the_task_before_what_is_written_at_once() {
     for round in 0..2000 {
         let bytes = numbered(next, 50);
         next += 50;
-        let left = round % 7 != 0 && owner.reactor.send(&bytes, &piece(bytes.len()));
+        let left = match round % 7 {
+            0 => false,
+            1 => owner.reactor.send_parts(id, &[&bytes[..7], &bytes[7..]]),
+            _ => owner.reactor.send(&bytes, &piece(bytes.len())),
+        };
         if !left {
             owner.reactor.write(&bytes, &piece(bytes.len()), &mut Vec::new());
         }
@@ -256,6 +260,24 @@ fn tells_of_what_waits_and_of_its_end() {
     peer.read_exact(&mut vec![0; bytes.len()]).unwrap();
     owner.take_until(|owner| owner.others.iter().any(|(_, o)| matches!(o, Occurrence::Written)));
     assert_eq!(owner.reactor.with(|reactor| reactor.pending(id)), 0);
+}
+
+#[test]
+fn keeps_what_a_full_socket_does_not_take_of_long_payloads() {
+    let mut owner = Owner::new();
+    owner.reactor.set_tasked(true);
+    let (id, mut peer) = owner.connect();
+    let bytes = numbered(0, 1_000_000);
+    for part in bytes.chunks(500_000) {
+        let (head, body) = part.split_at(10);
+        assert!(owner.reactor.send_parts(id, &[head, body]));
+    }
+    owner.reactor.write(b"last", &[Piece { id, bytes: 0..4 }], &mut Vec::new());
+    let mut received = vec![0; bytes.len() + 4];
+    peer.read_exact(&mut received).unwrap();
+    assert!(received[..bytes.len()] == bytes);
+    assert_eq!(&received[bytes.len()..], b"last");
+    owner.take_until(|owner| owner.others.iter().any(|(_, o)| matches!(o, Occurrence::Written)));
 }
 
 #[test]

@@ -330,6 +330,18 @@ pub fn write_parts(
     engine.reactor.with(|reactor| reactor.write(id, &mut parts)) as f64
 }
 
+/// Leaves a head and a body to the tokio driver, as they are and copied; `false` where that has too
+/// much to write already, or nothing at all.
+#[napi(catch_unwind)]
+pub fn send_parts(
+    engine: &External<Engine>,
+    id: u32,
+    head: BufferSlice<'_>,
+    body: BufferSlice<'_>,
+) -> bool {
+    engine.is_tasked && engine.reactor.send_parts(id, &[&head, &body])
+}
+
 /// The number of the descriptor under which the engine has a socket.
 #[napi(catch_unwind)]
 pub fn descriptor(engine: &External<Engine>, id: u32) -> i32 {

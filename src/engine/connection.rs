@@ -513,6 +513,24 @@ impl Connection {
         self.pending()
     }
 
+    /// Writes `bytes`, or lets them wait where they are. Returns how much waits.
+    pub(super) fn write_owned(&mut self, bytes: Vec<u8>) -> usize {
+        if self.sending != Sending::Open || self.failure.is_some() {
+            return self.pending();
+        }
+        self.writing = true;
+        let rest = match self.queue {
+            None => self.write_now(&mut [IoSlice::new(&bytes)]).iter().map(|part| part.len()).sum(),
+            Some(_) => bytes.len(),
+        };
+        if rest > 0 {
+            let written = bytes.len() - rest;
+            self.queue.get_or_insert_default().push_owned(bytes, written);
+        }
+        self.writing = false;
+        self.pending()
+    }
+
     /// Whether there is a queue for the first time, so that the kernel has to tell when it takes
     /// more.
     pub(super) fn begins_to_wait(&mut self) -> bool {

@@ -269,9 +269,24 @@ impl Reactor {
     /// An error is reported in the next turn. Nothing is written after
     /// [`shutdown`](Self::shutdown).
     pub fn write(&mut self, id: ConnectionId, parts: &mut [IoSlice<'_>]) -> usize {
+        self.write_by(id, |connection| connection.write(parts))
+    }
+
+    /// Writes `bytes` as [`write`](Self::write) does; what the kernel does not take waits where it
+    /// is, not copied.
+    pub fn write_owned(&mut self, id: ConnectionId, bytes: Vec<u8>) -> usize {
+        self.write_by(id, |connection| connection.write_owned(bytes))
+    }
+
+    /// Has something written that may have to wait.
+    fn write_by(
+        &mut self,
+        id: ConnectionId,
+        write: impl FnOnce(&mut Connection) -> usize,
+    ) -> usize {
         let registry = self.poll.registry();
         let write = |connection: &mut Connection| {
-            let pending = connection.write(parts);
+            let pending = write(connection);
             if connection.begins_to_wait() {
                 let token = Token(id as usize);
                 let interest = Interest::READABLE | Interest::WRITABLE;

@@ -28,8 +28,8 @@ use super::batch::Inbox;
 use super::occurrence::{ConnectionId, Occurrence, Sink, Status};
 use super::reactor::Reactor;
 
-/// What may wait for the task to write it.
-const MAX_OUTBOX_BYTES: usize = 1024 * 1024;
+/// What may wait for the task to write it. One parcel more can come.
+const MAX_OUTBOX_BYTES: usize = 4 * 1024 * 1024;
 const MAX_OUTBOX_PIECES: usize = 4096;
 
 /// Turns of the task in a row, before other tasks have theirs.
@@ -44,10 +44,19 @@ pub struct Piece {
     pub bytes: Range<usize>,
 }
 
+/// Bytes that are sent together.
+#[derive(Debug)]
+enum Parcel {
+    /// Of several connections, or several times of one.
+    Pieces(Vec<u8>, Vec<Piece>),
+    /// Of one connection, in memory that may wait as it is.
+    Whole(ConnectionId, Vec<u8>),
+}
+
 /// What the owner sends, until the task writes it.
 #[derive(Debug, Default)]
 struct Outbox {
-    parcels: VecDeque<(Vec<u8>, Vec<Piece>)>,
+    parcels: VecDeque<Parcel>,
     bytes: usize,
     pieces: usize,
 }
@@ -219,13 +228,26 @@ impl SharedReactor {
     /// Leaves `bytes` for the task to write; `false` where it has too much of that already, or
     /// has nothing to say.
     pub fn send(&self, bytes: &[u8], pieces: &[Piece]) -> bool {
+        let parcel = || Parcel::Pieces(bytes.to_vec(), pieces.to_vec());
+        self.leave_parcel(bytes.len(), pieces.len(), parcel)
+    }
+
+    /// Leaves `parts` of one connection to the task as [`send`](Self::send) does. They are copied,
+    /// once.
+    pub fn send_parts(&self, id: ConnectionId, parts: &[&[u8]]) -> bool {
+        let length = parts.iter().map(|part| part.len()).sum();
+        self.leave_parcel(length, 1, || Parcel::Whole(id, parts.concat()))
+    }
+
+    /// Adds a parcel to the outbox, if there is room.
+    fn leave_parcel(&self, bytes: usize, pieces: usize, parcel: impl FnOnce() -> Parcel) -> bool {
         let mut outbox = lock(&self.outbox);
         if outbox.bytes >= MAX_OUTBOX_BYTES || outbox.pieces >= MAX_OUTBOX_PIECES {
             return false;
         }
-        outbox.bytes += bytes.len();
-        outbox.pieces += pieces.len();
-        outbox.parcels.push_back((bytes.to_vec(), pieces.to_vec()));
+        outbox.bytes += bytes;
+        outbox.pieces += pieces;
+        outbox.parcels.push_back(parcel());
         let signals = outbox.parcels.len() == 1;
         drop(outbox);
         if signals {
@@ -246,8 +268,15 @@ impl SharedReactor {
     /// Writes what is in the outbox.
     fn write_out(&self, reactor: &mut Reactor, waiting: &mut Vec<ConnectionId>) {
         let Outbox { parcels, .. } = std::mem::take(&mut *lock(&self.outbox));
-        for (bytes, pieces) in parcels {
-            write_pieces(reactor, &bytes, &pieces, waiting);
+        for parcel in parcels {
+            match parcel {
+                Parcel::Pieces(bytes, pieces) => write_pieces(reactor, &bytes, &pieces, waiting),
+                Parcel::Whole(id, bytes) => {
+                    if reactor.write_owned(id, bytes) > 0 && waiting.last() != Some(&id) {
+                        waiting.push(id);
+                    }
+                }
+            }
         }
     }
 

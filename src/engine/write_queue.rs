@@ -49,6 +49,16 @@ impl WriteQueue {
         self.length += bytes.len();
     }
 
+    /// Adds `bytes` as they are, without those of them that are written: none, if something waits.
+    pub(super) fn push_owned(&mut self, bytes: Vec<u8>, written: usize) {
+        debug_assert!(written == 0 || self.is_empty());
+        if bytes.len() > written {
+            self.consumed += written;
+            self.length += bytes.len() - written;
+            self.segments.push_back(bytes);
+        }
+    }
+
     /// Puts the first bytes into `slices`; returns how many slices that makes.
     pub(super) fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
         let mut skipped = self.consumed;
@@ -102,6 +112,22 @@ mod tests {
         queue.consume(queue.len());
         assert!(queue.is_empty() && queue.segments.is_empty());
         queue.push(b"again");
+        assert_eq!(first_bytes(&queue), b"again");
+    }
+
+    #[test]
+    fn takes_memory_over_as_it_is() {
+        let mut queue = WriteQueue::default();
+        queue.push_owned(b"gone".to_vec(), 4);
+        assert!(queue.is_empty());
+        queue.push_owned(b"gone, here".to_vec(), 6);
+        queue.push_owned(b", there".to_vec(), 0);
+        queue.push(b" and everywhere");
+        assert_eq!(first_bytes(&queue), b"here, there and everywhere");
+        assert_eq!(queue.len(), 26);
+        queue.consume(26);
+        assert!(queue.is_empty() && queue.segments.is_empty());
+        queue.push_owned(b"again".to_vec(), 0);
         assert_eq!(first_bytes(&queue), b"again");
     }
 
