@@ -5,7 +5,8 @@
 
 use std::collections::VecDeque;
 
-use super::occurrence::{ConnectionId, Occurrence, Sink, Status};
+use super::credit::Credits;
+use super::occurrence::{ConnectionId, NOBODY, Occurrence, Sink, Status};
 use super::reactor::MIN_READ;
 use crate::protocol::{Event, Payload, ProtocolError};
 
@@ -44,6 +45,8 @@ pub(super) struct Occurrences {
     owned: usize,
     /// A frame was refused that the taker may still allow.
     refused: bool,
+    /// What was pushed since the batch was opened, in runs of one connection.
+    charges: Vec<(ConnectionId, usize)>,
 }
 
 impl Sink for Occurrences {
@@ -57,6 +60,11 @@ impl Sink for Occurrences {
             matches!(occurrence, Occurrence::Violation(ProtocolError::UnsupportedMessageLength));
         if let Some(Payload::Owned(bytes)) = payload_of(&occurrence) {
             self.owned += bytes.len();
+        }
+        let weight = weight_of(&occurrence);
+        match self.charges.last_mut() {
+            Some((of, sum)) if *of == id => *sum += weight,
+            _ => self.charges.push((id, weight)),
         }
         self.list.push_back((id, occurrence));
     }
@@ -91,6 +99,8 @@ pub(super) struct Inbox {
     is_refused: bool,
     /// The task has stopped reading for want of credit.
     is_starved: bool,
+    /// What is on the way of each connection.
+    pub(super) credits: Credits,
 }
 
 impl Inbox {
@@ -119,8 +129,13 @@ impl Inbox {
     }
 
     /// Puts a batch back; returns whether the taker has to be woken.
-    pub(super) fn put(&mut self, batch: Batch) -> bool {
+    pub(super) fn put(&mut self, mut batch: Batch) -> bool {
         self.is_refused |= batch.occurrences.refused;
+        for (id, weight) in batch.occurrences.charges.drain(..) {
+            if id != NOBODY {
+                self.credits.charge(id, weight);
+            }
+        }
         if batch.occurrences.list.is_empty() {
             self.recycle(batch);
             return false;
@@ -159,15 +174,22 @@ impl Inbox {
                 batch.copied_to = Some(start);
                 *used += batch.used;
             }
+            let (mut latest, mut taken) = (NOBODY, 0);
             while sink.has_room()
                 && let Some((id, mut occurrence)) = batch.occurrences.list.pop_front()
             {
+                if id != latest {
+                    self.credits.refund(latest, taken);
+                    (latest, taken) = (id, 0);
+                }
+                taken += weight_of(&occurrence);
                 if let Some(Payload::InPlace(range)) = payload_mut(&mut occurrence) {
                     range.start += start;
                     range.end += start;
                 }
                 sink.push(id, occurrence);
             }
+            self.credits.refund(latest, taken);
             if !batch.occurrences.list.is_empty() {
                 self.batches.push_front((batch, weight));
                 return Status::RecordsFull;
@@ -204,6 +226,7 @@ impl Inbox {
                 taker(id, occurrence);
             }
         }
+        self.credits.forget(id);
     }
 
     /// Keeps an empty batch for later.
@@ -216,6 +239,16 @@ impl Inbox {
             self.spare.push(batch);
         }
     }
+}
+
+/// What an occurrence and its payload count.
+fn weight_of(occurrence: &Occurrence) -> usize {
+    let payload = match payload_of(occurrence) {
+        Some(Payload::InPlace(range)) => range.len(),
+        Some(Payload::Owned(bytes)) => bytes.len(),
+        None => 0,
+    };
+    OCCURRENCE_WEIGHT + payload
 }
 
 /// The payload of an occurrence that has one.

@@ -99,6 +99,8 @@ pub(super) struct Connection {
     paused: bool,
     /// Nothing is read, nor fed bytes taken, until the hand-over is finished.
     held: bool,
+    /// The same, until the owner has taken some of what is on its way to him.
+    starved: bool,
     /// A read may bring something.
     readable: bool,
     /// Reads bring the end of the stream sooner or later, which no further event announces.
@@ -139,6 +141,7 @@ impl Connection {
             raw: config.raw,
             paused: false,
             held: false,
+            starved: false,
             readable: false,
             peer_ended: false,
             watched: false,
@@ -228,6 +231,15 @@ impl Connection {
         self.held = held;
     }
 
+    pub(super) const fn set_starved(&mut self, starved: bool) {
+        self.starved = starved;
+    }
+
+    /// Whether nothing is to be reported of what has arrived.
+    const fn is_withheld(&self) -> bool {
+        self.held || self.starved
+    }
+
     pub(super) const fn set_raw(&mut self, raw: bool) {
         self.raw = raw;
     }
@@ -269,13 +281,13 @@ impl Connection {
             || self.written
             || self.sending == Sending::Ending
             || self.fault_due
-            || self.failure.is_some() && !self.held
+            || self.failure.is_some() && !self.is_withheld()
     }
 
     /// Whether reading may bring something.
     fn may_receive(&self) -> bool {
         !self.paused
-            && !self.held
+            && !self.is_withheld()
             && self.receiving != Receiving::Ended
             && (self.readable || !self.fed.is_empty())
     }
@@ -318,7 +330,7 @@ impl Connection {
             }
         }
         // What the peer sent before the connection broke comes first.
-        if self.failure.is_some() && !self.held && !self.may_receive() {
+        if self.failure.is_some() && !self.is_withheld() && !self.may_receive() {
             if !turn.sink.has_room() {
                 return Served::RecordsFull;
             }

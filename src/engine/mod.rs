@@ -12,6 +12,8 @@ mod connection;
 #[cfg(unix)]
 mod connections;
 #[cfg(unix)]
+mod credit;
+#[cfg(unix)]
 mod fault;
 #[cfg(unix)]
 mod occurrence;

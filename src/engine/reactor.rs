@@ -238,6 +238,7 @@ impl Reactor {
         if let Some(connection) = self.connections.get_mut(id) {
             connection.set_paused(false);
             connection.set_held(false);
+            connection.set_starved(false);
             let mut turn = Turn { memory, used, sink };
             for _ in 0..2 {
                 connection.guard(|connection| connection.serve(id, &mut turn));
@@ -351,6 +352,11 @@ impl Reactor {
     /// Holds back what arrives, fed bytes included, while a connection is handed over step by step.
     pub fn set_held(&mut self, id: ConnectionId, held: bool) {
         self.connections.update(id, |connection| connection.set_held(held));
+    }
+
+    /// Stops reading while too much of a connection is on the way to the owner.
+    pub(super) fn set_starved(&mut self, id: ConnectionId, starved: bool) {
+        self.connections.update(id, |connection| connection.set_starved(starved));
     }
 
     /// Changes between bytes and frames. Raw mode begins where no message is under way any more.

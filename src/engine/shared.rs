@@ -174,7 +174,7 @@ impl SharedReactor {
         let mut inbox = lock(&self.inbox);
         let found = inbox.come();
         let status = found.then(|| inbox.take(memory, used, sink));
-        let signals = inbox.feeds_starved();
+        let signals = inbox.feeds_starved() || inbox.credits.has_restored();
         drop(inbox);
         if signals {
             self.signal.notify_one();
@@ -287,9 +287,19 @@ impl SharedReactor {
             return false;
         }
         core.is_tasked = tasked;
+        if !tasked {
+            self.restore_credit(&mut core.reactor);
+        }
         drop(core);
         self.signal.notify_one();
         true
+    }
+
+    /// Has all connections read again: what the owner reads himself is not on its way for long.
+    fn restore_credit(&self, reactor: &mut Reactor) {
+        let mut inbox = lock(&self.inbox);
+        inbox.credits.restore_all();
+        apply(inbox.credits.take_changes(), reactor);
     }
 
     /// Does a turn of the task's work here and now, so that what is fed is taken without a wait.
@@ -354,6 +364,7 @@ impl SharedReactor {
         catch_unwind(AssertUnwindSafe(|| self.turn())).unwrap_or_else(|_| {
             let mut core = lock(&self.core);
             core.is_tasked = false;
+            self.restore_credit(&mut core.reactor);
             core.reactor.recover();
             drop(core);
             (self.wake)();
@@ -376,7 +387,9 @@ impl SharedReactor {
             return Turn::Blocked;
         }
         let mut batch = inbox.open();
+        let changes = inbox.credits.take_changes();
         drop(inbox);
+        apply(changes, &mut core.reactor);
         for id in waiting {
             batch.occurrences.push(id, Occurrence::Waiting);
         }
@@ -398,6 +411,13 @@ impl SharedReactor {
             (self.wake)();
         }
         turn
+    }
+}
+
+/// Stops reading connections, or goes on.
+fn apply(changes: Vec<(ConnectionId, bool)>, reactor: &mut Reactor) {
+    for (id, is_exhausted) in changes {
+        reactor.set_starved(id, is_exhausted);
     }
 }
 
