@@ -40,3 +40,13 @@ fn connection_pair() {
 fn extension_header() {
     replay("extension_header", invariants::extension_header::check);
 }
+
+#[test]
+fn inflate_limits() {
+    replay("inflate_limits", invariants::inflate_limits::check);
+}
+
+#[test]
+fn deflate_pairs() {
+    replay("deflate_pairs", invariants::deflate_pairs::check);
+}

@@ -11,7 +11,9 @@
 pub mod connection_pair;
 pub mod decode;
 pub mod decode_splits;
+pub mod deflate_pairs;
 pub mod extension_header;
+pub mod inflate_limits;
 
 mod input;
 mod seen;
