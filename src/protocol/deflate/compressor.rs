@@ -89,6 +89,9 @@ impl std::error::Error for InvalidCompressorConfig {}
 pub struct Compressor {
     settings: Settings,
     dictionary: Vec<u8>,
+    /// Whether the peer's window begins with the dictionary; behind a message that was taken over it
+    /// doesn't, and a match would reach into that.
+    is_new: bool,
     /// zlib's state while a message is under way.
     state: Option<DeflateState>,
     pool: Arc<ContextPool>,
@@ -127,6 +130,7 @@ impl Compressor {
         Ok(Self {
             settings,
             dictionary: config.dictionary,
+            is_new: true,
             state: None,
             pool: Arc::clone(pool),
             place: (!config.no_context_takeover).then(place),
@@ -157,8 +161,9 @@ impl Compressor {
         }
     }
 
-    /// Forgets the window, as before the first message.
+    /// Forgets the window, as before the first message. The peer has to do the same.
     pub fn reset(&mut self) {
+        self.is_new = true;
         self.state = None;
         if let Some(place) = &self.place {
             place.clear();
@@ -166,7 +171,7 @@ impl Compressor {
     }
 
     /// The state with which a message begins.
-    fn begin(&self) -> DeflateState {
+    fn begin(&mut self) -> DeflateState {
         if let Some(Found::State(state)) = self.place.as_ref().map(Place::take) {
             return state;
         }
@@ -177,7 +182,10 @@ impl Compressor {
             }
             None => DeflateState::new(self.settings),
         };
-        state.set_dictionary(&self.dictionary);
+        if self.is_new {
+            state.set_dictionary(&self.dictionary);
+        }
+        self.is_new = self.place.is_none();
         state
     }
 

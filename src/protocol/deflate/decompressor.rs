@@ -204,24 +204,32 @@ impl Decompressor {
             Some(Found::Remnant(window)) => Some(window),
             Some(Found::Nothing) | None => None,
         };
-        let window_bits = self.config.window_bits;
-        let mut state = match self.pool.decompressors.take(&window_bits) {
+        let mut state = match self.pool.decompressors.take(&()) {
             Some(mut spare) => {
                 spare.reset();
                 spare
             }
-            None => InflateState::new(window_bits),
+            None => InflateState::new(),
         };
-        state.set_window(window.as_ref().unwrap_or(&self.config.dictionary));
+        let dictionary = &self.config.dictionary;
+        let hidden = dictionary.len().saturating_sub(self.window_length());
+        state.set_window(window.as_deref().unwrap_or_else(|| &dictionary[hidden..]));
         state
     }
 
     /// Puts the state away when a message has ended.
-    fn end(&self, state: InflateState) {
+    fn end(&self, mut state: InflateState) {
         match &self.place {
-            Some(place) => place.put(state),
+            Some(place) => {
+                state.trim(self.window_length());
+                place.put(state);
+            }
             None => state.spare(&self.pool),
         }
+    }
+
+    const fn window_length(&self) -> usize {
+        1 << self.config.window_bits
     }
 }
 
@@ -234,13 +242,12 @@ fn diagnose(error: InflateError, data: &[u8], history: u64) -> InflateError {
     InflateError::InvalidData(diagnosis::explain(data, history))
 }
 
-/// Bytes that a state takes, whatever its window.
+/// Bytes that a state takes.
 const STATE_LENGTH: usize = 48 << 10;
 
-/// The state of zlib.
+/// The state of zlib. Its window is the largest always: zlib-rs knows no other.
 pub(super) struct InflateState {
     stream: Decompress,
-    window_bits: u8,
     /// Bytes that the window was filled with.
     filled: usize,
 }
@@ -250,25 +257,39 @@ impl Context for InflateState {
     type Remnant = Vec<u8>;
 
     fn retire(mut self, pool: &ContextPool) -> Option<Vec<u8>> {
-        let length = self.history().min(1 << self.window_bits) as usize;
-        let window = window::read(&mut self.stream, length).filter(|window| !window.is_empty());
+        let window = self.window(1 << MAX_WINDOW_BITS).filter(|window| !window.is_empty());
         self.spare(pool);
         window
     }
 }
 
 impl InflateState {
-    fn new(window_bits: u8) -> Self {
-        let stream = Decompress::new_with_window_bits(false, window_bits);
-        Self { stream, window_bits, filled: 0 }
+    fn new() -> Self {
+        let stream = Decompress::new_with_window_bits(false, MAX_WINDOW_BITS);
+        Self { stream, filled: 0 }
     }
 
     /// Leaves the state to whoever has a message next.
     fn spare(self, pool: &ContextPool) {
-        // The others can't be reset: they would go back to the largest window.
-        if self.window_bits == MAX_WINDOW_BITS {
-            pool.decompressors.give(self.window_bits, self);
+        pool.decompressors.give((), self);
+    }
+
+    /// Forgets what is before the latest `length` bytes, which are the window as agreed.
+    ///
+    /// RFC 7692, section 7.1.2: no message refers to it. Within a message zlib can't tell either.
+    fn trim(&mut self, length: usize) {
+        if self.history() > length as u64 {
+            let window = self.window(length);
+            self.reset();
+            self.set_window(window.as_deref().unwrap_or_default());
         }
+    }
+
+    /// Reads out the latest `length` bytes, or as many as there are. The state is of no use then,
+    /// until it's reset.
+    fn window(&mut self, length: usize) -> Option<Vec<u8>> {
+        let length = usize::try_from(self.history()).map_or(length, |history| history.min(length));
+        window::read(&mut self.stream, length)
     }
 
     fn reset(&mut self) {
@@ -327,16 +348,16 @@ impl InflateState {
             }
 
             let before = (self.stream.total_in(), output.len());
-            let status = self
-                .stream
-                .decompress_vec(data, output, FlushDecompress::Sync)
-                .map_err(|error| InflateError::InvalidData(zlib_message(error.message())))?;
+            let result = self.stream.decompress_vec(data, output, FlushDecompress::Sync);
+            let exceeds = output.len() > bounds.limit;
+            output.truncate(bounds.limit);
+            let status =
+                result.map_err(|error| InflateError::InvalidData(zlib_message(error.message())))?;
             // What was taken lies in `data`, so its length is a `usize`.
             let taken = (self.stream.total_in() - before.0) as usize;
             *data = &data[taken..];
 
-            if output.len() > bounds.limit {
-                output.truncate(bounds.limit);
+            if exceeds {
                 return Err(InflateError::LimitExceeded);
             }
             if status == Status::StreamEnd {

@@ -26,7 +26,7 @@ const MIN_SWEPT: usize = 64;
 /// compressed.
 pub struct ContextPool {
     pub(super) compressors: Spares<Settings, DeflateState>,
-    pub(super) decompressors: Spares<u8, InflateState>,
+    pub(super) decompressors: Spares<(), InflateState>,
     residents: Mutex<Residents>,
 }
 

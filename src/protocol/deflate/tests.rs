@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::super::CloseCode;
 use super::{
     Compressor, CompressorConfig, Decompressor, DecompressorConfig, InflateError,
-    Strategy as ZlibStrategy,
+    Strategy as ZlibStrategy, TAIL,
 };
 
 fn compressor() -> Compressor {
@@ -110,6 +110,27 @@ fn gives_up_the_window_if_agreed() {
         receiver.decompress(&second, true, None),
         Err(InflateError::InvalidData("invalid distance too far back"))
     );
+}
+
+#[test]
+fn refuses_references_before_the_agreed_window() {
+    let text = noise(3, 3000);
+    let mut sender = compressor();
+    let first = sender.compress(&text, true);
+    // The whole of a message that is in the sender's window, but not in the smaller one.
+    let second = sender.compress(&text[..200], true);
+    for window_bits in 8..=15 {
+        let config = DecompressorConfig { window_bits, ..Default::default() };
+        let mut receiver = Decompressor::new(config);
+        assert!(receiver.decompress(&first, true, None).unwrap() == text);
+        let result = receiver.decompress(&second, true, None);
+        if window_bits < 12 {
+            let error = InflateError::InvalidData("invalid distance too far back");
+            assert_eq!(result, Err(error), "{window_bits}");
+        } else {
+            assert!(result.unwrap() == text[..200], "{window_bits}");
+        }
+    }
 }
 
 #[test]
@@ -246,6 +267,19 @@ fn produces_nothing_above_the_limit() {
         context.reset();
     }
     assert_eq!(context.decompress(&[0x00], true, Some(0)).unwrap(), b"");
+}
+
+#[test]
+fn produces_nothing_above_the_limit_before_invalid_data() {
+    let mut data = compressor().compress(b"some text", true);
+    data.extend(TAIL);
+    data.push(0x07); // a block of no type
+    for limit in 0..20 {
+        let mut output = Vec::new();
+        let error = decompressor().decompress_into(&data, true, Some(limit), &mut output);
+        assert!(matches!(error, Err(InflateError::InvalidData(_) | InflateError::LimitExceeded)));
+        assert!(output.len() as u64 <= limit);
+    }
 }
 
 #[test]

@@ -133,6 +133,21 @@ fn leaves_the_window_of_a_decompressor_behind() {
 }
 
 #[test]
+fn uses_the_dictionary_in_the_first_window_only() {
+    let pool = Arc::new(ContextPool::new(0));
+    let dictionary = b"what both sides know".to_vec();
+    let config = CompressorConfig { dictionary: dictionary.clone(), ..Default::default() };
+    let mut sender = Compressor::with_pool(config, &pool).unwrap();
+    let config = DecompressorConfig { dictionary: dictionary.clone(), ..Default::default() };
+    let mut receiver = Decompressor::new(config);
+    // The window that the sender gives up is still that of the receiver.
+    for _ in 0..3 {
+        let data = sender.compress(&dictionary, true);
+        assert_eq!(receiver.decompress(&data, true, None).unwrap(), dictionary);
+    }
+}
+
+#[test]
 fn has_those_go_first_that_rest() {
     // Space for four compressors and decompressors.
     let pool = Arc::new(ContextPool::new(4 * (450 << 10)));
