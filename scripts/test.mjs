@@ -32,6 +32,7 @@ const TYPE_CONFIGURATIONS = [
 const CONNECTION_SPECS = [
   'async-context',
   'client-handshake',
+  'compression-bombs',
   'stream',
   'websocket',
   'websocket-server'
