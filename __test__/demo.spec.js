@@ -7,46 +7,9 @@
 // skipped, and say so.
 
 const assert = require('node:assert/strict');
-const fs = require('node:fs');
-const path = require('node:path');
 const { after, before, describe, it } = require('node:test');
 const { createDemo } = require('../examples/demo/server');
-
-const CANDIDATES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
-
-/**
- * Finds a Chromium.
- *
- * @return {string | undefined} Its path
- */
-function findChromium() {
-  const folders = (process.env.PATH ?? '').split(path.delimiter).concat('/usr/bin');
-  const paths = CANDIDATES.flatMap((name) => folders.map((folder) => path.join(folder, name)));
-  return [process.env.CHROMIUM, ...paths].find((file) => file && fs.existsSync(file));
-}
-
-/**
- * Starts the browser. Its own traffic, which a test machine may have no way for, is switched off.
- *
- * @param {string} executablePath The browser
- * @return {Promise<import('playwright-core').Browser>} The browser
- */
-function launch(executablePath) {
-  const { chromium } = require('playwright-core');
-  return chromium.launch({
-    executablePath,
-    args: [
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-gpu',
-      '--disable-quic',
-      '--disable-sync',
-      '--no-first-run',
-      // Chromium has no sandbox for root, who runs containers.
-      ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])
-    ]
-  });
-}
+const { findChromium, launch } = require('./support/browser');
 
 /**
  * Reads the text of an element.

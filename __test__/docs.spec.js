@@ -11,9 +11,13 @@ const { after, before, describe, it } = require('node:test');
 const { promisify } = require('node:util');
 
 const ROOT = path.join(__dirname, '..');
-const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'].concat(
-  fs.readdirSync(path.join(ROOT, 'doc')).map((name) => `doc/${name}`)
-);
+const DOCUMENTS = [
+  'README.md',
+  'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  'examples/README.md'
+].concat(fs.readdirSync(path.join(ROOT, 'doc')).map((name) => `doc/${name}`));
 
 /** The options of ws 8.23.0, by the interface of `index.d.ts` that has them. */
 const OPTIONS = {
