@@ -153,6 +153,9 @@ export declare function encodeHeader(target: Buffer, end: number, first: number,
 /** The lengths of the fragments of the owned payload that has this index. */
 export declare function engineFragmentLengths(engine: ExternalObject<Engine>, index: number): Uint32Array
 
+/** How many engines are of use on the tokio driver: one for each of its threads. */
+export declare function engineThreads(): number
+
 /** Describes the violation that the detail of a record of kind error names. */
 export declare function engineViolation(engine: ExternalObject<Engine>, index: number): ErrorDescription | null
 

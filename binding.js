@@ -852,6 +852,7 @@ module.exports.descriptor = nativeBinding.descriptor
 module.exports.drainConnection = nativeBinding.drainConnection
 module.exports.encodeHeader = nativeBinding.encodeHeader
 module.exports.engineFragmentLengths = nativeBinding.engineFragmentLengths
+module.exports.engineThreads = nativeBinding.engineThreads
 module.exports.engineViolation = nativeBinding.engineViolation
 module.exports.feed = nativeBinding.feed
 module.exports.fillMaskingKey = nativeBinding.fillMaskingKey

@@ -3,6 +3,7 @@
 const assert = require('node:assert');
 const { execFile, spawn } = require('node:child_process');
 const { once } = require('node:events');
+const fs = require('node:fs/promises');
 const os = require('node:os');
 const path = require('node:path');
 const { describe, it } = require('node:test');
@@ -23,8 +24,8 @@ const skip =
       : false;
 
 /** Runs a script in a process whose engine is driven in one way; returns what it printed. */
-async function run(driver, script) {
-  const env = { ...process.env, OXWS_DRIVER: driver };
+async function run(driver, script, threads = '') {
+  const env = { ...process.env, OXWS_DRIVER: driver, OXWS_THREADS: threads };
   const options = { cwd: root, env, timeout: 20_000 };
   return (await promisify(execFile)(process.execPath, ['-e', script], options)).stdout;
 }
@@ -132,6 +133,41 @@ describe('The driver of the engine', { skip }, () => {
       });
       wss.on('connection', (ws) => ws.on('message', (data) => ws.send(data)));`;
     assert.strictEqual(await run('auto', script), 'moved\n');
+  });
+
+  it('may be several tasks, each with connections of its own', { timeout: 60_000 }, async () => {
+    const script = `
+      const { WebSocket, WebSocketServer } = require('.');
+      const count = 500;
+      let open = 8;
+      const engines = new Set();
+      const wss = new WebSocketServer({ host: '127.0.0.1', port: 0 }, () => {
+        for (let number = 0; number < 8; number++) connect(number);
+      });
+      wss.on('connection', (ws) => {
+        engines.add(ws._socket._handle._engine);
+        ws.on('message', (data) => ws.send(data));
+      });
+      function connect(number) {
+        const ws = new WebSocket('ws://127.0.0.1:' + wss.address().port);
+        let received = 0;
+        ws.on('open', () => {
+          engines.add(ws._socket._handle._engine);
+          for (let i = 0; i < count; i++) ws.send(number + ' ' + i);
+        });
+        ws.on('message', (data) => {
+          if (data.toString() !== number + ' ' + received++) throw new Error(data.toString());
+          if (received === count) ws.close();
+        });
+        ws.on('close', () => {
+          if (--open > 0) return;
+          wss.close();
+          console.log([...engines].map(({ _isTasked }) => _isTasked).join());
+        });
+      }`;
+    assert.strictEqual(await run('tokio', script, '2'), 'true,true\n');
+    assert.strictEqual(await run('loop', script, '2'), 'false\n');
+    assert.strictEqual(await run('tokio', script, 'some'), 'true\n');
   });
 
   it('moves under load without losing, doubling or reordering a message', async (t) => {
@@ -256,6 +292,76 @@ describe('The driver of the engine', { skip }, () => {
     assert.strictEqual(peer.bufferedAmount, 0);
     assert.deepStrictEqual(received, expected);
     assert.deepStrictEqual(called, [0, 7, 14, 21, 28, 35, 42, 49, 56]);
+  });
+
+  it('lives beside another copy of itself', { timeout: 60_000 }, async (t) => {
+    const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'oxws-copy-'));
+    t.after(() => fs.rm(folder, { recursive: true }));
+    const names = (await fs.readdir(root)).filter((name) =>
+      /^(index|binding)\..*(js|node)$/.test(name)
+    );
+    for (const name of [...names, 'lib', 'package.json']) {
+      await fs.cp(path.join(root, name), path.join(folder, name), { recursive: true });
+    }
+    const script = `
+      const copies = [require('.'), require(${JSON.stringify(folder)})];
+      let open = 2;
+      for (const [index, { WebSocketServer }] of copies.entries()) {
+        const { WebSocket } = copies[1 - index];
+        const wss = new WebSocketServer({ host: '127.0.0.1', port: 0 }, () => {
+          const ws = new WebSocket('ws://127.0.0.1:' + wss.address().port);
+          ws.on('open', () => ws.send('x'.repeat(100_000)));
+          ws.on('message', (data) => {
+            console.log(data.length, ws._socket._handle._engine._isTasked);
+            ws.close();
+            wss.close();
+          });
+        });
+        wss.on('connection', (ws) => ws.on('message', (data) => ws.send(data)));
+      }`;
+    assert.strictEqual(await run('tokio', script, '2'), '100000 true\n100000 true\n');
+    assert.strictEqual(await run('loop', script), '100000 false\n100000 false\n');
+  });
+
+  it('ends with workers that have several tasks each', { timeout: 60_000 }, async () => {
+    const script = `
+      const { Worker } = require('node:worker_threads');
+      const { once } = require('node:events');
+      const { readdirSync } = require('node:fs');
+      const code = \`
+        const { WebSocket, WebSocketServer } = require('.');
+        const { parentPort } = require('node:worker_threads');
+        const wss = new WebSocketServer({ host: '127.0.0.1', port: 0 }, () => {
+          let busy = 0;
+          for (let i = 0; i < 6; i++) {
+            const ws = new WebSocket('ws://127.0.0.1:' + wss.address().port);
+            ws.on('open', () => ws.send('x'.repeat(30_000)));
+            ws.on('message', (data) => ws.send(data));
+            ws.once('message', () => {
+              if (++busy === 6) parentPort.postMessage('busy');
+            });
+          }
+        });
+        wss.on('connection', (ws) => ws.on('message', (data) => ws.send(data)));\`;
+      async function round() {
+        const workers = [0, 1, 2].map(() => new Worker(code, { eval: true }));
+        await Promise.all(workers.map((worker) => once(worker, 'message')));
+        await Promise.all(workers.map((worker) => worker.terminate()));
+      }
+      (async () => {
+        await round();
+        const before = descriptors();
+        for (let i = 0; i < 3; i++) await round();
+        console.log(descriptors() - before);
+      })();
+      function descriptors() {
+        try {
+          return readdirSync('/proc/self/fd').length;
+        } catch {
+          return 0;
+        }
+      }`;
+    assert.strictEqual(await run('tokio', script, '2'), '0\n');
   });
 
   it('ends with a worker whose connections are busy', async () => {

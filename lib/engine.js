@@ -60,7 +60,7 @@ class SharedIntegers {
 }
 
 /**
- * The engine of one JavaScript thread.
+ * An engine of one JavaScript thread: a reactor, and what goes there and comes from there.
  */
 class Engine {
   constructor() {
@@ -68,6 +68,8 @@ class Engine {
     this.native = native.createEngine?.(() => this._dispatch()) ?? null;
     /** @type {any[]} By their number. */
     this._connections = [];
+    /** How many there are. */
+    this.size = 0;
     /** Connections closed while records of theirs may still be on the way. */
     this._departed = new Map();
     this._references = 0;
@@ -112,6 +114,7 @@ class Engine {
    */
   add(id, connection) {
     this._connections[id] = connection;
+    this.size++;
     if (!this._isTasked) return;
     // The task is as late as the event loop would be: whoever hears of the connection may look at
     // its bytes before they become messages.
@@ -142,6 +145,7 @@ class Engine {
   remove(id) {
     if (this._index < this._count) this._departed.set(id, this._connections[id]);
     this._connections[id] = undefined;
+    this.size--;
   }
 
   /**
@@ -535,22 +539,40 @@ function settleAll(connections, handed) {
   for (let index = 0; index < connections.length; index++) connections[index].settle(handed[index]);
 }
 
-/** @type {Engine | null | undefined} */
-let engine;
+/**
+ * Makes the engines of this thread: one, or several where each has a task on a thread of its own. On
+ * the event loop they would only take turns.
+ *
+ * @return {Engine[]} The engines, none where there can be none
+ */
+function createEngines() {
+  if (process.env.OXWS_TRANSPORT === 'stream') return [];
+  const driver = availableParallelism() > 1 ? process.env.OXWS_DRIVER : undefined;
+  const count = driver === 'tokio' || driver === 'auto' ? native.engineThreads() : 1;
+  const created = Array.from({ length: count }, () => new Engine());
+  const usable = created.filter((engine) => engine.native !== null);
+  for (const engine of usable) {
+    engine.chooseDriver(driver);
+    process.on('exit', () => engine._endProcess());
+  }
+  return usable;
+}
+
+/** @type {Engine[] | undefined} */
+let engines;
 
 /**
- * Gives the engine of this thread.
+ * Gives the engine that the next connection of this thread goes to: the one that has the fewest.
  *
  * @return {Engine | null} `null` where there can be none
  */
 function getEngine() {
-  if (engine === undefined) {
-    engine = process.env.OXWS_TRANSPORT === 'stream' ? null : new Engine();
-    if (engine?.native === null) engine = null;
-    if (availableParallelism() > 1) engine?.chooseDriver(process.env.OXWS_DRIVER);
-    if (engine !== null) process.on('exit', () => engine?._endProcess());
+  engines ??= createEngines();
+  let chosen = engines[0] ?? null;
+  for (const engine of engines) {
+    if (engine.size < chosen.size) chosen = engine;
   }
-  return engine;
+  return chosen;
 }
 
 module.exports = { getEngine, MAX_COPY_LENGTH, RAW };

@@ -71,6 +71,10 @@ const SUITES = {
       runNode(['--test', '--test-reporter=spec', '__test__/engine.spec.js', ...CONNECTION_SPECS], {
         env: { ...process.env, OXWS_DRIVER: 'tokio' }
       }),
+    'node --test, connections on two threads of the tokio driver': () =>
+      runNode(['--test', '--test-reporter=spec', '__test__/engine.spec.js', ...CONNECTION_SPECS], {
+        env: { ...process.env, OXWS_DRIVER: 'tokio', OXWS_THREADS: '2' }
+      }),
     'node --test': () => runNode(['--test', '--test-reporter=spec', ...specFiles()])
   },
   types: Object.fromEntries(

@@ -71,7 +71,7 @@ impl Owner {
             let _ = sender.send(());
         });
         let reactor = SharedReactor::new(reactor, wake);
-        let runtime = new_runtime().unwrap();
+        let runtime = new_runtime(1).unwrap();
         let readiness = {
             let _entered = runtime.enter();
             watch(descriptor)

@@ -7,8 +7,8 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use napi::Env;
-use napi::bindgen_prelude::{Buffer, BufferSlice, PromiseRaw, Result, create_custom_tokio_runtime};
-use napi_derive::{module_init, napi};
+use napi::bindgen_prelude::{Buffer, BufferSlice, PromiseRaw, Result};
+use napi_derive::napi;
 
 use super::error::reason;
 use crate::engine::contexts::contexts;
@@ -24,15 +24,6 @@ const MAX_COPIED_LENGTH: usize = 16 * 1024;
 thread_local! {
     /// Where outputs grow. What is handed over is taken from here, what is copied stays.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Has the engine's runtime run what napi makes promises of, so that there is one runtime.
-#[module_init]
-fn provide_runtime() {
-    // Without it napi makes a runtime of its own.
-    if let Ok(runtime) = pool::new_runtime() {
-        create_custom_tokio_runtime(runtime);
-    }
 }
 
 /// The state that a thread of the engine may be working on, until it is freed.

@@ -13,6 +13,7 @@ pub mod handshake;
 #[cfg(unix)]
 pub mod loop_driver;
 pub mod record;
+pub mod runtime;
 
 use napi_derive::napi;
 

@@ -10,22 +10,28 @@ use std::thread;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinError, spawn_blocking};
 
-/// One thread only polls tasks, which all hand their work on.
-const TASK_THREADS: usize = 1;
-
 /// Threads for work: no more than processors, and no more than a few, since what they work on
 /// takes memory.
 const MAX_WORK_THREADS: usize = 8;
 
-/// Makes the runtime. Threads for work start when there is some, and end when there is none.
+/// How many threads poll tasks where `asked` asks for a number: no more than processors. One where
+/// nothing asks: all tasks but those that drive reactors hand their work on.
+#[must_use]
+pub fn task_threads(asked: Option<&str>) -> usize {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    asked.and_then(|asked| asked.parse().ok()).unwrap_or(1).clamp(1, processors)
+}
+
+/// Makes the runtime, of which so many threads poll tasks. Threads for work start when there is some,
+/// and end when there is none.
 ///
 /// # Errors
 ///
 /// The operating system gives no thread.
-pub fn new_runtime() -> io::Result<Runtime> {
+pub fn new_runtime(task_threads: usize) -> io::Result<Runtime> {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     Builder::new_multi_thread()
-        .worker_threads(TASK_THREADS)
+        .worker_threads(task_threads)
         .max_blocking_threads(processors.min(MAX_WORK_THREADS))
         .thread_name("oxws")
         .enable_all()
@@ -49,15 +55,25 @@ mod tests {
 
     #[test]
     fn runs_work_on_threads_of_its_own() {
-        let runtime = new_runtime().unwrap();
+        let runtime = new_runtime(1).unwrap();
         let here = thread::current().id();
         let there = runtime.block_on(run(|| thread::current().id())).unwrap();
         assert_ne!(here, there);
     }
 
     #[test]
+    fn takes_as_many_threads_for_tasks_as_there_are_processors_at_most() {
+        for nonsense in [None, Some(""), Some("many"), Some("-1"), Some("0"), Some("1.5")] {
+            assert_eq!(task_threads(nonsense), 1);
+        }
+        let processors = thread::available_parallelism().unwrap().get();
+        assert_eq!(task_threads(Some("2")), 2.min(processors));
+        assert_eq!(task_threads(Some("1000000")), processors);
+    }
+
+    #[test]
     fn survives_work_that_panics() {
-        let runtime = new_runtime().unwrap();
+        let runtime = new_runtime(1).unwrap();
         let panicked: Result<(), _> = runtime.block_on(run(|| panic!("on purpose")));
         assert!(panicked.unwrap_err().is_panic());
         assert_eq!(runtime.block_on(run(|| 1)).unwrap(), 1);
