@@ -154,6 +154,18 @@ describe('The packed package', { skip, timeout: 240_000 }, () => {
     assert.equal(stdout, `${version}\n`);
   });
 
+  it('has the command oxws', async () => {
+    const machine = makeProject();
+    await install(machine, ['ws@npm:oxws']);
+
+    const args = [npmScript(), 'exec', '--offline', '--', 'oxws', '--version'];
+    const { stdout } = await run(process.execPath, args, {
+      cwd: machine.project,
+      env: machine.env
+    });
+    assert.ok(stdout.includes(version), stdout);
+  });
+
   it('works for a package that depends on ws, by overrides', async () => {
     const machine = makeProject();
     const dependent = path.join(machine.project, 'dependent');

@@ -109,7 +109,7 @@ async function writeBinaryPackages(out, binaries) {
     const binary = join(binaries, manifest.main);
     if (existsSync(binary)) copyFileSync(binary, join(folder, manifest.main));
     copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
-    writeManifest(folder, { ...manifest, ...sourceRepository() });
+    writeManifest(folder, { ...manifest, type: 'commonjs', ...sourceRepository() });
     return { folder, manifest, packed: existsSync(binary) };
   });
 }

@@ -1,22 +1,13 @@
 // `npm test [-- rust|js|types ...]`: builds what is needed and runs every test that asks for nothing
 // but Node and Rust.
 
-import { copyFileSync, readdirSync } from 'node:fs';
+import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { requireAddon } from './addon.mjs';
 import { main, root, run, runNode, Stop } from './command.mjs';
 import { requireDependencies } from './dependencies.mjs';
+import { runSuites, specSuites } from './specs.mjs';
 import { requireNode, requireRust } from './toolchain.mjs';
-
-/**
- * Lists the test files of the JavaScript side. Node 20 takes no patterns.
- *
- * @return {string[]} Paths below the root
- */
-function specFiles() {
-  const names = readdirSync(join(root, '__test__')).filter((name) => name.endsWith('.spec.js'));
-  return names.sort().map((name) => `__test__/${name}`);
-}
 
 /** The configurations that the type tests are compiled under, by name. */
 const TYPE_CONFIGURATIONS = [
@@ -27,16 +18,6 @@ const TYPE_CONFIGURATIONS = [
   'bundler',
   'node10'
 ];
-
-/** What a transport, or a driver, can change. The others are run once. */
-const CONNECTION_SPECS = [
-  'async-context',
-  'client-handshake',
-  'compression-bombs',
-  'stream',
-  'websocket',
-  'websocket-server'
-].map((name) => `__test__/${name}.spec.js`);
 
 /**
  * Runs the tests that have the engine panic, which only a build with debug assertions does.
@@ -62,21 +43,7 @@ const SUITES = {
       run('cargo', ['test', '--quiet', '--no-default-features']),
     'node --test, panics of the engine, in a build for tests': testPanics
   },
-  js: {
-    'node --test, connections on the stream transport': () =>
-      runNode(['--test', '--test-reporter=spec', ...CONNECTION_SPECS], {
-        env: { ...process.env, OXWS_TRANSPORT: 'stream' }
-      }),
-    'node --test, connections on the tokio driver': () =>
-      runNode(['--test', '--test-reporter=spec', '__test__/engine.spec.js', ...CONNECTION_SPECS], {
-        env: { ...process.env, OXWS_DRIVER: 'tokio' }
-      }),
-    'node --test, connections on two threads of the tokio driver': () =>
-      runNode(['--test', '--test-reporter=spec', '__test__/engine.spec.js', ...CONNECTION_SPECS], {
-        env: { ...process.env, OXWS_DRIVER: 'tokio', OXWS_THREADS: '2' }
-      }),
-    'node --test': () => runNode(['--test', '--test-reporter=spec', ...specFiles()])
-  },
+  js: specSuites(),
   types: Object.fromEntries(
     TYPE_CONFIGURATIONS.map((name) => [
       `type tests, ${name}`,
@@ -84,21 +51,6 @@ const SUITES = {
     ])
   )
 };
-
-/**
- * Runs one suite and measures it.
- *
- * @param {string} title What to call it
- * @param {() => Promise<number>} suite Gives the exit code
- * @return {Promise<{ line: string, passed: boolean }>} The result, as one line and as a boolean
- */
-async function runSuite(title, suite) {
-  console.log(`\n--- ${title}`);
-  const start = performance.now();
-  const passed = (await suite()) === 0;
-  const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  return { line: `${passed ? 'passed' : 'FAILED'}  ${title} (${seconds} s)`, passed };
-}
 
 main(async (args) => {
   const unknown = args.find((name) => !(name in SUITES));
@@ -110,12 +62,6 @@ main(async (args) => {
   await requireDependencies();
   await requireAddon();
 
-  const results = [];
-  for (const name of args.length > 0 ? args : Object.keys(SUITES)) {
-    for (const [title, suite] of Object.entries(SUITES[name])) {
-      results.push(await runSuite(title, suite));
-    }
-  }
-  console.log(`\n${results.map(({ line }) => line).join('\n')}`);
-  return results.every(({ passed }) => passed) ? 0 : 1;
+  const names = args.length > 0 ? args : Object.keys(SUITES);
+  return runSuites(names.flatMap((name) => Object.entries(SUITES[name])));
 });

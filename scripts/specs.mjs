@@ -1,0 +1,86 @@
+// The test files of the JavaScript side, and how they are run.
+
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { root, run } from './command.mjs';
+
+/** What tests the repository, not the addon. */
+const OF_THE_REPOSITORY = ['cli', 'demo', 'docs', 'package', 'readme', 'scripts'];
+
+/** What a transport, or a driver, can change. The others are run once. */
+const OF_CONNECTIONS = [
+  'async-context',
+  'client-handshake',
+  'compression-bombs',
+  'stream',
+  'websocket',
+  'websocket-server'
+];
+
+/**
+ * Lists the test files. Node 20 takes no patterns.
+ *
+ * @return {string[]} Their names, without the ending
+ */
+function specNames() {
+  const names = readdirSync(join(root, '__test__')).filter((name) => name.endsWith('.spec.js'));
+  return names.map((name) => name.slice(0, -'.spec.js'.length)).sort();
+}
+
+/**
+ * Lists what is to be run: all tests, and those with connections on each transport and driver.
+ *
+ * @param {object} [options] How to run them
+ * @param {string} [options.node] The program of Node, the running one when not given
+ * @param {boolean} [options.addonOnly=false] Leave out what tests the repository, not the addon
+ * @param {object} [options.env] The environment
+ * @param {string} [options.cwd] The folder that the package is in
+ * @return {Record<string, () => Promise<number>>} What runs a suite and gives its exit code, by title
+ */
+export function specSuites({
+  node = process.execPath,
+  addonOnly = false,
+  env = process.env,
+  cwd = root
+} = {}) {
+  const suite = (names, variables) => () => {
+    const files = names.map((name) => join('__test__', `${name}.spec.js`));
+    const args = ['--test', '--test-reporter=spec', ...files];
+    return run(node, args, { cwd, env: { ...env, ...variables } });
+  };
+  const all = specNames().filter((name) => !(addonOnly && OF_THE_REPOSITORY.includes(name)));
+  return {
+    'node --test, connections on the stream transport': suite(OF_CONNECTIONS, {
+      OXWS_TRANSPORT: 'stream'
+    }),
+    'node --test, connections on the tokio driver': suite(['engine', ...OF_CONNECTIONS], {
+      OXWS_DRIVER: 'tokio'
+    }),
+    'node --test, connections on two threads of the tokio driver': suite(
+      ['engine', ...OF_CONNECTIONS],
+      { OXWS_DRIVER: 'tokio', OXWS_THREADS: '2' }
+    ),
+    'node --test': suite(all)
+  };
+}
+
+/**
+ * Runs suites one after the other and says how each ended.
+ *
+ * @param {[string, () => Promise<number>][]} suites Titles, and what gives the exit code
+ * @return {Promise<number>} 0 when all have passed, else 1
+ */
+export async function runSuites(suites) {
+  const lines = [];
+  let failed = false;
+  for (const [title, suite] of suites) {
+    console.log(`\n--- ${title}`);
+    const start = performance.now();
+    const passed = (await suite()) === 0;
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    lines.push(`${passed ? 'passed' : 'FAILED'}  ${title} (${seconds} s)`);
+    failed ||= !passed;
+  }
+  console.log(`\n${lines.join('\n')}`);
+  return failed ? 1 : 0;
+}
