@@ -203,7 +203,10 @@ export declare function flushEngine(engine: ExternalObject<Engine>, commands: Bu
 /** The lengths of the fragments of the owned payload that has this index. */
 export declare function fragmentLengths(decoder: ExternalObject<Decoder>, index: number): Uint32Array
 
-/** Whether there is work that the descriptor will not announce. */
+/**
+ * Whether there is work that the descriptor will not announce. If not, all that was taken has been
+ * handed out, and what was sent for it has been flushed.
+ */
 export declare function hasReady(engine: ExternalObject<Engine>): boolean
 
 /** Why data can't be inflated. */
@@ -358,6 +361,9 @@ export declare function sendParts(engine: ExternalObject<Engine>, id: number, he
 /** Has work done that nobody announces, where the tokio driver would do it. */
 export declare function serveEngine(engine: ExternalObject<Engine>): void
 
+/** Sets whether the engine may answer pings of a connection while JavaScript is busy. */
+export declare function setAnswering(engine: ExternalObject<Engine>, id: number, answering: boolean): void
+
 /** Sets how many bytes all that takes windows over may keep between messages. */
 export declare function setContextMemoryLimit(bytes: number): void
 
@@ -403,9 +409,6 @@ export declare const STATUS_IDLE: number
 
 /** The slab is used up: poll again with another. */
 export declare const STATUS_MEMORY_FULL: number
-
-/** The space for records is used up: poll again. */
-export declare const STATUS_RECORDS_FULL: number
 
 /** A `Sec-WebSocket-Protocol` header. */
 export interface SubprotocolHeader {

@@ -4,6 +4,7 @@ const assert = require('node:assert');
 const { execFile, spawn } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs/promises');
+const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const { describe, it } = require('node:test');
@@ -14,6 +15,8 @@ const { Worker } = require('node:worker_threads');
 const { WebSocket, WebSocketServer } = require('..');
 const { DriverChoice } = require('../lib/engine-driver');
 const { getEngine } = require('../lib/engine');
+const { parseFrames, upgradeRequest, upgradeResponse } = require('./support/differential');
+const { frame } = require('./support/frames');
 
 const root = path.join(__dirname, '..');
 const skip =
@@ -110,6 +113,164 @@ describe('The driver of the engine', { skip }, () => {
       await once(server, 'exit');
     });
   }
+
+  describe('while JavaScript is busy', () => {
+    /**
+     * Connects two processes of which one, here of either role, is busy for a while; gives the frames
+     * that it sends meanwhile, all of them in the end, and what it prints.
+     */
+    async function pingBusy(t, role, { prepare = '', frames }) {
+      const script = `
+        const { WebSocket, WebSocketServer } = require('.');
+        const wait = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+        const use = (ws) => {
+          ws.on('ping', (data) => console.log('ping ' + data));
+          ws.on('close', () => process.exit());
+          ${prepare}
+          setTimeout(() => {
+            process.send('busy');
+            wait(800);
+            process.send('done');
+          }, 50);
+        };
+        const { PORT, ROLE } = process.env;
+        if (ROLE === 'client') {
+          const ws = new WebSocket('ws://127.0.0.1:' + PORT, { perMessageDeflate: false });
+          ws.on('open', () => use(ws));
+        } else {
+          const wss = new WebSocketServer({ host: '127.0.0.1', port: 0 }, () => {
+            process.send(wss.address().port);
+          });
+          wss.on('connection', use);
+        }`;
+      const env = { ...process.env, OXWS_DRIVER: 'tokio', ROLE: role };
+      const listener = net.createServer();
+      const accepted = once(listener, 'connection');
+      t.after(() => listener.close());
+      if (role === 'client') {
+        listener.listen(0, '127.0.0.1');
+        await once(listener, 'listening');
+        env.PORT = listener.address().port;
+      }
+      const stdio = ['ignore', 'pipe', 'inherit', 'ipc'];
+      const child = spawn(process.execPath, ['-e', script], { cwd: root, env, stdio });
+      t.after(() => child.kill());
+      let printed = '';
+      child.stdout.on('data', (chunk) => {
+        printed += chunk;
+      });
+      let socket;
+      if (role === 'client') {
+        [socket] = await accepted;
+        const [request] = await once(socket, 'data');
+        socket.write(upgradeResponse(String(request)));
+      } else {
+        socket = net.connect((await once(child, 'message'))[0], '127.0.0.1');
+        socket.write(upgradeRequest());
+        await once(socket, 'data');
+      }
+      t.after(() => socket.destroy());
+      let bytes = Buffer.alloc(0);
+      socket.on('data', (chunk) => {
+        bytes = Buffer.concat([bytes, chunk]);
+      });
+      const key = role === 'server' ? Buffer.from([1, 2, 3, 4]) : null;
+      await once(child, 'message');
+      const done = once(child, 'message');
+      for (const [opcode, payload] of frames) {
+        socket.write(frame(opcode, payload, { key }));
+        await sleep(100);
+      }
+      const meanwhile = parseFrames(bytes);
+      await done;
+      await sleep(50);
+      socket.end();
+      await once(child, 'exit');
+      return { meanwhile, finally: parseFrames(bytes), printed: printed.trim().split('\n') };
+    }
+
+    const pong = (payload, role) => ({ first: 0x8a, isMasked: role === 'client', payload });
+    const text = (payload, role) => ({ ...pong(payload, role), first: 0x81 });
+
+    for (const role of ['server', 'client']) {
+      it(`a ping is answered, as ${role}`, async (t) => {
+        const result = await pingBusy(t, role, {
+          prepare:
+            "ws.on('ping', () => console.log(ws._socket.bytesWritten - before));" +
+            'const before = ws._socket.bytesWritten;',
+          frames: [
+            [9, 'one'],
+            [9, ''],
+            [10, 'x'],
+            [9, 'two']
+          ]
+        });
+        const pongs = ['one', '', 'two'].map((payload) => pong(payload, role));
+        assert.deepStrictEqual(result.meanwhile, pongs);
+        assert.deepStrictEqual(result.finally, pongs);
+        const written = role === 'client' ? 24 : 12;
+        const events = ['ping one', 'ping', 'ping two'].flatMap((event) => [event, `${written}`]);
+        assert.deepStrictEqual(
+          result.printed.map((line) => line.trim()),
+          events
+        );
+      });
+
+      it(`a ping behind a message waits for what that is answered with, as ${role}`, async (t) => {
+        const result = await pingBusy(t, role, {
+          prepare: "ws.on('message', () => ws.send('answer'));",
+          frames: [
+            [9, 'before'],
+            [1, 'question'],
+            [9, 'behind']
+          ]
+        });
+        assert.deepStrictEqual(result.meanwhile, [pong('before', role)]);
+        const frames = [pong('before', role), text('answer', role), pong('behind', role)];
+        assert.deepStrictEqual(result.finally, frames);
+      });
+
+      const refusals = {
+        'autoPong is taken back': 'ws._autoPong = false;',
+        'it is closing': 'ws.close();'
+      };
+      for (const [title, prepare] of Object.entries(refusals)) {
+        it(`a ping isn't answered where ${title}, as ${role}`, async (t) => {
+          const result = await pingBusy(t, role, { prepare, frames: [[9, 'x']] });
+          assert.deepStrictEqual(
+            result.meanwhile.filter(({ first }) => first === 0x8a),
+            []
+          );
+          assert.deepStrictEqual(
+            result.finally.filter(({ first }) => first === 0x8a),
+            []
+          );
+          assert.deepStrictEqual(result.printed, ['ping x']);
+        });
+      }
+
+      const patches = {
+        'WebSocket.prototype.pong':
+          'const p = WebSocket.prototype.pong; WebSocket.prototype.pong =',
+        'pong of the object': 'const p = ws.pong; ws.pong =',
+        'Sender.prototype.pong': `const { Sender } = WebSocket;
+          const p = Sender.prototype.pong; Sender.prototype.pong =`
+      };
+      for (const [title, patch] of Object.entries(patches)) {
+        it(`a ping goes through a ${title} that was replaced, as ${role}`, async (t) => {
+          const prepare = `${patch} function (...parameters) {
+              console.log('pong ' + parameters[0]);
+              p.apply(this, parameters);
+            };`;
+          // From the first ping on the engine knows.
+          const frames = [[9, 'known']];
+          const result = await pingBusy(t, role, { prepare, frames });
+          assert.ok(result.printed.includes('pong known'), result.printed.join());
+          assert.ok(result.finally.length >= 1);
+        });
+      }
+    }
+  });
 
   it('is chosen by the load where the environment leaves it open', {
     timeout: 60_000

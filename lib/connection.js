@@ -66,7 +66,7 @@ function finishAfterCloseFrame(websocket) {
 }
 
 /**
- * Limits the time that the closing handshake may take. RFC 6455, section 7.1.1: a peer that doesn't
+ * Limits the time that the closing handshake may take, in which pings aren't answered. RFC 6455, section 7.1.1: a peer that doesn't
  * end the connection is not waited for any longer.
  *
  * @param {any} websocket The WebSocket
@@ -75,6 +75,7 @@ function startCloseTimer(websocket) {
   const socket = websocket._socket;
 
   websocket._closeTimer = setTimeout(() => socket.destroy(), websocket._closeTimeout);
+  websocket[kReceiver].updateAnswering?.();
 }
 
 /**

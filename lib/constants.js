@@ -22,6 +22,8 @@ module.exports = {
   /** On a wrapped listener: the function that the user gave. */
   kListener: Symbol('kListener'),
   /** On a `WebSocket`: its receiver, or what stands in its place. */
+  /** On a `WebSocket`: whether it answers pings, `_autoPong`. */
+  kAutoPong: Symbol('auto-pong'),
   kReceiver: Symbol('kReceiver'),
   /** On an error: the close code with which the connection fails. */
   kStatusCode: Symbol('status-code'),

@@ -80,6 +80,15 @@ class EngineConnection extends EngineFrameQueue {
   }
 
   /**
+   * Sets whether the engine may answer pings while nobody here does.
+   *
+   * @param {boolean} isAnswering Whether it may
+   */
+  setAnswering(isAnswering) {
+    if (!this._isClosed) native.setAnswering(this._engine.native, this._id, isAnswering);
+  }
+
+  /**
    * From the end of the current message on the socket gets the bytes as they come.
    */
   setRaw() {
@@ -109,7 +118,7 @@ class EngineConnection extends EngineFrameQueue {
     this._noteActivity();
     if (kind === RECORD_TEXT) this.handlers.message(payload, false);
     else if (kind === RECORD_BINARY) this._receiveBinary(detail, payload, place);
-    else if (kind === RECORD_PING) this.handlers.ping(payload);
+    else if (kind === RECORD_PING) this.handlers.ping(payload, detail !== 0);
     else if (kind === RECORD_PONG) this.handlers.pong(payload);
     else this._receiveRare(kind, detail, payload);
   }

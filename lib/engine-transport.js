@@ -9,6 +9,7 @@
 const { kReceiver, kWebSocket } = require('./constants');
 const connection = require('./connection');
 const handOver = require('./engine-socket');
+const { CONNECTING, OPEN } = require('./ready-state');
 const Receiver = require('./receiver');
 const Sender = require('./sender');
 const { toInt32 } = require('./validation');
@@ -16,6 +17,7 @@ const { toInt32 } = require('./validation');
 /** What a tracing tool replaces to see messages; then it has to be used. */
 const receiverOn = Receiver.prototype.on;
 const senderSend = Sender.prototype.send;
+const senderPong = Sender.prototype.pong;
 
 /** The state of a receiver that has not ended, the same for all. */
 const RECEIVING = Object.freeze({ errorEmitted: false, finished: false, needDrain: false });
@@ -88,9 +90,23 @@ class EngineReceiver {
 
   /**
    * @param {Buffer} data The payload
+   * @param {boolean} isAnswered Whether the engine has answered it, while nothing else could
    */
-  ping(data) {
-    connection.onPing.call(this, data);
+  ping(data, isAnswered) {
+    const websocket = this[kWebSocket];
+    const isAsAlways = answersAsAlways(websocket);
+    if (!isAsAlways) this.updateAnswering();
+    if (isAnswered && isAsAlways) websocket.emit('ping', data);
+    else connection.onPing.call(this, data);
+  }
+
+  /**
+   * Tells the engine whether it may answer pings. To be called when something changes about that.
+   */
+  updateAnswering() {
+    const websocket = this[kWebSocket];
+    const isOpen = websocket._readyState === CONNECTING || websocket._readyState === OPEN;
+    this._handle.setAnswering(isOpen && !!websocket._autoPong && answersAsAlways(websocket));
   }
 
   /**
@@ -178,6 +194,19 @@ class EngineReceiver {
   }
 }
 
+/** The `pong()` of a `WebSocket` that nobody has replaced. */
+EngineReceiver.pong = /** @type {any} */ (null);
+
+/**
+ * Tells whether pings are answered as this package does it: nobody has replaced what does.
+ *
+ * @param {any} websocket The WebSocket
+ * @return {boolean} Whether nobody has
+ */
+function answersAsAlways(websocket) {
+  return websocket.pong === EngineReceiver.pong && websocket._sender.pong === senderPong;
+}
+
 /**
  * Tells whether a connection is such that the engine can carry it.
  *
@@ -213,6 +242,7 @@ function attachEngine(websocket, options, generateMask) {
   websocket[kReceiver] = receiver;
   handle.handlers = receiver;
   websocket._sender.coalesce(handle);
+  receiver.updateAnswering();
   return true;
 }
 

@@ -397,7 +397,11 @@ class Engine {
       for (let batches = 0; batches < MAX_BATCHES && !isDone; batches++) {
         const status = this._poll();
         this._deliver();
-        if (status === STATUS_IDLE) isDone = !native.hasReady(this.native);
+        if (status === STATUS_IDLE) {
+          // What listeners sent is on its way before it's said that nothing more comes of them.
+          this.flush();
+          isDone = !native.hasReady(this.native);
+        }
       }
       thrown = false;
     } finally {

@@ -18,7 +18,7 @@ const {
   prepareSocket,
   startCloseTimer
 } = require('./connection');
-const { BINARY_TYPES, EMPTY_BUFFER, kReceiver, kWebSocket } = require('./constants');
+const { BINARY_TYPES, EMPTY_BUFFER, kAutoPong, kReceiver, kWebSocket } = require('./constants');
 const { attachEngine, EngineReceiver } = require('./engine-transport');
 const { EventTarget, onEventAttribute } = require('./event-target');
 const PerMessageDeflate = require('./permessage-deflate');
@@ -50,6 +50,26 @@ const RECEIVER = {
    */
   set(receiver) {
     this[kReceiver] = receiver;
+  }
+};
+
+/**
+ * The field `_autoPong`, of a WebSocket that has the option. The engine has to know of a change.
+ */
+const AUTO_PONG = {
+  configurable: true,
+  enumerable: true,
+  /** @this {any} */
+  get() {
+    return this[kAutoPong];
+  },
+  /**
+   * @this {any}
+   * @param {any} autoPong Whether pings are answered
+   */
+  set(autoPong) {
+    this[kAutoPong] = autoPong;
+    this[kReceiver]?.updateAnswering?.();
   }
 };
 
@@ -106,7 +126,8 @@ class WebSocket extends EventEmitter {
     }
 
     if (settings.autoPong) {
-      this._autoPong = true;
+      this[kAutoPong] = true;
+      Object.defineProperty(this, '_autoPong', AUTO_PONG);
       this._pendingAutoPongs = 0;
       this._maxPendingAutoPongs = settings.maxPendingAutoPongs | 0;
     }
@@ -493,5 +514,6 @@ for (const type of ['open', 'error', 'close', 'message']) {
 }
 
 Object.assign(WebSocket.prototype, EventTarget);
+EngineReceiver.pong = WebSocket.prototype.pong;
 
 module.exports = WebSocket;

@@ -193,7 +193,7 @@ fn see(occurrence: Occurrence, memory: &[u8]) -> (bool, Seen) {
         Occurrence::Written => Seen::Written,
         Occurrence::ShutDown => Seen::ShutDown,
         Occurrence::Fault => Seen::Fault,
-        Occurrence::Waiting => unreachable!("there is no task"),
+        Occurrence::AnsweredPing(_) | Occurrence::Waiting => unreachable!("there is no task"),
     };
     (owned, seen)
 }

@@ -15,13 +15,16 @@ use oxws::engine::{
     ConnectionConfig, ConnectionId, Fault, NOBODY, Occurrence, Piece, Reactor, SharedReactor, Sink,
     Status,
 };
-use oxws::protocol::{Limits, Payload, Role};
+use oxws::protocol::{Event, Limits, Payload, Role};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
 
 /// The time in which everything that a test waits for happens.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Longer than a ping waits for the owner.
+const NO_ANSWER: Duration = Duration::from_millis(300);
 
 const RAW: ConnectionConfig = ConnectionConfig {
     role: Role::Server,
@@ -70,7 +73,7 @@ impl Owner {
         let wake = Box::new(move || {
             let _ = sender.send(());
         });
-        let reactor = SharedReactor::new(reactor, wake);
+        let reactor = SharedReactor::new(reactor, wake, || Some([1, 2, 3, 4]));
         let runtime = new_runtime(1).unwrap();
         let readiness = {
             let _entered = runtime.enter();
@@ -93,6 +96,19 @@ impl Owner {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let id = self.reactor.with(|reactor| reactor.adopt(ours.as_fd(), RAW)).unwrap();
         self.bytes.resize_with(self.bytes.len().max(id as usize + 1), Vec::new);
+        (id, theirs)
+    }
+
+    /// Adds a connection of frames whose pings may be answered; returns its peer.
+    fn connect_answering(&mut self, role: Role) -> (ConnectionId, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let config = ConnectionConfig { role, raw: false, ..RAW };
+        let id = self.reactor.with(|reactor| {
+            let id = reactor.adopt(ours.as_fd(), config).unwrap();
+            reactor.set_answering(id, true);
+            id
+        });
+        theirs.set_read_timeout(Some(NO_ANSWER)).unwrap();
         (id, theirs)
     }
 
@@ -312,6 +328,114 @@ fn takes_no_more_than_a_bounded_amount_for_an_owner_that_does_not_come() {
     owner.take_until(|owner| owner.bytes[id as usize].len() == total);
     assert_eq!(owner.bytes[calm as usize], b"calm");
     drop(writer.join().unwrap());
+}
+
+/// A frame as the peer of `role` sends it, masked with zeros where it has to be.
+fn frame_to(role: Role, first: u8, payload: &[u8]) -> Vec<u8> {
+    let length = payload.len() as u8;
+    let head = match role {
+        Role::Client => vec![first, length],
+        Role::Server => vec![first, 0x80 | length, 0, 0, 0, 0],
+    };
+    [&head, payload].concat()
+}
+
+/// Whether the peer gets a pong with this payload, unmasked, before long.
+fn is_answered(peer: &mut UnixStream, payload: &[u8]) -> bool {
+    let mut pong = vec![0; 2 + payload.len()];
+    let is_answered = peer.read_exact(&mut pong).is_ok();
+    assert!(!is_answered || pong == frame_to(Role::Client, 0x8a, payload), "{pong:?}");
+    is_answered
+}
+
+#[test]
+fn answers_pings_of_an_owner_that_does_not_come() {
+    let mut owner = Owner::new();
+    owner.reactor.set_tasked(true);
+    let (id, mut peer) = owner.connect_answering(Role::Server);
+    for payload in [&b""[..], b"one", &[7; 125]] {
+        peer.write_all(&frame_to(Role::Server, 0x89, payload)).unwrap();
+        assert!(is_answered(&mut peer, payload));
+    }
+    // He is told of them all the same.
+    owner.take();
+    let lengths = owner.others.iter().map(|(of, occurrence)| match occurrence {
+        Occurrence::AnsweredPing(payload) => (*of, payload.len()),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(lengths.collect::<Vec<_>>(), [(id, 0), (id, 3), (id, 125)]);
+}
+
+#[test]
+fn masks_the_answers_of_a_client() {
+    let mut owner = Owner::new();
+    owner.reactor.set_tasked(true);
+    let (_, mut peer) = owner.connect_answering(Role::Client);
+    peer.write_all(&frame_to(Role::Client, 0x89, b"hello")).unwrap();
+    let mut pong = [0; 11];
+    peer.read_exact(&mut pong).unwrap();
+    let masked = [b'h' ^ 1, b'e' ^ 2, b'l' ^ 3, b'l' ^ 4, b'o' ^ 1];
+    assert_eq!(pong[..], [&[0x8a, 0x85, 1, 2, 3, 4], &masked[..]].concat());
+}
+
+#[test]
+fn leaves_pings_to_an_owner_that_comes() {
+    let mut owner = Owner::new();
+    owner.reactor.set_tasked(true);
+    let (_, mut peer) = owner.connect_answering(Role::Server);
+    peer.write_all(&frame_to(Role::Server, 0x89, b"")).unwrap();
+    owner.take_until(|owner| !owner.others.is_empty());
+    assert!(matches!(owner.others[..], [(_, Occurrence::Frame(Event::Ping(_)))]));
+    assert!(!is_answered(&mut peer, b""));
+}
+
+#[test]
+fn leaves_pings_to_the_owner_where_he_has_something_to_send_before() {
+    let mut owner = Owner::new();
+    owner.reactor.set_tasked(true);
+    let (_, mut peer) = owner.connect_answering(Role::Server);
+    // A message that he has not taken.
+    peer.write_all(&frame_to(Role::Server, 0x81, b"question")).unwrap();
+    peer.write_all(&frame_to(Role::Server, 0x89, b"1")).unwrap();
+    assert!(!is_answered(&mut peer, b"1"));
+    // One that he has, and is not done with.
+    owner.take();
+    assert_eq!(owner.others.len(), 2);
+    peer.write_all(&frame_to(Role::Server, 0x89, b"2")).unwrap();
+    assert!(!is_answered(&mut peer, b"2"));
+    // A ping that came before he was done is not forgotten.
+    owner.reactor.settle();
+    peer.write_all(&frame_to(Role::Server, 0x89, b"3")).unwrap();
+    assert!(is_answered(&mut peer, b"2"));
+    assert!(is_answered(&mut peer, b"3"));
+}
+
+#[test]
+fn leaves_pings_to_the_owner_where_he_says_so_or_sends_nothing_more() {
+    let mut owner = Owner::new();
+    owner.reactor.set_tasked(true);
+    let (mute, mut muted) = owner.connect_answering(Role::Server);
+    owner.reactor.with(|reactor| reactor.set_answering(mute, false));
+    muted.write_all(&frame_to(Role::Server, 0x89, b"x")).unwrap();
+    assert!(!is_answered(&mut muted, b"x"));
+    let (ended, mut peer) = owner.connect_answering(Role::Server);
+    owner.reactor.with(|reactor| reactor.shutdown(ended));
+    peer.write_all(&frame_to(Role::Server, 0x89, b"x")).unwrap();
+    assert!(!is_answered(&mut peer, b"x"));
+}
+
+#[test]
+fn keeps_no_answers_for_a_peer_that_does_not_read() {
+    let mut owner = Owner::new();
+    owner.reactor.set_tasked(true);
+    let (id, mut peer) = owner.connect_answering(Role::Server);
+    peer.set_write_timeout(Some(NO_ANSWER)).unwrap();
+    let ping = frame_to(Role::Server, 0x89, &[1; 125]);
+    let pings = ping.repeat(100);
+    while peer.write_all(&pings).is_ok() {}
+    thread::sleep(NO_ANSWER);
+    let pending = owner.reactor.with(|reactor| reactor.pending(id));
+    assert!(pending <= ping.len() - 4, "{pending} bytes wait");
 }
 
 #[test]

@@ -29,7 +29,7 @@ use super::record::{Payloads, RECORD_ERROR, write_fields};
 #[cfg(debug_assertions)]
 use crate::engine::Fault;
 use crate::engine::{ConnectionConfig, Occurrence, Piece, Reactor, SharedReactor, Sink, Status};
-use crate::protocol::{FrameHeader, Limits, ProtocolError, Role, mask_in_place};
+use crate::protocol::{Event, FrameHeader, Limits, ProtocolError, Role, mask_in_place};
 
 /// Bytes as they came, of a connection in raw mode.
 #[napi]
@@ -59,8 +59,7 @@ pub const RECORD_FAULT: i32 = 22;
 #[napi]
 pub const STATUS_IDLE: i32 = 0;
 /// The space for records is used up: poll again.
-#[napi]
-pub const STATUS_RECORDS_FULL: i32 = 1;
+const STATUS_RECORDS_FULL: i32 = 1;
 /// The slab is used up: poll again with another.
 #[napi]
 pub const STATUS_MEMORY_FULL: i32 = 2;
@@ -68,6 +67,8 @@ pub const STATUS_MEMORY_FULL: i32 = 2;
 /// Bytes of a record, and of the header before the first; bytes of a command.
 const RECORD_LENGTH: usize = 20;
 const COMMAND_LENGTH: usize = 16;
+/// In the detail of a ping: the engine has answered it.
+const ANSWERED: i32 = 1;
 /// In a command: the frame is to be masked.
 const MASKED: i32 = 0x100;
 
@@ -96,7 +97,7 @@ pub fn create_engine(
     let Some(driver) = LoopDriver::start(env, descriptor, &dispatch)? else { return Ok(None) };
     let waker = driver.waker();
     let engine = Engine {
-        reactor: SharedReactor::new(reactor, Box::new(move || waker.wake())),
+        reactor: SharedReactor::new(reactor, Box::new(move || waker.wake()), || next_key().ok()),
         driver,
         has_task: false,
         is_tasked: false,
@@ -430,10 +431,21 @@ pub fn pending_bytes(engine: &External<Engine>, id: u32) -> f64 {
     engine.reactor.with(|reactor| reactor.pending(id)) as f64
 }
 
-/// Whether there is work that the descriptor will not announce.
+/// Whether there is work that the descriptor will not announce. If not, all that was taken has been
+/// handed out, and what was sent for it has been flushed.
 #[napi(catch_unwind)]
 pub fn has_ready(engine: &External<Engine>) -> bool {
-    engine.reactor.has_ready()
+    let has_ready = engine.reactor.has_ready();
+    if engine.is_tasked && !has_ready {
+        engine.reactor.settle();
+    }
+    has_ready
+}
+
+/// Sets whether the engine may answer pings of a connection while JavaScript is busy.
+#[napi(catch_unwind)]
+pub fn set_answering(engine: &mut External<Engine>, id: u32, answering: bool) {
+    engine.reactor.with(|reactor| reactor.set_answering(id, answering));
 }
 
 /// Has the engine panic: while the connection receives (0) or writes (1), the reactor looks who is
@@ -467,6 +479,10 @@ impl Sink for Records<'_> {
     fn push(&mut self, id: u32, occurrence: Occurrence) {
         let [kind, detail, place, length] = match occurrence {
             Occurrence::Frame(event) => self.payloads.record(event),
+            Occurrence::AnsweredPing(payload) => {
+                let [kind, _, place, length] = self.payloads.record(Event::Ping(payload));
+                [kind, ANSWERED, place, length]
+            }
             Occurrence::Raw(payload) => {
                 let (place, length) = self.payloads.place(payload, Vec::new());
                 [RECORD_RAW, 0, place, length]

@@ -3,8 +3,10 @@
 //! The task opens a batch, has the reactor fill it, and puts it back; whoever takes the occurrences
 //! is woken at most once until he comes. He takes them in order, as far as there is room.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::time::Instant;
 
+use super::attendance::Attendance;
 use super::credit::Credits;
 use super::occurrence::{ConnectionId, NOBODY, Occurrence, Sink, Status};
 use super::reactor::MIN_READ;
@@ -47,6 +49,8 @@ pub(super) struct Occurrences {
     refused: bool,
     /// What was pushed since the batch was opened, in runs of one connection.
     charges: Vec<(ConnectionId, usize)>,
+    /// There was a ping among them.
+    pinged: bool,
 }
 
 impl Sink for Occurrences {
@@ -58,6 +62,7 @@ impl Sink for Occurrences {
     fn push(&mut self, id: ConnectionId, occurrence: Occurrence) {
         self.refused |=
             matches!(occurrence, Occurrence::Violation(ProtocolError::UnsupportedMessageLength));
+        self.pinged |= matches!(occurrence, Occurrence::Frame(Event::Ping(_)));
         if let Some(Payload::Owned(bytes)) = payload_of(&occurrence) {
             self.owned += bytes.len();
         }
@@ -101,6 +106,7 @@ pub(super) struct Inbox {
     is_starved: bool,
     /// What is on the way of each connection.
     pub(super) credits: Credits,
+    attendance: Attendance,
 }
 
 impl Inbox {
@@ -136,6 +142,9 @@ impl Inbox {
                 self.credits.charge(id, weight);
             }
         }
+        if batch.occurrences.pinged {
+            self.attendance.expect();
+        }
         if batch.occurrences.list.is_empty() {
             self.recycle(batch);
             return false;
@@ -149,6 +158,7 @@ impl Inbox {
     /// Says that the taker comes; returns whether he finds something.
     pub(super) fn come(&mut self) -> bool {
         self.is_woken = false;
+        self.attendance.come();
         if self.batches.is_empty() {
             self.is_refused = false;
         }
@@ -175,6 +185,7 @@ impl Inbox {
                 *used += batch.used;
             }
             let (mut latest, mut taken) = (NOBODY, 0);
+            let mut noted = NOBODY;
             while sink.has_room()
                 && let Some((id, mut occurrence)) = batch.occurrences.list.pop_front()
             {
@@ -183,6 +194,10 @@ impl Inbox {
                     (latest, taken) = (id, 0);
                 }
                 taken += weight_of(&occurrence);
+                if id != noted && is_answerable(&occurrence) {
+                    noted = id;
+                    self.attendance.note_taken(id);
+                }
                 if let Some(Payload::InPlace(range)) = payload_mut(&mut occurrence) {
                     range.start += start;
                     range.end += start;
@@ -191,6 +206,9 @@ impl Inbox {
             }
             self.credits.refund(latest, taken);
             if !batch.occurrences.list.is_empty() {
+                if batch.occurrences.pinged {
+                    self.attendance.expect();
+                }
                 self.batches.push_front((batch, weight));
                 return Status::RecordsFull;
             }
@@ -198,6 +216,38 @@ impl Inbox {
             self.recycle(batch);
         }
         Status::Idle
+    }
+
+    /// Says that the taker has handed out, and answered, all that he has taken.
+    pub(super) fn settle(&mut self) {
+        self.attendance.settle();
+    }
+
+    /// When the pings that wait here are to be answered without the taker.
+    pub(super) fn answers_at(&self) -> Option<Instant> {
+        self.attendance.due()
+    }
+
+    /// Has `answer` answer the pings that have waited too long: those before which, on their
+    /// connection, the taker has nothing to answer.
+    pub(super) fn answer_pings(&mut self, mut answer: impl FnMut(ConnectionId, &[u8]) -> bool) {
+        if !self.attendance.is_missed() {
+            return;
+        }
+        self.attendance.come();
+        let mut busy = HashSet::new();
+        for (batch, _) in &mut self.batches {
+            for (id, occurrence) in &mut batch.occurrences.list {
+                if let Occurrence::Frame(Event::Ping(payload)) = occurrence {
+                    let waits = busy.contains(id) || self.attendance.is_taken(*id);
+                    if !waits && answer(*id, payload.as_slice(&batch.memory)) {
+                        *occurrence = Occurrence::AnsweredPing(payload.clone());
+                    }
+                } else if is_answerable(occurrence) {
+                    busy.insert(*id);
+                }
+            }
+        }
     }
 
     /// Whether a task that had to stop may go on; once.
@@ -235,6 +285,7 @@ impl Inbox {
             batch.used = 0;
             batch.occurrences.owned = 0;
             batch.occurrences.refused = false;
+            batch.occurrences.pinged = false;
             batch.copied_to = None;
             self.spare.push(batch);
         }
@@ -251,6 +302,15 @@ fn weight_of(occurrence: &Occurrence) -> usize {
     OCCURRENCE_WEIGHT + payload
 }
 
+/// Whether somebody may send something when he learns of an occurrence. What a ping or a pong makes
+/// him send has no place among the answers to other pings.
+const fn is_answerable(occurrence: &Occurrence) -> bool {
+    !matches!(
+        occurrence,
+        Occurrence::Frame(Event::Ping(_) | Event::Pong(_)) | Occurrence::AnsweredPing(_)
+    )
+}
+
 /// The payload of an occurrence that has one.
 const fn payload_mut(occurrence: &mut Occurrence) -> Option<&mut Payload> {
     match occurrence {
@@ -262,6 +322,7 @@ const fn payload_mut(occurrence: &mut Occurrence) -> Option<&mut Payload> {
             | Event::Pong(payload)
             | Event::Close { reason: payload, .. },
         )
+        | Occurrence::AnsweredPing(payload)
         | Occurrence::Raw(payload) => Some(payload),
         _ => None,
     }
@@ -278,6 +339,7 @@ const fn payload_of(occurrence: &Occurrence) -> Option<&Payload> {
             | Event::Pong(payload)
             | Event::Close { reason: payload, .. },
         )
+        | Occurrence::AnsweredPing(payload)
         | Occurrence::Raw(payload) => Some(payload),
         _ => None,
     }

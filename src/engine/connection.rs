@@ -11,7 +11,7 @@ use super::occurrence::{ConnectionConfig, ConnectionId, Occurrence, Sink};
 use super::reactor::MIN_READ;
 use super::socket::{MAX_PARTS, Socket};
 use super::write_queue::{MAX_SLICES, WriteQueue};
-use crate::protocol::{Decoder, DecoderConfig, Event, Limits, Payload, ProtocolError};
+use crate::protocol::{Decoder, DecoderConfig, Event, Limits, Payload, ProtocolError, Role};
 
 /// The least that is read straight into the memory of a payload. With less, reading what follows
 /// the payload along with it is worth more than the copy.
@@ -101,6 +101,8 @@ pub(super) struct Connection {
     held: bool,
     /// The same, until the owner has taken some of what is on its way to him.
     starved: bool,
+    /// A ping may be answered without the owner.
+    answers: bool,
     /// A read may bring something.
     readable: bool,
     /// Reads bring the end of the stream sooner or later, which no further event announces.
@@ -142,6 +144,7 @@ impl Connection {
             paused: false,
             held: false,
             starved: false,
+            answers: false,
             readable: false,
             peer_ended: false,
             watched: false,
@@ -238,6 +241,18 @@ impl Connection {
     /// Whether nothing is to be reported of what has arrived.
     const fn is_withheld(&self) -> bool {
         self.held || self.starved
+    }
+
+    pub(super) const fn set_answering(&mut self, answers: bool) {
+        self.answers = answers;
+    }
+
+    /// The role in which a ping may be answered now: not where the answer had to wait, so that a peer
+    /// that does not read costs no memory.
+    pub(super) const fn answering_role(&self) -> Option<Role> {
+        let is_open = matches!(self.sending, Sending::Open) && self.failure.is_none();
+        let answers = self.answers && is_open && self.queue.is_none() && !self.raw;
+        if answers { Some(self.decoder.role()) } else { None }
     }
 
     pub(super) const fn set_raw(&mut self, raw: bool) {

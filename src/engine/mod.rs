@@ -6,6 +6,8 @@ pub mod contexts;
 pub mod pool;
 
 #[cfg(unix)]
+mod attendance;
+#[cfg(unix)]
 mod batch;
 #[cfg(unix)]
 mod connection;
@@ -31,6 +33,6 @@ pub use fault::Fault;
 #[cfg(unix)]
 pub use occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Sink, Status};
 #[cfg(unix)]
-pub use reactor::{MIN_READ, Reactor};
+pub use reactor::{MIN_READ, MaskingKeys, Reactor};
 #[cfg(unix)]
 pub use shared::{Piece, SharedReactor};

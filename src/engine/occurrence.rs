@@ -33,6 +33,8 @@ pub struct ConnectionConfig {
 pub enum Occurrence {
     /// The peer sent a message or a control frame.
     Frame(Event),
+    /// The peer sent a ping with this payload, which has been answered.
+    AnsweredPing(Payload),
     /// The peer sent bytes; raw mode only.
     Raw(Payload),
     /// The peer violated the protocol or a limit. What it sends from now on is discarded.

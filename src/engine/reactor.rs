@@ -24,10 +24,16 @@ use super::connection::{Chunk, Connection, Served, Turn};
 use super::connections::Connections;
 use super::fault::{Fault, Injected};
 use super::occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Sink, Status};
-use crate::protocol::Limits;
+use crate::protocol::{FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, Role, mask_in_place};
 
 /// The least memory into which a socket is read.
 pub const MIN_READ: usize = 4096;
+
+/// A control frame has at most 125 bytes of payload (RFC 6455, section 5.5).
+const MAX_PONG_LENGTH: usize = MAX_HEADER_LENGTH + 125;
+
+/// Where unpredictable masking keys come from; none where there are none.
+pub type MaskingKeys = fn() -> Option<[u8; 4]>;
 
 /// How many sockets the kernel reports in one call; the others follow in the next turn.
 const EVENTS: usize = 1024;
@@ -299,6 +305,42 @@ impl Reactor {
             pending
         };
         self.connections.update(id, write).unwrap_or(0)
+    }
+
+    /// Sets whether pings of a connection may be answered without its owner.
+    pub fn set_answering(&mut self, id: ConnectionId, answering: bool) {
+        self.connections.update(id, |connection| connection.set_answering(answering));
+    }
+
+    /// Answers a ping with this payload, where nothing waits to be written. Returns how many bytes
+    /// wait then, or nothing where it isn't to be answered.
+    pub(super) fn answer(
+        &mut self,
+        id: ConnectionId,
+        payload: &[u8],
+        masking_keys: MaskingKeys,
+    ) -> Option<usize> {
+        let role = self.connections.get(id)?.answering_role()?;
+        let masking_key = match role {
+            Role::Client => Some(masking_keys()?),
+            Role::Server => None,
+        };
+        let header = FrameHeader {
+            fin: true,
+            rsv1: false,
+            opcode: Opcode::Pong,
+            masking_key,
+            payload_length: payload.len() as u64,
+        };
+        let mut frame = [0; MAX_PONG_LENGTH];
+        let start = header.encode(&mut frame);
+        let end = start + payload.len();
+        let space = frame.get_mut(start..end)?;
+        space.copy_from_slice(payload);
+        if let Some(key) = masking_key {
+            mask_in_place(space, key, 0);
+        }
+        Some(self.write(id, &mut [IoSlice::new(&frame[..end])]))
     }
 
     /// How many bytes wait for the kernel to take them.

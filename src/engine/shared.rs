@@ -23,10 +23,11 @@ use std::thread;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::task::yield_now;
+use tokio::time::sleep_until;
 
 use super::batch::Inbox;
 use super::occurrence::{ConnectionId, Occurrence, Sink, Status};
-use super::reactor::Reactor;
+use super::reactor::{MaskingKeys, Reactor};
 
 /// What may wait for the task to write it. One parcel more can come.
 const MAX_OUTBOX_BYTES: usize = 4 * 1024 * 1024;
@@ -95,6 +96,7 @@ pub struct SharedReactor {
     waiting: AtomicUsize,
     /// Wakes the owner.
     wake: Box<dyn Fn() + Send + Sync>,
+    masking_keys: MaskingKeys,
 }
 
 impl fmt::Debug for SharedReactor {
@@ -110,9 +112,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl SharedReactor {
     /// Shares a reactor, which the owner polls until he hands that over. `wake` is called, on any
-    /// thread, when there is something to take.
+    /// thread, when there is something to take; `masking_keys` when a client's ping is answered
+    /// without the owner.
     #[must_use]
-    pub fn new(reactor: Reactor, wake: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
+    pub fn new(
+        reactor: Reactor,
+        wake: Box<dyn Fn() + Send + Sync>,
+        masking_keys: MaskingKeys,
+    ) -> Arc<Self> {
         Arc::new(Self {
             core: Mutex::new(Core { reactor, is_tasked: false, is_ended: false }),
             inbox: Mutex::default(),
@@ -120,6 +127,7 @@ impl SharedReactor {
             signal: Notify::new(),
             waiting: AtomicUsize::new(0),
             wake,
+            masking_keys,
         })
     }
 
@@ -194,6 +202,11 @@ impl SharedReactor {
         }
         let core = self.core();
         !core.is_tasked && core.reactor.has_ready()
+    }
+
+    /// Says that the owner has handed out all that he took, and left what he sends for it.
+    pub fn settle(&self) {
+        lock(&self.inbox).settle();
     }
 
     /// Gives a connection a last turn; see [`Reactor::drain`]. What is on the way comes first.
@@ -339,11 +352,17 @@ impl SharedReactor {
         }
     }
 
-    /// Waits for the owner's signal, or also for the kernel's.
+    /// Waits for the owner's signal, or also for the kernel's, but not beyond the time when pings are
+    /// to be answered without the owner.
     async fn wait(&self, readiness: &AsyncFd<OwnedFd>, kernel: bool) {
+        let due = lock(&self.inbox).answers_at();
+        let mut due = pin!(due.map(|due| sleep_until(due.into())));
         let mut signal = pin!(self.signal.notified());
         poll_fn(|context| {
             if signal.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            if due.as_mut().as_pin_mut().is_some_and(|due| due.poll(context).is_ready()) {
                 return Poll::Ready(());
             }
             if kernel && let Poll::Ready(ready) = readiness.poll_read_ready(context) {
@@ -382,6 +401,15 @@ impl SharedReactor {
         let mut waiting = Vec::new();
         self.write_out(&mut core.reactor, &mut waiting);
         let mut inbox = lock(&self.inbox);
+        if core.is_tasked {
+            inbox.answer_pings(|id, payload| {
+                let pending = core.reactor.answer(id, payload, self.masking_keys);
+                if pending.is_some_and(|pending| pending > 0) {
+                    waiting.push(id);
+                }
+                pending.is_some()
+            });
+        }
         let polls = core.is_tasked && inbox.has_credit();
         if !polls && waiting.is_empty() {
             return Turn::Blocked;

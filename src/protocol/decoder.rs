@@ -179,6 +179,12 @@ impl Decoder {
         }
     }
 
+    /// Which endpoint of the connection this is.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.config.role
+    }
+
     /// The limits in force.
     #[must_use]
     pub const fn limits(&self) -> &Limits {

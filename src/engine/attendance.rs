@@ -1,0 +1,100 @@
+//! Whether the owner of a reactor comes when he is woken, and what he is still busy with.
+//!
+//! While his thread is held up, pings are answered in his place (RFC 6455, section 5.5.2: as soon as
+//! is practical). Not those of a connection of which he has something that he may be about to
+//! answer: that answer would have come first.
+
+use std::time::{Duration, Instant};
+
+use super::occurrence::{ConnectionId, NOBODY};
+
+/// How long a ping waits for the owner: longer than a turn of his takes, shorter than peers wait.
+pub(super) const GRACE: Duration = Duration::from_millis(50);
+
+/// What is known of the owner.
+#[derive(Debug, Default)]
+pub(super) struct Attendance {
+    /// Since when a ping waits for him.
+    since: Option<Instant>,
+    /// A bit for each connection of which he has taken something, and not said that he is done.
+    taken: Vec<u64>,
+}
+
+impl Attendance {
+    /// Notes that a ping waits.
+    pub(super) fn expect(&mut self) {
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Notes that he has come.
+    pub(super) const fn come(&mut self) {
+        self.since = None;
+    }
+
+    /// When the pings that wait are to be answered without him.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.since.map(|since| since + GRACE)
+    }
+
+    /// Whether that is now.
+    pub(super) fn is_missed(&self) -> bool {
+        self.due().is_some_and(|due| due <= Instant::now())
+    }
+
+    /// Notes that he has taken something of a connection.
+    pub(super) fn note_taken(&mut self, id: ConnectionId) {
+        if id == NOBODY {
+            return;
+        }
+        let word = id as usize / 64;
+        if self.taken.len() <= word {
+            self.taken.resize(word + 1, 0);
+        }
+        self.taken[word] |= 1 << (id % 64);
+    }
+
+    /// Whether he may be about to answer something of a connection.
+    pub(super) fn is_taken(&self, id: ConnectionId) -> bool {
+        let word = self.taken.get(id as usize / 64);
+        word.is_some_and(|word| word & (1 << (id % 64)) != 0)
+    }
+
+    /// Notes that he is done with all that he has taken.
+    pub(super) fn settle(&mut self) {
+        self.taken.fill(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn misses_the_owner_once_a_ping_has_waited() {
+        let mut attendance = Attendance::default();
+        assert!(!attendance.is_missed());
+        attendance.expect();
+        let due = attendance.due();
+        attendance.expect();
+        assert_eq!(attendance.due(), due);
+        assert!(!attendance.is_missed());
+        std::thread::sleep(GRACE);
+        assert!(attendance.is_missed());
+        attendance.come();
+        assert!(!attendance.is_missed() && attendance.due().is_none());
+    }
+
+    #[test]
+    fn knows_whose_answer_may_be_on_its_way() {
+        let mut attendance = Attendance::default();
+        for id in [0, 63, 64, 1000] {
+            assert!(!attendance.is_taken(id));
+            attendance.note_taken(id);
+            assert!(attendance.is_taken(id) && !attendance.is_taken(id + 1));
+        }
+        attendance.note_taken(NOBODY);
+        assert!(attendance.taken.len() <= 16);
+        attendance.settle();
+        assert!([0, 63, 64, 1000].iter().all(|id| !attendance.is_taken(*id)));
+    }
+}
