@@ -16,9 +16,9 @@ const TICK_INTERVAL = 1000;
 
 const USAGE = `Usage: oxws bench [options] <url>
 
-Opens connections to a server that echoes, sends as fast as the echoes come back, and shows messages
-a second and the time from sending to echo. Client and server share the machine if you let them: the
-client takes one processor.
+Opens connections to a server that echoes, sends as fast as the echoes come
+back, and shows messages a second and how long an echo takes. The client is one
+thread: give the server a processor of its own.
 
 Options:
 ${formatOptions(BENCH_OPTIONS)}

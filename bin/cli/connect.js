@@ -37,7 +37,7 @@ async function connect(values) {
     }
     terminal.print(NOTICE, 'Connected (press CTRL+C to quit)');
     if (!terminal.isInteractive) {
-      sendLines(ws, terminal.lines()).then((isWhole) => isWhole && closeLater(ws, wait ?? 0));
+      sendLines(ws, terminal.lines()).then(() => closeLater(ws, wait ?? 0));
     }
   });
 
@@ -100,7 +100,7 @@ function endWith(ws, terminal, announce) {
  * @param {number} seconds How long to wait; below 0: for ever
  */
 function closeLater(ws, seconds) {
-  if (seconds < 0) return;
+  if (seconds < 0 || ws.readyState !== ws.OPEN) return;
   const timer = setTimeout(() => ws.close(), seconds * 1000);
   ws.on('close', () => clearTimeout(timer));
 }

@@ -11,15 +11,14 @@ const MAX_UNSENT = 1024 * 1024;
  *
  * @param {import('../..').WebSocket} ws The connection
  * @param {AsyncIterable<string>} lines The lines
- * @return {Promise<boolean>} Whether all of it could be sent
+ * @return {Promise<void>} Resolves at the end of the input or of the connection
  */
 async function sendLines(ws, lines) {
   for await (const line of lines) {
-    if (ws.readyState !== ws.OPEN) return false;
+    if (ws.readyState !== ws.OPEN) return;
     if (ws.bufferedAmount < MAX_UNSENT) ws.send(line);
     else await new Promise((resolve) => ws.send(line, resolve));
   }
-  return true;
 }
 
 module.exports = { sendLines };

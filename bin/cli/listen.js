@@ -4,19 +4,25 @@
 // `oxws --listen`: a server that talks to one client at a time.
 
 const { WebSocketServer } = require('../..');
-const { parseNumber } = require('./arguments');
+const { parseNumber, UsageError } = require('./arguments');
 const { CLOSE_TIMEOUT, messageOf } = require('./client');
 const { sendLines } = require('./input');
 const { ERROR, NOTICE, Terminal, wantsColor } = require('./terminal');
 
 /** @typedef {import('../..').WebSocket} WebSocket */
 
+/** The options that a server knows. */
+const OPTIONS = ['listen', 'host', 'no-color'];
+
 /**
  * Listens until it is interrupted.
  *
  * @param {Record<string, any>} values The values of the options
+ * @throws {UsageError} If the port isn't possible, or an option is for clients
  */
 function listen(values) {
+  const other = Object.keys(values).find((name) => !OPTIONS.includes(name));
+  if (other !== undefined) throw new UsageError(`--${other} does nothing with --listen`);
   const port = parseNumber('listen', values.listen, { least: 0, most: 65535, whole: true });
   const terminal = new Terminal({ color: wantsColor(values) });
   const wss = new WebSocketServer({ port, host: values.host, closeTimeout: CLOSE_TIMEOUT });

@@ -16,10 +16,10 @@ const { CAT_OPTIONS } = require('./options');
 const USAGE = `Usage: oxws [options] (--listen <port> | --connect <url>)
        oxws bench [options] <url>
 
-Talks to a WebSocket server, or serves one client, line by line. What comes in binary is shown as
-hexadecimal digits. \`oxws bench --help\` tells of the benchmark.
+Talks to a WebSocket server, or serves a client, line by line. What comes in
+binary is shown in hexadecimal digits. \`oxws bench --help\` tells of the benchmark.
 
-Options:
+Options (of these, --listen takes --host and --no-color):
 ${formatOptions(CAT_OPTIONS)}
 `;
 

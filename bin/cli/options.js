@@ -19,7 +19,7 @@ const CONNECTION_OPTIONS = {
     multiple: true,
     help: 'add an HTTP header; may be repeated'
   },
-  host: { value: '<host>', help: 'set the Host header; with --listen: the address to listen on' },
+  host: { value: '<host>', help: 'set the Host header' },
   key: { value: '<file>', help: 'the private key of the certificate' },
   location: { short: 'L', help: 'follow redirects' },
   'max-redirects': { value: '[num]', help: 'follow at most this many redirects (default: 10)' },
@@ -59,12 +59,13 @@ const CAT_OPTIONS = {
     value: '<seconds>',
     help: 'close this long after --execute, or after the end of a redirected input (default: 2 after --execute, else 0; -1: never)'
   },
-  'show-ping-pong': { short: 'P', help: 'tell when a ping or pong is received (with --connect)' },
+  'show-ping-pong': { short: 'P', help: 'tell when a ping or pong is received' },
   slash: {
-    help: 'send control frames by /ping [data], /pong [data], /close [code [reason]] (with --connect)'
+    help: 'send control frames by /ping [data], /pong [data], /close [code [reason]]'
   },
   'no-color': { help: 'run without colors' },
   ...CONNECTION_OPTIONS,
+  host: { value: '<host>', help: 'set the Host header; with --listen: the address to listen on' },
   version: { short: 'V', help: 'show the version' },
   help: HELP
 };
