@@ -1,4 +1,3 @@
-// @ts-check
 'use strict';
 
 // A drawing board that all windows share: what one draws is sent to all others. A stroke is a binary

@@ -1,4 +1,3 @@
-// @ts-check
 'use strict';
 
 // A process for each processor, all on one port. Connections are spread over them by node:cluster; what a

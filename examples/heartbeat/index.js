@@ -1,4 +1,3 @@
-// @ts-check
 'use strict';
 
 // Finds connections whose other end has vanished without a word, from both sides: the server pings and

@@ -1,4 +1,3 @@
-// @ts-check
 'use strict';
 
 // A WebSocket server behind TLS, and a client that trusts its certificate. CERT and KEY name your own

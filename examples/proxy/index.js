@@ -1,4 +1,3 @@
-// @ts-check
 'use strict';
 
 // A client that reaches its server through an HTTP proxy, by the agent of https-proxy-agent. Proxy and

@@ -1,4 +1,3 @@
-// @ts-check
 'use strict';
 
 // Starts several servers, as if each were on a machine of its own, which share what is said by Redis.

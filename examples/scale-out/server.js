@@ -1,4 +1,3 @@
-// @ts-check
 'use strict';
 
 // One of several servers. Whatever a client says is published, and each server, this one included,

@@ -1,4 +1,3 @@
-// @ts-check
 'use strict';
 
 // WebSockets for those who have logged in with Express: the handshake is an HTTP request, so it carries

@@ -1,4 +1,3 @@
-// @ts-check
 'use strict';
 
 // Two WebSocket servers and ordinary HTTP on one port. The path of the handshake decides who serves it.

@@ -1,4 +1,3 @@
-// @ts-check
 'use strict';
 
 // Shows how a server is doing, twice a second, to every window that is open. Nothing is measured while

@@ -1,4 +1,3 @@
-// @ts-check
 'use strict';
 
 // A connection as a stream: sends data of any size to a reader that is slow. Nothing piles up: the
