@@ -249,7 +249,8 @@ describe('The documents', () => {
   it('name only scripts that there are', () => {
     const { scripts } = require('../package.json');
 
-    for (const document of DOCUMENTS) {
+    const workflows = fs.readdirSync(path.join(ROOT, '.github/workflows'));
+    for (const document of DOCUMENTS.concat(workflows.map((name) => `.github/workflows/${name}`))) {
       for (const [, name] of read(document).matchAll(/npm run ([\w:-]+)/g)) {
         assert.ok(name in scripts, `${document}: npm run ${name}`);
       }

@@ -240,3 +240,95 @@ describe('The packed package', { skip, timeout: 240_000 }, () => {
     assert.ok(fs.existsSync(path.join(machine.project, 'node_modules/oxws/index.js')));
   });
 });
+
+describe('A release', { skip: process.platform === 'win32' && 'uses shell scripts' }, () => {
+  /** @type {string} */
+  let folder;
+
+  before(() => {
+    fs.mkdirSync(path.join(ROOT, '.cache'), { recursive: true });
+    folder = fs.mkdtempSync(path.join(ROOT, '.cache', 'release-'));
+  });
+
+  after(() => fs.rmSync(folder, { force: true, recursive: true }));
+
+  /**
+   * Makes what has the header of a binary, and the names that are looked for.
+   *
+   * @param {{ platform: string, arch: string, abi: string | null }} target What it is for
+   * @param {number} [glibc] The minor version of glibc that it names
+   * @return {Buffer} The file
+   */
+  function fakeBinary({ platform, arch, abi }, glibc = 17) {
+    const header = Buffer.alloc(128);
+    if (platform === 'linux') {
+      header.write('\x7fELF', 'latin1');
+      header.writeUInt16LE({ arm: 40, x64: 62, arm64: 183 }[arch] || 0, 18);
+    } else if (platform === 'darwin') {
+      header.writeUInt32LE(0xfeedfacf);
+      header.writeUInt32LE({ x64: 0x01000007, arm64: 0x0100000c }[arch] || 0, 4);
+    } else {
+      header.write('MZ');
+      header.writeUInt32LE(64, 60);
+      header.writeUInt16LE({ x64: 0x8664, arm64: 0xaa64 }[arch] || 0, 68);
+    }
+    const version = platform === 'linux' && abi?.startsWith('gnu') ? `\0GLIBC_2.${glibc}` : '';
+    return Buffer.concat([header, Buffer.from(`napi_register_module_v1${version}`)]);
+  }
+
+  /**
+   * Runs a script of the repository.
+   *
+   * @param {string[]} args The script and its arguments
+   * @param {NodeJS.ProcessEnv} [env] Further environment
+   * @return {Promise<{ stdout: string, stderr: string }>} What it said
+   */
+  function runScript(args, env) {
+    return run(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...env } });
+  }
+
+  it('has a binary for each platform, and is published whole, binaries first', async () => {
+    const { publishedTargets } = await import('../scripts/targets.mjs');
+    const binaries = path.join(folder, 'binaries');
+    const out = path.join(folder, 'out');
+    fs.mkdirSync(binaries);
+    const pack = ['scripts/pack.mjs', '--binaries', binaries, '--out', out];
+    const [last, ...targets] = publishedTargets().reverse();
+    for (const target of targets) {
+      fs.writeFileSync(path.join(binaries, `binding.${target.name}.node`), fakeBinary(target));
+    }
+    await assert.rejects(runScript(pack), new RegExp(`no binary for: @oxws/binding-${last.name}`));
+
+    fs.writeFileSync(path.join(binaries, `binding.${last.name}.node`), fakeBinary(targets[0]));
+    await assert.rejects(runScript(pack), /it is for/);
+
+    fs.writeFileSync(path.join(binaries, `binding.${last.name}.node`), fakeBinary(last));
+    await runScript(pack);
+    const names = [...targets, last].map(({ name }) => `@oxws/binding-${name}`);
+    const registry = await startRegistry(out, new Set(['oxws', ...names]));
+    try {
+      const publish = ['scripts/publish.mjs', '--from', out];
+      const env = { npm_config_registry: registry.url, npm_config_loglevel: 'error' };
+      const { stdout } = await runScript([...publish, '--dry-run'], env);
+      const published = stdout.match(/^\+ .*(?=@)/gm) || [];
+      assert.equal(published.length, 10, stdout);
+      assert.equal(published.pop(), '+ oxws');
+      assert.ok(published.every((line) => line.startsWith('+ @oxws/binding-')));
+
+      await assert.rejects(runScript(publish, { ...env, GITHUB_REF_NAME: 'v0.0.0' }), /the tag is/);
+    } finally {
+      registry.close();
+    }
+  });
+
+  it('has no binary that asks for a glibc that is too new', async () => {
+    const { faultsOf } = await import('../scripts/binary.mjs');
+    const target = { triple: '', name: '', platform: 'linux', arch: 'x64', abi: 'gnu' };
+
+    assert.deepEqual(faultsOf(fakeBinary(target), target), []);
+    assert.match(faultsOf(fakeBinary(target, 34), target)[0], /glibc 2\.34, newer than 2\.17/);
+    assert.deepEqual(faultsOf(fakeBinary(target), { ...target, abi: 'musl' }), [
+      'it asks for glibc'
+    ]);
+  });
+});

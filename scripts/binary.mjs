@@ -1,5 +1,8 @@
 // Looks into a built binary: what it is for, and what it asks of the system.
 
+/** The oldest glibc that binaries run on, 2.17: older than what any supported Node runs on. */
+export const GLIBC = 17;
+
 /** The processors, by the number that each format has for them. */
 const ELF_MACHINES = { 3: 'ia32', 40: 'arm', 62: 'x64', 183: 'arm64' };
 const MACHO_TYPES = { 16777223: 'x64', 16777228: 'arm64' };
@@ -40,10 +43,9 @@ function newestGlibc(file) {
  *
  * @param {Buffer} file The file
  * @param {import('./targets.mjs').Target} target The target
- * @param {number} glibc The minor version of glibc that it may ask for
  * @return {string[]} What is wrong
  */
-export function faultsOf(file, target, glibc) {
+export function faultsOf(file, target) {
   const faults = [];
   const { platform, arch } = readHeader(file);
   if (platform !== target.platform || arch !== target.arch) {
@@ -52,7 +54,7 @@ export function faultsOf(file, target, glibc) {
   const newest = newestGlibc(file);
   if (target.abi?.startsWith('gnu') && platform === 'linux') {
     if (newest === undefined) faults.push('it names no version of glibc');
-    else if (newest > glibc) faults.push(`it asks for glibc 2.${newest}, newer than 2.${glibc}`);
+    else if (newest > GLIBC) faults.push(`it asks for glibc 2.${newest}, newer than 2.${GLIBC}`);
   } else if (newest !== undefined) {
     faults.push('it asks for glibc');
   }

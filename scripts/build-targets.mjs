@@ -8,13 +8,10 @@
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { faultsOf } from './binary.mjs';
+import { faultsOf, GLIBC } from './binary.mjs';
 import { firstLine, main, root, run, Stop } from './command.mjs';
 import { requireDependencies } from './dependencies.mjs';
 import { requireNode, requireRust } from './toolchain.mjs';
-
-/** The oldest glibc that binaries run on, 2.17: older than what any supported Node runs on. */
-const GLIBC = 17;
 
 /** The oldest macOS, by processor: that of Node 20, and the first for the processor. */
 const MACOS = { x64: '10.15', arm64: '11.0' };
@@ -110,7 +107,7 @@ async function build(target) {
   const library = { darwin: 'liboxws.dylib', linux: 'liboxws.so', win32: 'oxws.dll' };
   const built = join(root, 'target', target.triple, 'release', library[target.platform]);
   const file = readFileSync(built);
-  const faults = faultsOf(file, target, GLIBC);
+  const faults = faultsOf(file, target);
   if (faults.length > 0) throw new Stop(`${built} is not as it should be: ${faults.join('; ')}`);
   mkdirSync(PREBUILT, { recursive: true });
   copyFileSync(built, join(PREBUILT, `binding.${target.name}.node`));

@@ -4,11 +4,12 @@
 // Everything is put together in the folder `--out`, inside of the repository; the tarballs are there, too.
 // `package.json` of the repository names no package of a binary: those of a version exist only once it is
 // published, so that `npm ci` could never be run before. The copy that is packed names them all.
-// `--partial` packs what binaries there are.
+// `--partial` packs what binaries there are, also those that ask for the glibc of this machine.
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { faultsOf } from './binary.mjs';
 import { capture, main, npmCommand, root, runNode, Stop } from './command.mjs';
 import { requireDependencies } from './dependencies.mjs';
 
@@ -95,19 +96,24 @@ function checkFiles(manifest, packed) {
  *
  * @param {string} out Where to
  * @param {string} binaries The folder with the binaries
+ * @param {boolean} partial Whether it's not for others: a binary may be for this machine only
  * @return {Promise<{ folder: string, manifest: any, packed: boolean }[]>} The packages
  */
-async function writeBinaryPackages(out, binaries) {
+async function writeBinaryPackages(out, binaries, partial) {
   const args = ['create-npm-dirs', '--npm-dir', relative(root, out)];
   if ((await runNode(['node_modules/@napi-rs/cli/dist/cli.js', ...args])) !== 0) {
     throw new Stop('napi could not write the packages of the binaries');
   }
   const { publishedTargets } = await import('./targets.mjs');
-  return publishedTargets().map(({ name }) => {
-    const folder = join(out, name);
+  return publishedTargets().map((target) => {
+    const folder = join(out, target.name);
     const manifest = readManifest(folder);
     const binary = join(binaries, manifest.main);
-    if (existsSync(binary)) copyFileSync(binary, join(folder, manifest.main));
+    if (existsSync(binary)) {
+      const faults = faultsOf(readFileSync(binary), target);
+      if (faults.length > 0 && !partial) throw new Stop(`${binary}: ${faults.join('; ')}`);
+      copyFileSync(binary, join(folder, manifest.main));
+    }
     copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
     writeManifest(folder, { ...manifest, type: 'commonjs', ...sourceRepository() });
     return { folder, manifest, packed: existsSync(binary) };
@@ -152,7 +158,7 @@ main(async (args) => {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
 
-  const packages = await writeBinaryPackages(out, resolve(root, values.binaries));
+  const packages = await writeBinaryPackages(out, resolve(root, values.binaries), values.partial);
   const missing = packages.filter(({ packed }) => !packed).map(({ manifest }) => manifest.name);
   if (missing.length > 0 && !values.partial) {
     throw new Stop(`no binary for: ${missing.join(', ')}\n  npm run build:targets builds them.`);

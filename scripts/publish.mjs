@@ -1,0 +1,53 @@
+// `npm run publish:packages [-- --dry-run] [--from npm]`: publishes the tarballs that
+// `npm run pack:packages` has made, those of the binaries first: who installs the package then finds its binary. What is published already
+// is left alone, so that a run that failed half-way can be repeated.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { firstLine, main, npmCommand, root, run, Stop } from './command.mjs';
+import { publishedTargets } from './targets.mjs';
+
+/**
+ * Lists what a version consists of, in the order in which it's published.
+ *
+ * @param {string} folder Where the tarballs are
+ * @return {{ name: string, version: string, tarball: string }[]} The packages
+ */
+function listPackages(folder) {
+  const { name, napi, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const names = publishedTargets().map((target) => `${napi.packageName}-${target.name}`);
+  return [...names, name].map((each) => {
+    const file = `${each.replace('@', '').replace('/', '-')}-${version}.tgz`;
+    return { name: each, version, tarball: join(folder, file) };
+  });
+}
+
+main(async (args) => {
+  const { values } = parseArgs({
+    args,
+    options: { 'dry-run': { type: 'boolean' }, from: { type: 'string', default: 'npm' } }
+  });
+  const packages = listPackages(resolve(root, values.from));
+  const missing = packages.filter(({ tarball }) => !existsSync(tarball));
+  if (missing.length > 0) {
+    throw new Stop(`not packed: ${missing.map(({ name }) => name).join(', ')}`);
+  }
+  const [{ version }] = packages;
+  const { GITHUB_REF_NAME: tag } = process.env;
+  if (!values['dry-run'] && tag !== `v${version}`) {
+    throw new Stop(`the tag is ${tag}, the version is ${version}`);
+  }
+
+  const [program, ...first] = npmCommand();
+  for (const { name, tarball } of packages) {
+    const view = [...first, 'view', `${name}@${version}`, 'version'];
+    if (!values['dry-run'] && firstLine(program, view)) {
+      console.log(`${name}@${version} is published already`);
+      continue;
+    }
+    const options = values['dry-run'] ? ['--dry-run'] : ['--provenance'];
+    const command = [...first, 'publish', tarball, '--access', 'public', ...options];
+    if ((await run(program, command)) !== 0) throw new Stop(`${name} was not published`);
+  }
+});
