@@ -4,13 +4,20 @@
  * @typedef {object} Case
  * @property {string} id What `--case` looks at, and the key in the recorded figures
  * @property {string} title What people read
- * @property {'echo' | 'broadcast' | 'idle' | 'connect'} mode The mode of the load generator
+ * @property {'echo' | 'broadcast' | 'idle' | 'connect' | 'serve'} mode The mode of the load
+ *   generator; with `serve` it's a client that is measured
  * @property {Record<string, number | true>} load Its options
  * @property {string} unit What is counted
  * @property {boolean} [broadcast] The server sends to all what one client sends
- * @property {boolean} [deflate] permessage-deflate
+ * @property {{level: number, takeover: boolean}} [deflate] permessage-deflate: the level of
+ *   compression, and whether both sides take their windows over
  * @property {boolean} [tls] TLS
+ * @property {string[]} [contenders] Who takes part, by id; those of {@link STANDARD} if not given
+ * @property {number} [rounds] At most so many rounds, where one takes long and they differ little
  */
+
+/** Who takes part in a case that says nothing else. */
+export const STANDARD = ['ws', 'ws+bufferutil', 'oxws', 'against', 'bun'];
 
 /** @type {Case[]} */
 export const cases = [
@@ -64,13 +71,35 @@ export const cases = [
     unit: 'messages',
     tls: true
   },
+  ...[
+    { name: 'takeover-6', text: 'context takeover, level 6', level: 6, takeover: true },
+    { name: 'level-6', text: 'no context takeover, level 6', level: 6, takeover: false },
+    { name: 'level-1', text: 'no context takeover, level 1', level: 1, takeover: false }
+  ].map(({ name, text, level, takeover }) =>
+    deflateCase({
+      id: `deflate-64x1KiB-4-${name}`,
+      title: `Compressed, 64 connections, 1 KiB of JSON, 4 in flight, ${text}`,
+      load: { connections: 64, size: 1024, 'in-flight': 4 },
+      deflate: { level, takeover }
+    })
+  ),
+  deflateCase({
+    id: 'deflate-8x64KiB-2',
+    title: 'Compressed, 8 connections, 64 KiB of JSON, 2 in flight, context takeover, level 6',
+    load: { connections: 8, size: 65536, 'in-flight': 2 },
+    deflate: { level: 6, takeover: true }
+  }),
   {
-    id: 'deflate-64x1KiB-4',
-    title: 'Compressed, 64 connections, 1 KiB of JSON, 4 in flight',
-    mode: 'echo',
-    load: { connections: 64, size: 1024, 'in-flight': 4, text: true, deflate: true },
-    unit: 'messages',
-    deflate: true
+    ...deflateCase({
+      id: 'deflate-broadcast-1000',
+      title:
+        'Compressed broadcast, 1 KiB of JSON to 1000 connections, no context takeover, level 6',
+      load: { connections: 1000, size: 1024 },
+      deflate: { level: 6, takeover: false }
+    }),
+    mode: 'broadcast',
+    unit: 'deliveries',
+    broadcast: true
   },
   {
     id: 'broadcast-1000',
@@ -93,5 +122,52 @@ export const cases = [
     mode: 'idle',
     load: { connections: 10_000 },
     unit: 'bytes'
+  },
+  ...[false, true].map((takeover) => ({
+    ...deflateCase({
+      id: `deflate-idle-5000${takeover ? '-takeover' : ''}`,
+      title: `5 000 idle connections after a compressed message, ${takeover ? '' : 'no '}context takeover`,
+      load: { connections: 5000, message: 1024 },
+      deflate: { level: 6, takeover }
+    }),
+    mode: /** @type {const} */ ('idle'),
+    unit: 'bytes',
+    rounds: 3
+  })),
+  {
+    id: 'drivers-64x20B-1',
+    title: 'The drivers of the engine, 64 connections, 20 B, 1 in flight',
+    mode: 'echo',
+    load: { connections: 64, size: 20, 'in-flight': 1 },
+    unit: 'messages',
+    contenders: ['ws+bufferutil', 'oxws-loop', 'oxws-tokio', 'against']
+  },
+  {
+    id: 'client-64x20B-32',
+    title: 'As the client, 64 connections, 20 B, 32 in flight',
+    mode: 'serve',
+    load: { connections: 64, size: 20, 'in-flight': 32 },
+    unit: 'messages',
+    contenders: ['ws', 'ws+bufferutil', 'oxws', 'against', 'bun-ws']
   }
 ];
+
+/**
+ * Fills in what all cases with permessage-deflate have in common.
+ *
+ * @param {Pick<Case, 'id' | 'title' | 'load'> & { deflate: NonNullable<Case['deflate']> }} which What
+ *   makes it
+ * @return {Case} The case
+ */
+function deflateCase({ id, title, load, deflate }) {
+  const { takeover } = deflate;
+  return {
+    id,
+    title,
+    mode: 'echo',
+    load: { ...load, text: true, deflate: true, ...(takeover && { takeover: true }) },
+    unit: 'messages',
+    deflate,
+    contenders: ['ws+bufferutil', 'oxws', 'against', 'bun', 'bun-ws']
+  };
+}

@@ -40,14 +40,16 @@ export function drawChart({ cases, contenders, summaries, caption }) {
   if (all.length === 0) return undefined;
 
   const scale = logarithmicScale(Math.min(...all), Math.max(...all));
-  const groupHeight = shown.length * (BAR_HEIGHT + BAR_GAP) + GROUP_GAP;
-  const bottom = HEADER_HEIGHT + groups.length * groupHeight;
+  let bottom = HEADER_HEIGHT;
+  const drawn = groups.map((group) => {
+    const top = bottom;
+    bottom += group.ratios.size * (BAR_HEIGHT + BAR_GAP) + GROUP_GAP;
+    return drawGroup(group, scale, top);
+  });
   const parts = [
-    drawHeader(shown),
+    drawHeader(shown.filter(({ id }) => groups.some(({ ratios }) => ratios.has(id)))),
     drawGrid(scale, bottom),
-    ...groups.map((group, index) =>
-      drawGroup(group, shown, scale, HEADER_HEIGHT + index * groupHeight)
-    ),
+    ...drawn,
     text(24, bottom + 44, caption, 'note')
   ];
   return document(bottom + FOOTER_HEIGHT, parts);
@@ -129,20 +131,17 @@ function drawGrid(scale, bottom) {
  * The bars of a case.
  *
  * @param {Group} group The case
- * @param {import('./contenders.mjs').Contender[]} shown The contenders with bars
  * @param {Scale} scale The scale
  * @param {number} top Where it begins
  * @return {string} SVG
  */
-function drawGroup(group, shown, scale, top) {
-  const middle = top + (shown.length * (BAR_HEIGHT + BAR_GAP)) / 2;
+function drawGroup(group, scale, top) {
+  const middle = top + (group.ratios.size * (BAR_HEIGHT + BAR_GAP)) / 2;
   const parts = wrap(group.title).map((line, index, lines) =>
     text(LABEL_WIDTH, middle + 3 + (index - (lines.length - 1) / 2) * 15, line, 'label')
   );
   const base = scale.x(1);
-  shown.forEach(({ id }, index) => {
-    const ratio = group.ratios.get(id);
-    if (ratio === undefined) return;
+  [...group.ratios].forEach(([id, ratio], index) => {
     const y = top + index * (BAR_HEIGHT + BAR_GAP);
     const end = scale.x(ratio);
     const x = round(Math.min(base, end));
@@ -228,7 +227,9 @@ text { font: 12px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: var(--
 .ws { fill: var(--ws); }
 .oxws { fill: var(--oxws); }
 .against { fill: var(--against); }
-.bun { fill: var(--bun); }
+.bun, .bun-ws { fill: var(--bun); }
+.oxws-loop, .oxws-tokio { fill: var(--oxws); }
+.bun-ws, .oxws-tokio { opacity: 0.6; }
 </style>
 <rect width="100%" height="100%" fill="var(--paper)"/>
 ${parts.join('\n')}

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { firstLine, root, Stop } from '../scripts/command.mjs';
 
 const servers = join(dirname(fileURLToPath(import.meta.url)), 'servers');
+const client = join(dirname(fileURLToPath(import.meta.url)), 'clients', 'node.js');
 
 /** The contender that every ratio refers to. */
 export const BASELINE = 'ws+bufferutil';
@@ -16,6 +17,7 @@ export const BASELINE = 'ws+bufferutil';
  * @property {string} name What people read
  * @property {string} command The program
  * @property {string[]} args Its arguments but the last, which is the server's options
+ * @property {string[]} [clientArgs] The same of a client
  * @property {string} [package] What the server requires
  * @property {Record<string, string>} [env] Environment variables besides those of this process
  */
@@ -30,26 +32,26 @@ export const BASELINE = 'ws+bufferutil';
  * @return {Contender[]} In the order in which they take turns
  */
 export function findContenders({ node, only, against }) {
-  const script = ['--expose-gc', join(servers, 'node.js')];
+  const script = join(servers, 'node.js');
+  const onNode = { command: node, args: ['--expose-gc', script], clientArgs: [client] };
   /** @type {Contender[]} */
   const all = [
-    {
-      id: 'ws',
-      name: 'ws',
-      command: node,
-      args: script,
-      package: 'ws',
-      env: { WS_NO_BUFFER_UTIL: '1' }
-    },
-    { id: BASELINE, name: 'ws + bufferutil', command: node, args: script, package: 'ws' },
-    { id: 'oxws', name: 'oxws', command: node, args: script, package: root }
+    { id: 'ws', name: 'ws', ...onNode, package: 'ws', env: { WS_NO_BUFFER_UTIL: '1' } },
+    { id: BASELINE, name: 'ws + bufferutil', ...onNode, package: 'ws' },
+    { id: 'oxws', name: 'oxws', ...onNode, package: root }
   ];
+  for (const driver of ['loop', 'tokio']) {
+    const env = { OXWS_DRIVER: driver };
+    all.push({ id: `oxws-${driver}`, name: `oxws (${driver})`, ...onNode, package: root, env });
+  }
   if (against !== undefined) {
-    const folder = resolve(against);
-    all.push({ id: 'against', name: 'oxws (other)', command: node, args: script, package: folder });
+    all.push({ id: 'against', name: 'oxws (other)', ...onNode, package: resolve(against) });
   }
   const bun = process.env.BUN || 'bun';
   all.push({ id: 'bun', name: 'Bun.serve', command: bun, args: [join(servers, 'bun.js')] });
+  // Bun has a `ws` of its own, whatever is installed.
+  const onBun = { command: bun, args: [script], clientArgs: [client] };
+  all.push({ id: 'bun-ws', name: "Bun's ws", ...onBun, package: 'ws' });
 
   const unknown = only.find((id) => all.every((contender) => contender.id !== id));
   if (unknown !== undefined) {
@@ -71,11 +73,11 @@ function canRun(id, { bun }) {
   if (id === BASELINE && !existsSync(join(root, 'node_modules', 'bufferutil'))) {
     throw new Stop('bufferutil, which every ratio refers to, is not installed: run npm ci.');
   }
-  if (id === 'bun' && firstLine(bun, ['--version']) === undefined) {
+  if (id.startsWith('bun') && firstLine(bun, ['--version']) === undefined) {
     console.log(
       process.env.BUN
-        ? `Bun.serve is left out: ${bun}, which the variable BUN names, does not run.`
-        : 'Bun.serve is left out: there is no bun on the PATH, and the variable BUN names none.'
+        ? `${id} is left out: ${bun}, which the variable BUN names, does not run.`
+        : `${id} is left out: there is no bun on the PATH, and the variable BUN names none.`
     );
     return false;
   }

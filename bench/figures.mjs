@@ -18,6 +18,9 @@ const ECHO_FIGURES = [
   { key: 'server_main_thread_us_per_message', label: 'main thread µs', more: false }
 ];
 
+/** A client that sends back what it gets has no latency of its own. */
+const CLIENT_FIGURES = ECHO_FIGURES.filter(({ key }) => !key.startsWith('p'));
+
 /** @type {Figure[]} */
 const IDLE_FIGURES = [{ key: 'bytes_per_connection', label: 'bytes/connection', more: false }];
 
@@ -28,7 +31,8 @@ const IDLE_FIGURES = [{ key: 'bytes_per_connection', label: 'bytes/connection', 
  * @return {Figure[]} Its figures
  */
 export function figuresOf(which) {
-  return which.mode === 'idle' ? IDLE_FIGURES : ECHO_FIGURES;
+  if (which.mode === 'idle') return IDLE_FIGURES;
+  return which.mode === 'serve' ? CLIENT_FIGURES : ECHO_FIGURES;
 }
 
 /**

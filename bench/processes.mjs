@@ -94,7 +94,7 @@ export async function makeCertificate(folder) {
  */
 
 /**
- * Starts the server of a contender.
+ * Starts the server of a contender, or its client where that is what is measured.
  *
  * @param {Contender} contender The contender
  * @param {Case} which The case it is for
@@ -105,10 +105,12 @@ export async function startServer(contender, which, certificates) {
   const options = JSON.stringify({
     package: contender.package,
     broadcast: which.broadcast === true,
-    deflate: which.deflate === true,
-    certificates: which.tls ? certificates : null
+    deflate: which.deflate ?? null,
+    certificates: which.tls ? certificates : null,
+    load: which.load
   });
-  const child = start(contender.command, [...contender.args, options], contender.env);
+  const args = which.mode === 'serve' ? (contender.clientArgs ?? []) : contender.args;
+  const child = start(contender.command, [...args, options], contender.env);
   const closed = new Promise((resolve) => {
     child.on('close', resolve);
   });

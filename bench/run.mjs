@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { requireAddon } from '../scripts/addon.mjs';
 import { main, root, Stop } from '../scripts/command.mjs';
 import { requireDependencies } from '../scripts/dependencies.mjs';
-import { cases as allCases } from './cases.mjs';
+import { cases as allCases, STANDARD } from './cases.mjs';
 import { drawChart } from './chart.mjs';
 import { findContenders } from './contenders.mjs';
 import { summarize } from './figures.mjs';
@@ -25,7 +25,8 @@ const here = dirname(fileURLToPath(import.meta.url));
 const USAGE = `Usage: npm run bench -- [OPTION ...]
 
   --case REGEX       only cases whose id or title matches
-  --only ID[,ID]     only these contenders: ws, ws+bufferutil, oxws, against, bun
+  --only ID[,ID]     only these contenders: ws, ws+bufferutil, oxws, oxws-loop,
+                     oxws-tokio, against, bun, bun-ws
   --rounds N         rounds of each case (default 5)
   --seconds S        measured in each round (default 2)
   --warm-up S        before it (default 0.5)
@@ -58,7 +59,7 @@ main(async (args) => {
   const node = options.node ?? process.execPath;
   const only = options.only?.split(',') ?? [];
   const contenders = findContenders({ node, only, against: options.against });
-  if (contenders.some(({ id }) => id === 'oxws')) await requireAddon();
+  if (contenders.some(({ package: folder }) => folder === root)) await requireAddon();
   const timing = { seconds: options.seconds, warmUp: options['warm-up'] };
   const settings = { cases, contenders, rounds: options.rounds, timing, node, save: options.save };
   return compare(settings);
@@ -119,7 +120,9 @@ function findCases(pattern = '') {
  */
 async function compare(settings) {
   const { cases, contenders, rounds, timing } = settings;
-  const runs = cases.length * contenders.length * rounds;
+  const runs = cases
+    .map((which) => participants(which, contenders).length * roundsOf(which, rounds))
+    .reduce((sum, count) => sum + count);
   const minutes = Math.ceil((runs * (timing.seconds + timing.warmUp + 0.5)) / 60);
   console.log(
     `Cases: ${cases.length}. Contenders: ${contenders.map(({ name }) => name).join(', ')}. ` +
@@ -146,12 +149,34 @@ async function compare(settings) {
     reports.set(which.id, result.reports);
     const summary = summarize(which, result.reports);
     summaries.set(which.id, summary);
-    console.log(`${formatCase(which, contenders, summary)}\n`);
+    console.log(`${formatCase(which, participants(which, contenders), summary)}\n`);
   }
   console.log(LEGEND);
   writeResults(settings, facts, reports, summaries);
   if (failures > 0) console.error(`\n${failures} of ${runs} runs failed; see above.`);
   return failures > 0 ? 1 : 0;
+}
+
+/**
+ * Lists who takes part in a case.
+ *
+ * @param {Case} which The case
+ * @param {Contender[]} contenders All that can run
+ * @return {Contender[]} Some of them
+ */
+function participants(which, contenders) {
+  return contenders.filter(({ id }) => (which.contenders ?? STANDARD).includes(id));
+}
+
+/**
+ * Tells how many rounds a case has.
+ *
+ * @param {Case} which The case
+ * @param {number} rounds How many were asked for
+ * @return {number} No more than those
+ */
+function roundsOf(which, rounds) {
+  return Math.min(rounds, which.rounds ?? rounds);
 }
 
 /**
@@ -162,7 +187,10 @@ async function compare(settings) {
  * @param {string} certificates The folder of the certificate
  * @return {Promise<{ reports: Map<string, Reports>, failures: number }>} What was measured
  */
-async function runCase(which, { contenders, rounds, timing }, certificates) {
+async function runCase(which, settings, certificates) {
+  const { timing } = settings;
+  const contenders = participants(which, settings.contenders);
+  const rounds = roundsOf(which, settings.rounds);
   let failures = 0;
   /** @type {Map<string, Reports>} */
   const reports = new Map(contenders.map(({ id }) => [id, []]));
@@ -219,7 +247,7 @@ function writeResults({ cases, contenders, rounds, timing, save }, machine, repo
     contenders: contenders.map(({ id, name }) => ({ id, name })),
     cases: cases.map((which) => ({
       ...which,
-      results: contenders.map(({ id }) => ({
+      results: participants(which, contenders).map(({ id }) => ({
         contender: id,
         ...summaries.get(which.id)?.get(id),
         rounds: reports

@@ -11,6 +11,7 @@ const { join } = require('node:path');
 
 const options = JSON.parse(process.argv[2]);
 const everybody = 'everybody';
+const compress = options.deflate !== null;
 
 const server = Bun.serve({
   hostname: '127.0.0.1',
@@ -28,13 +29,18 @@ const server = Bun.serve({
   },
   websocket: {
     idleTimeout: 0,
-    perMessageDeflate: options.deflate,
+    // The level can't be chosen.
+    perMessageDeflate: options.deflate
+      ? options.deflate.takeover
+        ? { compress: 'dedicated', decompress: 'dedicated' }
+        : { compress: 'shared', decompress: 'shared' }
+      : false,
     open(ws) {
       if (options.broadcast) ws.subscribe(everybody);
     },
     message(ws, data) {
-      if (options.broadcast) server.publish(everybody, data);
-      else ws.send(data, options.deflate);
+      if (options.broadcast) server.publish(everybody, data, compress);
+      else ws.send(data, compress);
     }
   }
 });

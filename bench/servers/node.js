@@ -16,7 +16,8 @@ const { join } = require('node:path');
  * @typedef {object} Options
  * @property {string} package What to require: `ws`, or the path of the package under test
  * @property {boolean} broadcast Send each message to all instead of back
- * @property {boolean} deflate Accept permessage-deflate
+ * @property {{level: number, takeover: boolean} | null} deflate Accept permessage-deflate: the level
+ *   of compression, and whether both sides take their windows over
  * @property {string | null} certificates Directory of `certificate.pem` and `key.pem`: serve TLS
  */
 
@@ -34,7 +35,7 @@ const server = options.certificates
     )
   : http.createServer(respond);
 
-const wss = new WebSocketServer({ server, perMessageDeflate: options.deflate });
+const wss = new WebSocketServer({ server, perMessageDeflate: toPerMessageDeflate(options) });
 
 wss.on('connection', (ws) => {
   ws.on('error', (error) => console.error(error));
@@ -48,6 +49,19 @@ server.listen(0, '127.0.0.1', () => {
 
 // However the one who started it ends, this process does not outlive it.
 process.stdin.resume().on('end', () => process.exit());
+
+/**
+ * @param {Options} options
+ */
+function toPerMessageDeflate({ deflate }) {
+  if (deflate === null) return false;
+  const noContextTakeover = deflate.takeover ? undefined : true;
+  return {
+    clientNoContextTakeover: noContextTakeover,
+    serverNoContextTakeover: noContextTakeover,
+    zlibDeflateOptions: { level: deflate.level }
+  };
+}
 
 /**
  * @this {import('ws').WebSocket}

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use mio::{Events, Interest, Poll, Token};
 
-use crate::frame::{Kind, Scanner, encode_message};
+use crate::echo;
+use crate::frame::Scanner;
 use crate::meter::{Clock, Report, Schedule};
-use crate::payload;
+use crate::payload::Deflater;
 use crate::stream::Stream;
 use crate::target::Target;
 
@@ -28,14 +29,16 @@ struct Receiver {
 
 /// Counts deliveries; a delivery's latency runs from the sending of its message.
 pub(crate) fn run(target: &Target, broadcast: &Broadcast) -> io::Result<Report> {
-    let kind = Kind { text: broadcast.text, compressed: false };
-    let frame = encode_message(&payload::json_text(broadcast.size, 0), kind);
+    let Broadcast { size, text, .. } = *broadcast;
+    let frame = echo::message(target, &mut Deflater::new(target.takeover), size, text, 0)?;
+    // How long a compressed message is, the server decides.
+    let expected = (!target.deflate).then_some(size as u64);
     let mut poll = Poll::new()?;
     let mut receivers = Vec::with_capacity(broadcast.connections);
     for index in 0..broadcast.connections {
         let mut stream = target.open(index)?.into_nonblocking()?;
         poll.registry().register(stream.socket_mut(), Token(index), Interest::READABLE)?;
-        receivers.push(Receiver { stream, scanner: Scanner::new(Some(broadcast.size as u64)) });
+        receivers.push(Receiver { stream, scanner: Scanner::new(expected) });
     }
     let clock = Clock::start(target.pid, broadcast.schedule)?;
     drive(&mut poll, &mut receivers, &frame, clock)

@@ -10,7 +10,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::frame::{Kind, Scanner, Tape, encode_message, whole_frame};
 use crate::meter::{Clock, Meter, Report, Schedule};
-use crate::payload;
+use crate::payload::{self, Deflater};
 use crate::stream::Stream;
 use crate::target::Target;
 
@@ -29,16 +29,15 @@ pub(crate) struct Echo {
 }
 
 pub(crate) fn run(target: &Target, echo: &Echo) -> io::Result<Report> {
-    let kind = Kind { text: echo.text, compressed: target.deflate };
     let variants = if target.deflate { COMPRESSED_VARIANTS } else { 1 };
-    let frames = (0..variants)
-        .map(|variant| {
-            let text = payload::json_text(echo.size, variant);
-            let payload = if target.deflate { payload::deflate(&text)? } else { text };
-            Ok(encode_message(&payload, kind))
-        })
+    // With context takeover what a message is compressed to depends on those before: after a first
+    // round through all of them it's the same in every round.
+    let prelude = if target.takeover { variants } else { 0 };
+    let mut deflater = Deflater::new(target.takeover);
+    let frames = (0..prelude + variants)
+        .map(|index| message(target, &mut deflater, echo.size, echo.text, index % variants))
         .collect::<io::Result<Vec<_>>>()?;
-    let tape = Tape::new(&frames, echo.in_flight);
+    let tape = Tape::new(&frames, prelude, echo.in_flight);
     // How long a compressed echo is, the server decides.
     let expected = (!target.deflate).then_some(echo.size as u64);
 
@@ -50,13 +49,28 @@ pub(crate) fn run(target: &Target, echo: &Echo) -> io::Result<Report> {
         let mut stream = stream.into_nonblocking()?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         poll.registry().register(stream.socket_mut(), Token(index), interest)?;
-        links.push(Link::new(stream, Scanner::new(expected), index % variants, echo.in_flight));
+        // The probe was the first message.
+        let first = if target.takeover { 1 } else { index % variants };
+        links.push(Link::new(stream, Scanner::new(expected), first, echo.in_flight));
     }
     drive(&mut poll, &mut links, &tape, Clock::start(target.pid, echo.schedule)?)
 }
 
+/// One variant of a message as a frame, compressed if that was agreed on.
+pub(crate) fn message(
+    target: &Target,
+    deflater: &mut Deflater,
+    size: usize,
+    text: bool,
+    variant: usize,
+) -> io::Result<Vec<u8>> {
+    let plain = payload::json_text(size, variant);
+    let payload = if target.deflate { deflater.deflate(&plain)? } else { plain };
+    Ok(encode_message(&payload, Kind { text, compressed: target.deflate }))
+}
+
 /// Sends one message and compares its echo, so that what is counted later is known to be right.
-fn probe(stream: &mut Stream<TcpStream>, frame: &[u8], text: &[u8]) -> io::Result<()> {
+pub(crate) fn probe(stream: &mut Stream<TcpStream>, frame: &[u8], text: &[u8]) -> io::Result<()> {
     stream.write_all(frame)?;
     stream.flush()?;
     let mut reply = Vec::new();
@@ -105,7 +119,7 @@ fn drive(poll: &mut Poll, links: &mut [Link], tape: &Tape, mut clock: Clock) -> 
 struct Link {
     stream: Stream<mio::net::TcpStream>,
     scanner: Scanner,
-    /// The variant to be sent next.
+    /// The place on the tape of the message to be sent next.
     variant: usize,
     /// Messages to be sent as soon as the socket takes them.
     owed: usize,

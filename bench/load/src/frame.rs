@@ -52,33 +52,42 @@ fn header(first: u8, mask: u8, length: usize) -> Vec<u8> {
 
 /// Frames laid end to end, so that any run of consecutive messages is one slice.
 ///
-/// The variants repeat until `longest` further messages follow the last first one.
+/// After the last frame it goes on with the first that repeats, so often that a run may begin at any.
 pub(crate) struct Tape {
     bytes: Vec<u8>,
     /// Where each frame begins, and the end of the last.
     offsets: Vec<usize>,
-    variants: usize,
+    /// How many frames there are.
+    count: usize,
+    /// How many of them don't repeat.
+    prelude: usize,
 }
 
 impl Tape {
-    /// `longest` is the largest run that will be asked for.
-    pub(crate) fn new(frames: &[Vec<u8>], longest: usize) -> Self {
-        let mut tape = Self { bytes: Vec::new(), offsets: vec![0], variants: frames.len() };
-        for frame in frames.iter().cycle().take(frames.len() + longest) {
+    /// The first `prelude` frames don't repeat. `longest` is the largest run that will be asked for.
+    pub(crate) fn new(frames: &[Vec<u8>], prelude: usize, longest: usize) -> Self {
+        let count = frames.len();
+        let mut tape = Self { bytes: Vec::new(), offsets: vec![0], count, prelude };
+        let repeated = frames[prelude..].iter().cycle().take(longest);
+        for frame in frames.iter().chain(repeated) {
             tape.bytes.extend(frame);
             tape.offsets.push(tape.bytes.len());
         }
         tape
     }
 
-    /// The bytes of `count` messages from variant `first` on.
+    /// The bytes of `count` messages from `first` on.
     pub(crate) fn run(&self, first: usize, count: usize) -> Range<usize> {
         self.offsets[first]..self.offsets[first + count]
     }
 
-    /// The variant that follows `count` messages from `first` on.
+    /// The message that follows `count` messages from `first` on.
     pub(crate) fn after(&self, first: usize, count: usize) -> usize {
-        (first + count) % self.variants
+        let next = first + count;
+        if next < self.count {
+            return next;
+        }
+        self.prelude + (next - self.prelude) % (self.count - self.prelude)
     }
 
     pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
@@ -186,6 +195,57 @@ impl Scanner {
     }
 }
 
+/// Turns the messages of a client, all of one length and a frame each, into their echoes.
+pub(crate) struct Echoer {
+    /// Of a frame of the client; the masking key is between it and the payload.
+    header: Vec<u8>,
+    /// That of its echo.
+    echo_header: Vec<u8>,
+    /// Length of a frame of the client.
+    length: usize,
+    /// The beginning of a frame that the last input broke off.
+    partial: Vec<u8>,
+}
+
+impl Echoer {
+    pub(crate) fn new(size: usize) -> Self {
+        let (header, echo_header) = (header(FIN | 2, 0x80, size), header(FIN | 2, 0, size));
+        let length = header.len() + MASKING_KEY.len() + size;
+        Self { header, echo_header, length, partial: Vec::new() }
+    }
+
+    /// Appends the echoes of the frames that end in `input`; how many there are.
+    pub(crate) fn echo(&mut self, input: &[u8], output: &mut Vec<u8>) -> io::Result<usize> {
+        let mut messages = 0;
+        let mut rest = input;
+        while self.partial.len() + rest.len() >= self.length {
+            let (head, tail) = rest.split_at(self.length - self.partial.len());
+            rest = tail;
+            if self.partial.is_empty() {
+                self.echo_frame(head, output)?;
+            } else {
+                let frame = [self.partial.as_slice(), head].concat();
+                self.partial.clear();
+                self.echo_frame(&frame, output)?;
+            }
+            messages += 1;
+        }
+        self.partial.extend_from_slice(rest);
+        Ok(messages)
+    }
+
+    fn echo_frame(&self, frame: &[u8], output: &mut Vec<u8>) -> io::Result<()> {
+        let (header, masked) = frame.split_at(self.header.len());
+        let (key, payload) = masked.split_at(MASKING_KEY.len());
+        if header != self.header {
+            return Err(io::Error::other("not the binary message that was expected"));
+        }
+        output.extend_from_slice(&self.echo_header);
+        output.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+        Ok(())
+    }
+}
+
 /// The payload of the unmasked frame that `input` consists of, and whether RSV1 is set.
 /// `None` while the frame is incomplete.
 pub(crate) fn whole_frame(input: &[u8]) -> io::Result<Option<(&[u8], bool)>> {
@@ -235,9 +295,33 @@ mod tests {
 
     #[test]
     fn lays_runs_end_to_end() {
-        let tape = Tape::new(&[vec![1], vec![2, 2]], 3);
+        let tape = Tape::new(&[vec![1], vec![2, 2]], 0, 3);
         assert_eq!(tape.bytes(tape.run(1, 3)), [2, 2, 1, 2, 2]);
         assert_eq!(tape.after(1, 3), 0);
+    }
+
+    #[test]
+    fn repeats_what_is_behind_the_prelude() {
+        let tape = Tape::new(&[vec![1], vec![2], vec![3], vec![4]], 2, 3);
+        assert_eq!(tape.bytes(tape.run(1, 3)), [2, 3, 4]);
+        assert_eq!(tape.bytes(tape.run(3, 3)), [4, 3, 4]);
+        assert_eq!([tape.after(0, 1), tape.after(1, 3), tape.after(3, 3)], [1, 2, 2]);
+    }
+
+    #[test]
+    fn echoes_the_same_in_every_split() {
+        for size in [0, 20, 126, 70_000] {
+            let frame = encode_message(&vec![7; size], Kind { text: false, compressed: false });
+            let stream = frame.repeat(3);
+            for step in [1, 2, 7, 1000, stream.len()] {
+                let (mut echoer, mut output) = (Echoer::new(size), Vec::new());
+                let counted: usize =
+                    stream.chunks(step).map(|input| echoer.echo(input, &mut output).unwrap()).sum();
+                assert_eq!(counted, 3, "size {size}, step {step}");
+                assert!(output == replies(size, 3), "size {size}, step {step}");
+            }
+        }
+        assert!(Echoer::new(1).echo(&[0x88, 0x80, 0, 0, 0, 0, 0], &mut Vec::new()).is_err());
     }
 
     #[test]

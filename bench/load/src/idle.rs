@@ -6,6 +6,8 @@ use std::{io, thread};
 
 use serde::Serialize;
 
+use crate::echo;
+use crate::payload::{self, Deflater};
 use crate::process::{descriptor_limit, resident_memory};
 use crate::stream::Stream;
 use crate::target::Target;
@@ -33,15 +35,22 @@ pub(crate) struct Report {
     sequential_opens_per_second: f64,
 }
 
-pub(crate) fn run(target: &Target, connections: usize) -> io::Result<Report> {
+pub(crate) struct Idle {
+    pub(crate) connections: usize,
+    /// Length of the message that each connection sends, and gets back, before it is idle.
+    pub(crate) message: Option<usize>,
+    pub(crate) text: bool,
+}
+
+pub(crate) fn run(target: &Target, idle: &Idle) -> io::Result<Report> {
     let limit = descriptor_limit(target.pid)?.min(descriptor_limit(std::process::id())?);
-    let connections = connections.min(limit.saturating_sub(RESERVED_DESCRIPTORS) as usize);
+    let connections = idle.connections.min(limit.saturating_sub(RESERVED_DESCRIPTORS) as usize);
     let first = (connections as f64 * FIRST_PART) as usize;
     let mut streams = Vec::with_capacity(connections);
-    open(target, first, &mut streams)?;
+    open(target, idle, first, &mut streams)?;
     let resident_bytes_first = settled_memory(target)?;
     let started = Instant::now();
-    open(target, connections, &mut streams)?;
+    open(target, idle, connections, &mut streams)?;
     let elapsed = started.elapsed();
     let resident_bytes_all = settled_memory(target)?;
     let grown = resident_bytes_all as f64 - resident_bytes_first as f64;
@@ -55,9 +64,21 @@ pub(crate) fn run(target: &Target, connections: usize) -> io::Result<Report> {
 }
 
 /// Opens connections until there are `count`.
-fn open(target: &Target, count: usize, streams: &mut Vec<Stream<TcpStream>>) -> io::Result<()> {
+fn open(
+    target: &Target,
+    idle: &Idle,
+    count: usize,
+    streams: &mut Vec<Stream<TcpStream>>,
+) -> io::Result<()> {
     while streams.len() < count {
-        streams.push(target.open(streams.len())?);
+        let mut stream = target.open(streams.len())?;
+        if let Some(size) = idle.message {
+            let variant = streams.len();
+            let mut deflater = Deflater::new(target.takeover);
+            let frame = echo::message(target, &mut deflater, size, idle.text, variant)?;
+            echo::probe(&mut stream, &frame, &payload::json_text(size, variant))?;
+        }
+        streams.push(stream);
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ mod meter;
 mod options;
 mod payload;
 mod process;
+mod serve;
 mod stream;
 mod target;
 
@@ -23,7 +24,9 @@ use std::process::ExitCode;
 use broadcast::Broadcast;
 use connect::Connect;
 use echo::Echo;
+use idle::Idle;
 use options::{Command, Mode, Options};
+use serve::Serve;
 use target::Target;
 
 fn main() -> ExitCode {
@@ -50,10 +53,10 @@ fn run() -> Result<(), Box<dyn Error>> {
 
 /// The report of one run.
 fn load(mode: Mode, options: Options) -> Result<String, Box<dyn Error>> {
-    let Options { port, pid, connections, size, in_flight, schedule, text, deflate, certificate } =
-        options;
+    let Options { port, pid, connections, size, in_flight, schedule, text, message, .. } = options;
     process::raise_descriptor_limit()?;
-    let target = Target::new(port, pid, deflate, certificate.as_deref())?;
+    let Options { deflate, takeover, certificate, .. } = options;
+    let target = Target::new(port, pid, deflate, takeover, certificate.as_deref())?;
     let report = match mode {
         Mode::Echo => {
             let echo = Echo { connections, size, in_flight, text, schedule };
@@ -66,7 +69,16 @@ fn load(mode: Mode, options: Options) -> Result<String, Box<dyn Error>> {
         Mode::Connect => {
             serde_json::to_string(&connect::run(&target, &Connect { connections, schedule })?)
         }
-        Mode::Idle => serde_json::to_string(&idle::run(&target, connections)?),
+        Mode::Idle => {
+            serde_json::to_string(&idle::run(&target, &Idle { connections, message, text })?)
+        }
+        Mode::Serve => serde_json::to_string(&serve::run(&Serve {
+            address: target.address,
+            pid,
+            connections,
+            size,
+            schedule,
+        })?),
     };
     Ok(report?)
 }

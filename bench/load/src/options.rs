@@ -20,6 +20,7 @@ Modes
   broadcast    messages delivered, by a server that sends to all what one sends
   connect      connections opened and closed
   idle         resident memory of the server for each open connection
+  serve        messages echoed to a client, process PID, that connects to PORT
   certificate  make certificate.pem and key.pem for a TLS server
 
 Options
@@ -29,7 +30,9 @@ Options
   --seconds S         how long to measure (default 2)
   --warm-up S         how long to run before (default 0.5)
   --text              text instead of binary messages
-  --deflate           permessage-deflate, messages compressed
+  --deflate           permessage-deflate, messages compressed, each with an empty window
+  --takeover          with the window of the message before
+  --message BYTES     idle: a message sent by each connection before
   --certificate PATH  TLS; the server's certificate, to be trusted
 ";
 
@@ -45,6 +48,7 @@ pub(crate) enum Mode {
     Broadcast,
     Connect,
     Idle,
+    Serve,
 }
 
 pub(crate) struct Options {
@@ -56,6 +60,8 @@ pub(crate) struct Options {
     pub(crate) schedule: Schedule,
     pub(crate) text: bool,
     pub(crate) deflate: bool,
+    pub(crate) takeover: bool,
+    pub(crate) message: Option<usize>,
     pub(crate) certificate: Option<String>,
 }
 
@@ -69,15 +75,16 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Command, Box<dyn Error
         Some(Value(word)) if word == "broadcast" => Mode::Broadcast,
         Some(Value(word)) if word == "connect" => Mode::Connect,
         Some(Value(word)) if word == "idle" => Mode::Idle,
+        Some(Value(word)) if word == "serve" => Mode::Serve,
         Some(argument) => return Err(argument.unexpected().into()),
     };
     Ok(Command::Load { mode, options: parse_options(&mut parser)? })
 }
 
 fn parse_options(parser: &mut lexopt::Parser) -> Result<Options, Box<dyn Error>> {
-    let (mut port, mut pid, mut certificate) = (None, None, None);
+    let (mut port, mut pid, mut certificate, mut message) = (None, None, None, None);
     let (mut connections, mut size, mut in_flight) = (1, 20, 1);
-    let (mut text, mut deflate) = (false, false);
+    let (mut text, mut deflate, mut takeover) = (false, false, false);
     let mut schedule =
         Schedule { warm_up: Duration::from_millis(500), measured: Duration::from_secs(2) };
     while let Some(argument) = parser.next()? {
@@ -91,6 +98,8 @@ fn parse_options(parser: &mut lexopt::Parser) -> Result<Options, Box<dyn Error>>
             Long("warm-up") => schedule.warm_up = seconds(parser)?,
             Long("text") => text = true,
             Long("deflate") => deflate = true,
+            Long("takeover") => takeover = true,
+            Long("message") => message = Some(parser.value()?.parse()?),
             Long("certificate") => certificate = Some(parser.value()?.string()?),
             _ => return Err(argument.unexpected().into()),
         }
@@ -107,6 +116,8 @@ fn parse_options(parser: &mut lexopt::Parser) -> Result<Options, Box<dyn Error>>
         schedule,
         text,
         deflate,
+        takeover,
+        message,
         certificate,
     })
 }

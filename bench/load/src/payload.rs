@@ -32,22 +32,34 @@ pub(crate) fn json_text(size: usize, variant: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// RFC 7692, section 7.2.1: `payload` as one message compressed with an empty LZ77 window.
-pub(crate) fn deflate(payload: &[u8]) -> io::Result<Vec<u8>> {
-    let mut output = Vec::with_capacity(payload.len() + 64);
-    let status = Compress::new(Compression::default(), false).compress_vec(
-        payload,
-        &mut output,
-        FlushCompress::Sync,
-    );
-    if !matches!(status, Ok(Status::Ok)) || !output.ends_with(&SYNC_TAIL) {
-        return Err(io::Error::other("the payload did not compress into one block"));
-    }
-    output.truncate(output.len() - SYNC_TAIL.len());
-    Ok(output)
+/// The compressing side of a client.
+pub(crate) struct Deflater {
+    stream: Compress,
+    /// Whether a message may refer to those before.
+    takeover: bool,
 }
 
-/// The reverse of [`deflate`], for a message whose plain text has `size` bytes.
+impl Deflater {
+    pub(crate) fn new(takeover: bool) -> Self {
+        Self { stream: Compress::new(Compression::default(), false), takeover }
+    }
+
+    /// RFC 7692, section 7.2.1: `payload` as one message.
+    pub(crate) fn deflate(&mut self, payload: &[u8]) -> io::Result<Vec<u8>> {
+        if !self.takeover {
+            self.stream.reset();
+        }
+        let mut output = Vec::with_capacity(payload.len() + 64);
+        let status = self.stream.compress_vec(payload, &mut output, FlushCompress::Sync);
+        if !matches!(status, Ok(Status::Ok)) || !output.ends_with(&SYNC_TAIL) {
+            return Err(io::Error::other("the payload did not compress into one block"));
+        }
+        output.truncate(output.len() - SYNC_TAIL.len());
+        Ok(output)
+    }
+}
+
+/// The reverse of what [`Deflater`] does to its first message, whose plain text has `size` bytes.
 pub(crate) fn inflate(message: &[u8], size: usize) -> io::Result<Vec<u8>> {
     let input = [message, &SYNC_TAIL].concat();
     let mut output = Vec::with_capacity(size + 64);
@@ -81,8 +93,13 @@ mod tests {
     #[test]
     fn inflates_what_it_deflated() {
         let text = json_text(1024, 0);
-        let compressed = deflate(&text).unwrap();
-        assert!(compressed.len() < 600);
-        assert_eq!(inflate(&compressed, text.len()).unwrap(), text);
+        for takeover in [false, true] {
+            let mut deflater = Deflater::new(takeover);
+            let first = deflater.deflate(&text).unwrap();
+            assert!(first.len() < 600);
+            assert_eq!(inflate(&first, text.len()).unwrap(), text);
+            let second = deflater.deflate(&text).unwrap();
+            assert_eq!(second.len() < first.len() / 2, takeover);
+        }
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Target {
     pub(crate) pid: u32,
     /// Offer permessage-deflate, and insist on it.
     pub(crate) deflate: bool,
+    /// Both sides take their windows over.
+    pub(crate) takeover: bool,
     tls: Option<Arc<ClientConfig>>,
 }
 
@@ -38,10 +40,12 @@ impl Target {
         port: u16,
         pid: u32,
         deflate: bool,
+        takeover: bool,
         certificate: Option<&str>,
     ) -> io::Result<Self> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Ok(Self { address, pid, deflate, tls: certificate.map(client_config).transpose()? })
+        let tls = certificate.map(client_config).transpose()?;
+        Ok(Self { address, pid, deflate, takeover: deflate && takeover, tls })
     }
 
     /// Opens connection number `index`, up to and including the opening handshake. Blocks.
@@ -70,11 +74,13 @@ impl Target {
 
     /// RFC 6455, section 4.1: the client's part of the opening handshake.
     pub(crate) fn request(&self) -> String {
-        let extensions = if self.deflate {
-            // No context takeover on our side: each message compressed apart can be sent often.
-            "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover\r\n"
-        } else {
-            ""
+        let extensions = match (self.deflate, self.takeover) {
+            (false, _) => "",
+            (true, true) => "Sec-WebSocket-Extensions: permessage-deflate\r\n",
+            (true, false) => concat!(
+                "Sec-WebSocket-Extensions: permessage-deflate; ",
+                "server_no_context_takeover; client_no_context_takeover\r\n"
+            ),
         };
         format!(
             "GET / HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -89,7 +95,10 @@ impl Target {
         let answers = text.starts_with("HTTP/1.1 101 ")
             && text.contains(ACCEPT)
             && text.ends_with("\r\n\r\n")
-            && text.contains("permessage-deflate") == self.deflate;
+            && text.contains("permessage-deflate") == self.deflate
+            // What is agreed has to be what was asked for, for all servers to do the same.
+            && text.contains("server_no_context_takeover") == (self.deflate && !self.takeover)
+            && !(self.takeover && text.contains("client_no_context_takeover"));
         if answers {
             return Ok(());
         }
