@@ -164,6 +164,8 @@ class EngineConnection extends EngineFrameQueue {
   _receiveRare(kind, detail, payload) {
     const socket = this._socket;
     if (kind === RECORD_RAW) {
+      // A handle that was closed reads nothing more.
+      if (this._isClosed) return;
       this.isRaw = true;
       if (!socket.push(payload)) {
         this.reading = false;
@@ -174,8 +176,11 @@ class EngineConnection extends EngineFrameQueue {
     } else if (kind === RECORD_ERROR) {
       this._receiveViolation(detail);
     } else if (kind === RECORD_END) {
-      socket.push(null);
-      socket.read(0);
+      // What was told of the own end in the same batch comes before, in a tick of its own: whoever
+      // waits for that may close the socket.
+      const { ending, finished } = socket._writableState;
+      if (ending && !finished) process.nextTick(endReading, this, socket);
+      else endReading(this, socket);
     } else if (kind === RECORD_FAILED) {
       // Without a number it's one that `RECORD_FAULT` has told of.
       socket.destroy(detail === 0 ? createInternalError(PANIC) : systemError(detail));
@@ -215,6 +220,16 @@ class EngineConnection extends EngineFrameQueue {
     if (hasLeftovers) this._leftovers = this._engine.drain(this._id);
     super._close(reset, callback);
   }
+}
+
+/**
+ * @param {EngineConnection} connection A connection whose peer sends nothing more
+ * @param {any} socket Its socket
+ */
+function endReading(connection, socket) {
+  if (connection._isClosed) return;
+  socket.push(null);
+  socket.read(0);
 }
 
 /**
