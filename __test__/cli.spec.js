@@ -227,6 +227,25 @@ describe('oxws --connect', { timeout: 60_000 }, () => {
     assert.equal((await run('-c', `ws://127.0.0.1:${port}`)).stdout, '0001feff\ntext\n');
   });
 
+  it('connects to a Unix socket', { skip: process.platform === 'win32' }, async () => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oxws-cli-'));
+    const socket = path.join(folder, 'socket');
+    const server = http.createServer();
+    const wss = new WebSocket.Server({ server });
+    wss.on('connection', (ws, { url }) => {
+      ws.send(`at ${url}`);
+      ws.close();
+    });
+    server.listen(socket);
+    await once(server, 'listening');
+    cleanups.push(() => {
+      server.close();
+      fs.rmSync(folder, { recursive: true });
+    });
+
+    assert.equal((await run('-c', `ws+unix:${socket}:/there`)).stdout, 'at /there\n');
+  });
+
   it('tells of pings and pongs when asked to', async () => {
     const serve = (/** @type {WebSocket} */ ws) => {
       ws.ping('a');
@@ -600,7 +619,9 @@ describe('oxws bench', { timeout: 60_000 }, () => {
     let clients = 0;
     const port = await serveOn((ws) => {
       echo(ws);
-      if (++clients === 1) setTimeout(() => ws.close(), 300);
+      if (++clients > 1) return;
+      let messages = 0;
+      ws.on('message', () => ++messages === 10 && ws.close());
     });
     const { stdout } = await run('bench', `localhost:${port}`, '--duration', '0.8', '--json');
 

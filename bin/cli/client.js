@@ -88,7 +88,8 @@ async function clientOptions(values) {
  * @return {Promise<() => WebSocket>} Makes one, or throws a `UsageError` if something isn't possible
  */
 async function prepareClient(address, values, more) {
-  const url = /^[a-z][a-z0-9.+-]*:\/\//i.test(address) ? address : `ws://${address}`;
+  const hasScheme = /^(?:[a-z][a-z0-9.+-]*:\/\/|ws\+unix:)/i.test(address);
+  const url = hasScheme ? address : `ws://${address}`;
   const options = { ...(await clientOptions(values)), ...more };
   return () => {
     try {
