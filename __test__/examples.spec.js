@@ -296,7 +296,7 @@ describe('The examples', { timeout: 120_000 }, () => {
     assert.ok((await figure('heap')) > 1);
     const points = async () =>
       String(await page.locator('.line').first().getAttribute('d')).split('L').length;
-    while ((await points()) < 12) await sleep(50);
+    while ((await points()) < 4) await sleep(50);
     assert.deepEqual(errors, []);
   });
 
