@@ -87,6 +87,12 @@ export declare function addressOf(engine: ExternalObject<Engine>, id: number, pe
  */
 export declare function adopt(engine: ExternalObject<Engine>, descriptor: number, isServer: boolean, permessageDeflate: boolean, raw: boolean): number
 
+/**
+ * Has the engine inflate and deflate the messages of a connection, and ends raw mode; whether it
+ * does. Not while a message, or something that was read, is under way.
+ */
+export declare function beginCompression(engine: ExternalObject<Engine>, id: number, deflater: Deflater, inflater: Inflater): boolean
+
 /** Closes a connection at once, with a reset if so asked; its number becomes free. */
 export declare function closeConnection(engine: ExternalObject<Engine>, id: number, reset: boolean): void
 
@@ -152,6 +158,9 @@ export declare function encodeHeader(target: Buffer, end: number, first: number,
 
 /** The lengths of the fragments of the owned payload that has this index. */
 export declare function engineFragmentLengths(engine: ExternalObject<Engine>, index: number): Uint32Array
+
+/** Describes the error that the detail of a record of kind uninflatable names. */
+export declare function engineInflateFailure(engine: ExternalObject<Engine>, index: number): InflateFailure | null
 
 /** How many engines are of use on the tokio driver: one for each of its threads. */
 export declare function engineThreads(): number
@@ -230,6 +239,9 @@ export interface InflateOptions {
   /** What an empty window is filled with. */
   dictionary?: Buffer
 }
+
+/** Whether what was decoded ends with a message. */
+export declare function isBetweenMessages(decoder: ExternalObject<Decoder>): boolean
 
 /**
  * Whether a connection waits at a frame that is too long. Not any more when the limit has been
@@ -337,6 +349,9 @@ export declare const RECORD_SHUT_DOWN: number
 /** A text message. */
 export declare const RECORD_TEXT: number
 
+/** A compressed message that can't be inflated: why is asked for apart, by the detail. */
+export declare const RECORD_UNINFLATABLE: number
+
 /** Something that was sent waits to be written. */
 export declare const RECORD_WAITING: number
 
@@ -400,6 +415,12 @@ export declare function setRaw(engine: ExternalObject<Engine>, id: number, raw: 
  * What is sent has to be flushed at once before. Nobody announces what the loop driver finds.
  */
 export declare function setTokioDriver(engine: ExternalObject<Engine>, tokio: boolean): boolean
+
+/** The compressing side of a connection, which the engine drives as well. */
+export declare function shareDeflater(engine: ExternalObject<Engine>, id: number): Deflater | null
+
+/** The decompressing side of a connection, which the engine drives as well. */
+export declare function shareInflater(engine: ExternalObject<Engine>, id: number): Inflater | null
 
 /** Ends the sending side once everything is written. */
 export declare function shutDown(engine: ExternalObject<Engine>, id: number): void

@@ -97,7 +97,6 @@ describe('The engine', { skip }, () => {
   });
 
   const refused = {
-    'permessage-deflate is agreed': { server: { perMessageDeflate: true } },
     'events have a turn of the event loop each': { client: { allowSynchronousEvents: false } },
     'masking keys are made by the user': { client: { generateMask: (key) => key.fill(1) } }
   };

@@ -10,7 +10,7 @@ const { getSystemErrorName } = require('node:util');
 const { toArrayBuffer } = require('./buffer-util');
 const { BINARY_TYPES } = require('./constants');
 const { EngineFrameQueue, NONE } = require('./engine-frame-queue');
-const { createInternalError, createProtocolError } = require('./errors');
+const { createInflateError, createInternalError, createProtocolError } = require('./errors');
 const native = require('./native');
 const { toLimit } = require('./validation');
 
@@ -26,6 +26,7 @@ const {
   RECORD_RAW,
   RECORD_SHUT_DOWN,
   RECORD_TEXT,
+  RECORD_UNINFLATABLE,
   RECORD_WAITING,
   RECORD_WRITTEN
 } = native;
@@ -92,7 +93,37 @@ class EngineConnection extends EngineFrameQueue {
    * From the end of the current message on the socket gets the bytes as they come.
    */
   setRaw() {
+    this._isCompressing = false;
     native.setRaw(this._engine.native, this._id, true);
+  }
+
+  /**
+   * Has the engine inflate and deflate messages from now on, if no message is under way and nothing
+   * that has arrived is still to be handed out.
+   *
+   * @param {any} deflater The state of the sending direction
+   * @param {any} inflater The state of the receiving direction
+   * @return {boolean} Whether it does
+   */
+  beginCompression(deflater, inflater) {
+    if (this._isClosed || this._engine.hasUndelivered()) return false;
+    if (!native.beginCompression(this._engine.native, this._id, deflater, inflater)) return false;
+    this.isRaw = false;
+    return true;
+  }
+
+  /**
+   * @return {any} The state of the sending direction; `null` where there is none
+   */
+  shareDeflater() {
+    return this._isClosed ? null : native.shareDeflater(this._engine.native, this._id);
+  }
+
+  /**
+   * @return {any} The state of the receiving direction; `null` where there is none
+   */
+  shareInflater() {
+    return this._isClosed ? null : native.shareInflater(this._engine.native, this._id);
   }
 
   /**
@@ -175,6 +206,9 @@ class EngineConnection extends EngineFrameQueue {
       this.handlers.conclude(detail, payload);
     } else if (kind === RECORD_ERROR) {
       this._receiveViolation(detail);
+    } else if (kind === RECORD_UNINFLATABLE) {
+      const failure = native.engineInflateFailure(this._engine.native, detail);
+      if (failure) this.handlers.fail(createInflateError(failure));
     } else if (kind === RECORD_END) {
       // What was told of the own end in the same batch comes before, in a tick of its own: whoever
       // waits for that may close the socket.

@@ -5,7 +5,7 @@
 // one order, and the callbacks of both.
 
 const { EMPTY_BUFFER } = require('./constants');
-const { MAX_COPY_LENGTH, RAW } = require('./engine');
+const { COMPRESSED, MAX_COMPRESSED_LENGTH, MAX_COPY_LENGTH, RAW } = require('./engine');
 const EngineHandle = require('./engine-handle');
 const native = require('./native');
 const { isCallable, setApart } = require('./send-callback');
@@ -56,6 +56,14 @@ class EngineFrameQueue extends EngineHandle {
     /** @type {{end: number, callback: (error?: Error | null) => void}[]} */
     this._callbacks = NONE;
     this._isExpecting = false;
+    /** The sender, once the engine compresses its messages, and whether it does. @type {any} */
+    this._sender = null;
+    this._isCompressing = false;
+    /** Whether something is to be compressed by the next flush; the bytes of that and of what was
+     * sent behind it, and where it begins. */
+    this._isHolding = false;
+    this._heldBytes = 0;
+    this._heldFrom = Number.POSITIVE_INFINITY;
     /** @type {((error?: Error | null) => void) | null} Of a write of the socket. */
     this._onDrained = null;
     /** @type {((error?: Error | null) => void) | null} Of the shutdown. */
@@ -70,8 +78,37 @@ class EngineFrameQueue extends EngineHandle {
    * @return {boolean} Whether `append` takes it
    */
   fits(length) {
-    const { corked, ending, length: waiting } = this._socket._writableState;
-    return length <= MAX_COPY_LENGTH && waiting === 0 && corked === 0 && !ending && !this._isClosed;
+    return length <= MAX_COPY_LENGTH && this._isFree();
+  }
+
+  /**
+   * Tells whether the engine compresses a payload: it has the connection's states, and the payload is
+   * so short that it may do that at once.
+   *
+   * @param {number} length Bytes of the payload
+   * @return {boolean} Whether `appendCompressed` takes it
+   */
+  compresses(length) {
+    return this._isCompressing && length <= MAX_COMPRESSED_LENGTH && this._isFree();
+  }
+
+  /**
+   * From now on the engine compresses.
+   *
+   * @param {any} sender The sender whose messages those are
+   */
+  compressFor(sender) {
+    this._sender = sender;
+    this._isCompressing = true;
+  }
+
+  /**
+   * @return {boolean} Whether the socket holds nothing back that was written before
+   * @private
+   */
+  _isFree() {
+    const { corked, ending, length } = this._socket._writableState;
+    return length === 0 && corked === 0 && !ending && !this._isClosed;
   }
 
   /**
@@ -85,8 +122,60 @@ class EngineFrameQueue extends EngineHandle {
    */
   append(data, length, first, mask, callback) {
     this._noteActivity();
+    if (this._isHolding) this._hold(length);
     this._sentBytes += this._engine.append(this._id, data, length, first, mask);
     if (callback) this._expect(callback);
+  }
+
+  /**
+   * Adds a frame whose payload is copied, and compressed by the flush.
+   *
+   * @param {Buffer | string} data The payload
+   * @param {number} length Its bytes
+   * @param {number} first The first byte of the header
+   * @param {boolean} mask Whether it's masked
+   * @param {((error?: Error | null) => void) | undefined} callback Called when it's written
+   */
+  appendCompressed(data, length, first, mask, callback) {
+    const from = this._sentBytes;
+    if (!this._isHolding) this._beginToHold(from, 0);
+    this.append(data, length, first | COMPRESSED, mask, callback);
+    // The scratch was full: what was in it is flushed, but not this.
+    if (!this._isHolding) this._beginToHold(from, length);
+  }
+
+  /**
+   * Counts what is sent as buffered, as what is being compressed is with ws.
+   *
+   * @param {number} from Where it begins
+   * @param {number} length Its bytes, of which the sender has not been told
+   * @private
+   */
+  _beginToHold(from, length) {
+    this._isHolding = true;
+    this._heldFrom = from;
+    this._engine.hold(this);
+    this._hold(length);
+  }
+
+  /**
+   * @param {number} length Bytes that are sent
+   * @private
+   */
+  _hold(length) {
+    this._heldBytes += length;
+    this._sender._bufferedBytes += length;
+  }
+
+  /**
+   * The engine has what was to be compressed.
+   */
+  release() {
+    if (!this._isHolding) return;
+    this._isHolding = false;
+    this._heldFrom = Number.POSITIVE_INFINITY;
+    this._sender._bufferedBytes -= this._heldBytes;
+    this._heldBytes = 0;
   }
 
   /**
@@ -112,9 +201,17 @@ class EngineFrameQueue extends EngineHandle {
   }
 
   /**
-   * Hands over what waits for the end of the tick.
+   * Hands over what waits for the end of the tick, unless something is to be compressed: that counts
+   * as buffered, and is lost with the socket, as with ws.
    */
   flush() {
+    if (!this._isHolding) this.flushAll();
+  }
+
+  /**
+   * Hands over what waits for the end of the tick.
+   */
+  flushAll() {
     this._engine.flush(true);
     if (!this._isBacklogged && !this._isClosed && this._engine.hasUntoldBacklog(this._id)) {
       this.becomeBacklogged();
@@ -182,7 +279,9 @@ class EngineFrameQueue extends EngineHandle {
       return;
     }
     const pending = this._countPending();
-    this._callBack(Math.min(this._handedBytes - pending, limit));
+    // How long a frame has become that was compressed isn't known here: then all have to be written.
+    const isKnown = this._sender === null || pending === 0;
+    if (isKnown) this._callBack(Math.min(this._handedBytes - pending, limit));
     if (pending > 0) return;
     this._isBacklogged = false;
     const onDrained = this._onDrained;
@@ -209,6 +308,16 @@ class EngineFrameQueue extends EngineHandle {
   }
 
   /**
+   * @return {number} Up to where what was sent is written
+   * @private
+   */
+  _countWritten() {
+    const pending = this._countPending();
+    if (pending > 0 && this._sender !== null) return 0;
+    return Math.min(this._sentBytes - pending, this._heldFrom);
+  }
+
+  /**
    * @param {number} written How many of the bytes that were sent are written
    * @private
    */
@@ -227,7 +336,9 @@ class EngineFrameQueue extends EngineHandle {
    */
   _abandon() {
     this._callBack(this._writtenBytes);
-    for (const { callback } of this._callbacks) callback(destroyedError());
+    for (const { end, callback } of this._callbacks) {
+      callback(end > this._heldFrom ? compressingError() : destroyedError());
+    }
     this._callbacks = NONE;
     const onDrained = this._onDrained;
     this._onDrained = null;
@@ -294,8 +405,11 @@ class EngineFrameQueue extends EngineHandle {
   _close(reset, callback) {
     const wasClosed = this._isClosed;
     if (!wasClosed) {
+      if (this._isHolding) this._engine.takeBack(this._id);
+      const heldFrom = this._heldFrom;
       this._engine.flush(true);
-      this._writtenBytes = this._sentBytes - this._countPending();
+      this._heldFrom = heldFrom;
+      this._writtenBytes = this._countWritten();
     }
     super._close(reset, callback);
     if (wasClosed) return;
@@ -304,6 +418,13 @@ class EngineFrameQueue extends EngineHandle {
     this._shutdown?.(destroyedError());
     this._shutdown = null;
   }
+}
+
+/**
+ * @return {Error} What ws reports of a message that was being compressed when its socket was closed
+ */
+function compressingError() {
+  return new Error('The socket was closed while data was being compressed');
 }
 
 /**

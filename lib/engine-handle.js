@@ -40,6 +40,13 @@ class EngineHandle {
     engine.reference(1);
   }
 
+  /**
+   * Hands over what waits for the end of the tick.
+   */
+  flush() {
+    this._engine.flush(true);
+  }
+
   /** Bytes received. */
   get bytesRead() {
     if (this._isClosed) return this.priorBytesRead;
@@ -49,7 +56,7 @@ class EngineHandle {
   /** Bytes sent, those that wait included. */
   get bytesWritten() {
     if (this._isClosed) return this.priorBytesWritten;
-    this._engine.flush(true);
+    this.flush();
     const [, written, pending] = native.counters(this._engine.native, this._id);
     return this.priorBytesWritten + written + pending;
   }

@@ -65,7 +65,7 @@ class EngineSocket extends net.Socket {
    */
   end(...parameters) {
     // What was sent before is called back before what comes too late.
-    connectionOf(this)?.flush();
+    connectionOf(this)?.flushAll();
     return super.end(...parameters);
   }
 
@@ -91,7 +91,8 @@ class EngineSocket extends net.Socket {
 
   pause() {
     const handle = connectionOf(this);
-    if (handle) {
+    // As any socket, one that shows its bytes reads until it has too many of them.
+    if (handle && !handle.isRaw) {
       handle.reading = false;
       handle.readStop();
     }
@@ -243,15 +244,18 @@ function isEligible(socket) {
  * @param {any} limits The limits, as for a receiver
  * @param {(this: any, chunk: Buffer) => void} onData What gets the bytes of the socket once they are
  *   asked for; before, nobody does
+ * @param {boolean} isCompressed Whether permessage-deflate is agreed; then they are asked for from the
+ *   beginning
  * @return {any} Its connection there, or `null` where the socket has to stay as it is
  */
-function handOver(socket, isServer, limits, onData) {
+function handOver(socket, isServer, limits, onData, isCompressed) {
   const engine = getEngine();
   if (engine === null || !isEligible(socket)) return null;
   const handle = socket._handle;
-  const id = native.adopt(engine.native, handle.fd, isServer, false, false);
+  const id = native.adopt(engine.native, handle.fd, isServer, isCompressed, isCompressed);
   if (id < 0) return null;
   const connection = new EngineConnection(engine, id, socket);
+  connection.isRaw = isCompressed;
   connection.priorBytesRead = handle.bytesRead;
   connection.priorBytesWritten = handle.bytesWritten;
   if (typeof handle.hasRef === 'function' && !handle.hasRef()) connection.unref();
@@ -273,4 +277,22 @@ function handOver(socket, isServer, limits, onData) {
   return connection;
 }
 
-module.exports = handOver;
+/**
+ * Tells whether a socket that the engine took over is still as it was then.
+ *
+ * @param {any} socket The socket
+ * @param {(this: any, chunk: Buffer) => void} onData What gets its bytes
+ * @return {boolean} Whether nobody has replaced anything, or looks at the bytes
+ */
+function isUntouched(socket, onData) {
+  const listeners = socket.rawListeners('data');
+  return (
+    listeners.length === 1 &&
+    listeners[0] === onData &&
+    socket.listenerCount('readable') === 0 &&
+    Object.getPrototypeOf(socket) === EngineSocket.prototype &&
+    METHODS.every((name) => socket[name] === /** @type {any} */ (EngineSocket.prototype)[name])
+  );
+}
+
+module.exports = { handOver, isUntouched };

@@ -8,7 +8,9 @@
 
 const { kReceiver, kWebSocket } = require('./constants');
 const connection = require('./connection');
-const handOver = require('./engine-socket');
+const { isOriginal, takeOverLater } = require('./engine-compression');
+const { handOver, isUntouched } = require('./engine-socket');
+const PerMessageDeflate = require('./permessage-deflate');
 const { CONNECTING, OPEN } = require('./ready-state');
 const Receiver = require('./receiver');
 const Sender = require('./sender');
@@ -175,6 +177,8 @@ class EngineReceiver {
     const receiver = /** @type {any} */ (new Receiver(options));
     websocket[kReceiver] = receiver;
     receiver[kWebSocket] = websocket;
+    // Its own part of the states, while there is a connection to ask for it.
+    websocket._extensions[PerMessageDeflate.extensionName]?._takeBack();
     // Until the bytes come, its limits are the engine's.
     receiver.onLimits = (/** @type {any} */ limits) => this._handle.setLimits(limits);
     connection.attachReceiver(receiver);
@@ -219,10 +223,21 @@ function isPossible(websocket, options, generateMask) {
   return (
     options.allowSynchronousEvents !== false &&
     !generateMask &&
-    Object.keys(websocket._extensions).length === 0 &&
+    hasKnownExtensions(websocket) &&
     Receiver.prototype.on === receiverOn &&
     Sender.prototype.send === senderSend
   );
+}
+
+/**
+ * @param {any} websocket The WebSocket
+ * @return {boolean} Whether it has no extension but permessage-deflate as it was made
+ */
+function hasKnownExtensions(websocket) {
+  const names = Object.keys(websocket._extensions);
+  if (names.length === 0) return true;
+  const perMessageDeflate = websocket._extensions[PerMessageDeflate.extensionName];
+  return names.length === 1 && perMessageDeflate !== undefined && isOriginal(perMessageDeflate);
 }
 
 /**
@@ -236,13 +251,73 @@ function isPossible(websocket, options, generateMask) {
 function attachEngine(websocket, options, generateMask) {
   if (!isPossible(websocket, options, generateMask)) return false;
   const socket = websocket._socket;
-  const handle = handOver(socket, options.isServer, share(options), connection.onSocketData);
+  const isCompressed = websocket._extensions[PerMessageDeflate.extensionName] !== undefined;
+  const limits = share(options);
+  const onData = connection.onSocketData;
+  const handle = handOver(socket, options.isServer, limits, onData, isCompressed);
   if (handle === null) return false;
+  websocket._sender.coalesce(handle);
+  if (isCompressed) attachYoung(websocket, options, handle);
+  else attachFrames(websocket, options, handle);
+  return true;
+}
+
+/**
+ * Has the engine decode the frames of a connection.
+ *
+ * @param {any} websocket The WebSocket
+ * @param {any} options The options of the receiver
+ * @param {any} handle The connection of the engine
+ */
+function attachFrames(websocket, options, handle) {
   const receiver = new EngineReceiver(websocket, options, handle);
   websocket[kReceiver] = receiver;
   handle.handlers = receiver;
-  websocket._sender.coalesce(handle);
   receiver.updateAnswering();
+}
+
+/**
+ * Gives a connection whose messages are compressed a real receiver, until the engine takes its place.
+ *
+ * @param {any} websocket The WebSocket
+ * @param {any} options The options of the receiver
+ * @param {any} handle The connection of the engine
+ */
+function attachYoung(websocket, options, handle) {
+  const receiver = /** @type {any} */ (new Receiver(options));
+  websocket[kReceiver] = receiver;
+  receiver[kWebSocket] = websocket;
+  connection.attachReceiver(receiver);
+  takeOverLater(websocket, () => takeOver(websocket, options, handle, receiver));
+}
+
+/**
+ * Has the engine take over from a real receiver, and inflate and deflate.
+ *
+ * @param {any} websocket The WebSocket
+ * @param {any} options The options of the receiver
+ * @param {any} handle The connection of the engine
+ * @param {any} receiver The receiver
+ * @return {boolean | null} Whether it did; `null` where it never can
+ */
+function takeOver(websocket, options, handle, receiver) {
+  const { _extensions: extensions, _sender: sender, _socket: socket } = websocket;
+  const perMessageDeflate = extensions[PerMessageDeflate.extensionName];
+  if (websocket[kReceiver] !== receiver || receiver._isExposed || socket._handle !== handle) {
+    return null;
+  }
+  if (!isPossible(websocket, options, undefined)) return null;
+  if (!isUntouched(socket, connection.onSocketData)) return null;
+  const isCalm = sender._isIdle && receiver._isIdle && socket._readableState.length === 0;
+  if (!isCalm || websocket.isPaused) return false;
+  try {
+    if (!perMessageDeflate._giveTo(handle)) return false;
+  } catch {
+    // What is wrong with the options is told with the first message.
+    return null;
+  }
+  attachFrames(websocket, { ...options, binaryType: websocket.binaryType }, handle);
+  handle.compressFor(sender);
   return true;
 }
 

@@ -38,6 +38,8 @@ const MAX_COPY_LENGTH = 16 * 1024;
  * 7.3 µs for 64 KiB. For 1 MiB the copy takes longer than the call.
  */
 const MAX_LEFT_LENGTH = 256 * 1024;
+/** Payloads up to this many bytes are compressed by the engine; longer ones on other threads. */
+const MAX_COMPRESSED_LENGTH = 64 * 1024 - 1;
 /** Payloads up to this many bytes are copied faster by a loop than by `TypedArray#set`. */
 const MAX_LOOP_LENGTH = 48;
 /** Batches that are handled before timers and other I/O get their turn. */
@@ -46,6 +48,8 @@ const MAX_BATCHES = 16;
 const NOBODY = -1;
 /** In a command: the frame is to be masked; the bytes go as they are. */
 const MASKED = 0x100;
+/** In a command: the payload is to be compressed. */
+const COMPRESSED = 0x200;
 const RAW = -1;
 
 /** Integers in memory that is shared with the native part. */
@@ -96,6 +100,8 @@ class Engine {
     this._scratch = Buffer.allocUnsafeSlow(SCRATCH_LENGTH);
     this._scratchUsed = 0;
     this._results = new SharedIntegers(RESULTS);
+    /** @type {any[]} Connections with something to be compressed that was not flushed yet. */
+    this._holding = [];
     /** @type {any[]} Connections that have callbacks of what was not flushed yet. */
     this._expecting = [];
     this._isScheduled = false;
@@ -166,8 +172,9 @@ class Engine {
    *
    * @param {number} id The connection
    * @param {Buffer | string} data The payload
-   * @param {number} length Its bytes, at most `MAX_COPY_LENGTH`
-   * @param {number} first The first byte of the header, or `RAW`
+   * @param {number} length Its bytes, at most `MAX_COPY_LENGTH`, or `MAX_COMPRESSED_LENGTH`
+   * @param {number} first The first byte of the header, with `COMPRESSED` where the payload is to be
+   *   compressed; or `RAW`
    * @param {boolean} mask Whether the frame is masked
    * @return {number} Bytes on the wire
    */
@@ -190,6 +197,34 @@ class Engine {
     this._commandCount++;
     this.schedule();
     return total;
+  }
+
+  /**
+   * Takes back what a connection wanted to be compressed and was not flushed yet, and what it sent
+   * behind that.
+   *
+   * @param {number} id The connection
+   */
+  takeBack(id) {
+    const { values } = this._commands;
+    let isBehind = false;
+    for (let index = 0; index < this._commandCount; index++) {
+      const at = index * COMMAND_FIELDS;
+      if (values[at] !== id) continue;
+      isBehind = isBehind || (values[at + 3] !== RAW && (values[at + 3] & COMPRESSED) !== 0);
+      if (!isBehind) continue;
+      values[at + 2] = 0;
+      values[at + 3] = RAW;
+    }
+  }
+
+  /**
+   * Remembers that something of a connection is to be compressed by the next flush.
+   *
+   * @param {any} connection The connection
+   */
+  hold(connection) {
+    this._holding.push(connection);
   }
 
   /**
@@ -279,6 +314,15 @@ class Engine {
   }
 
   /**
+   * Tells whether something was taken and is not handed out yet: a listener threw.
+   *
+   * @return {boolean} Whether there is something
+   */
+  hasUndelivered() {
+    return this._index < this._count;
+  }
+
+  /**
    * Tells whether what has been handed over waits without a connection's knowing: a task has found
    * that out, and it's on the way.
    *
@@ -328,6 +372,11 @@ class Engine {
         const connection = this._connections[values[i]];
         connection?.becomeBacklogged();
       }
+    }
+    if (this._holding.length > 0) {
+      const holding = this._holding;
+      this._holding = [];
+      for (const connection of holding) connection.release();
     }
     if (this._expecting.length > 0) {
       const expecting = this._expecting;
@@ -579,4 +628,4 @@ function getEngine() {
   return chosen;
 }
 
-module.exports = { getEngine, MAX_COPY_LENGTH, RAW };
+module.exports = { COMPRESSED, getEngine, MAX_COMPRESSED_LENGTH, MAX_COPY_LENGTH, RAW };

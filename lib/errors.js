@@ -1,9 +1,10 @@
 // @ts-check
 'use strict';
 
-// Makes JavaScript errors of what the native part says about a protocol violation.
+// Makes JavaScript errors of what the native part says about what a peer did.
 
 const { kStatusCode } = require('./constants');
+const native = require('./native');
 
 /**
  * Builds the error with which a connection fails.
@@ -43,4 +44,17 @@ function createInternalError(message) {
   );
 }
 
-module.exports = { createInternalError, createProtocolError };
+/**
+ * Builds the error with which a connection fails whose peer sent what can't be inflated.
+ *
+ * @param {import('../binding.js').InflateFailure} failure What the native part says
+ * @return {Error} An error as Node's zlib gives it, or that of ws for the limit
+ */
+function createInflateError({ errno, message, code, closeCode }) {
+  if (errno === undefined) {
+    return createProtocolError(native.messageLengthError(), createInflateError);
+  }
+  return Object.assign(new Error(message), { errno, code, [kStatusCode]: closeCode });
+}
+
+module.exports = { createInflateError, createInternalError, createProtocolError };

@@ -62,6 +62,15 @@ class FrameQueue {
   }
 
   /**
+   * Tells whether a payload is compressed on its way: here it has to be before.
+   *
+   * @return {boolean} `false`
+   */
+  compresses() {
+    return false;
+  }
+
+  /**
    * Adds a frame whose payload is copied.
    *
    * @param {Buffer | string} data The payload

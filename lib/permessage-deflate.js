@@ -66,6 +66,8 @@ class PerMessageDeflate {
     this._deflate = null;
     /** @type {InflateContext | null} Made with the first message. */
     this._inflate = null;
+    /** @type {any} The connection of the engine that has the states, if one has. */
+    this._connection = null;
     /** @type {Parameters | any} What was agreed on; `null` before. */
     this.params = null;
 
@@ -153,12 +155,9 @@ class PerMessageDeflate {
    * @throws {TypeError | RangeError} If Node's zlib refuses the `zlibDeflateOptions`
    */
   compress(data, fin, callback) {
-    this._deflate ??= this._createContext(
-      DeflateContext,
-      this._isServer ? 'server' : 'client',
-      this._options.zlibDeflateOptions
-    );
-    this._deflate.run(toBuffer(data), !!fin, callback);
+    // What the engine was given before is compressed before.
+    this._connection?.flushAll();
+    this._deflating().run(toBuffer(data), !!fin, callback);
   }
 
   /**
@@ -170,12 +169,7 @@ class PerMessageDeflate {
    * @throws {TypeError | RangeError} If Node's zlib refuses the `zlibInflateOptions`
    */
   decompress(data, fin, callback) {
-    this._inflate ??= this._createContext(
-      InflateContext,
-      this._isServer ? 'client' : 'server',
-      this._options.zlibInflateOptions
-    );
-    const inflate = this._inflate;
+    const inflate = this._inflating();
     inflate.limit = toLimit(this._maxPayload);
     inflate.run(toBuffer(data), !!fin, (error, output) => {
       // After an error nothing can be said of what follows.
@@ -188,23 +182,79 @@ class PerMessageDeflate {
   }
 
   /**
+   * Gives both directions to a connection of the engine, if nothing is under way on them.
+   *
+   * @param {any} connection The connection
+   * @return {boolean} Whether it has them now
+   * @throws {TypeError | RangeError} If Node's zlib refuses the options
+   */
+  _giveTo(connection) {
+    const deflate = this._deflating();
+    const inflate = this._inflating();
+    if (!deflate.isIdle || !inflate.isIdle) return false;
+    if (!connection.beginCompression(deflate.state, inflate.state)) return false;
+    this._connection = connection;
+    this._deflate = this._inflate = null;
+    return true;
+  }
+
+  /**
+   * Takes both directions back, or shares them with the connection of the engine while that is not
+   * through with a message.
+   */
+  _takeBack() {
+    this._deflating();
+    this._inflating();
+  }
+
+  /**
+   * @return {DeflateContext} The state of the compressing direction
+   * @private
+   */
+  _deflating() {
+    this._deflate ??= this._createContext(
+      DeflateContext,
+      this._isServer ? 'server' : 'client',
+      this._options.zlibDeflateOptions,
+      this._connection?.shareDeflater() ?? null
+    );
+    return this._deflate;
+  }
+
+  /**
+   * @return {InflateContext} The state of the decompressing direction
+   * @private
+   */
+  _inflating() {
+    this._inflate ??= this._createContext(
+      InflateContext,
+      this._isServer ? 'client' : 'server',
+      this._options.zlibInflateOptions,
+      this._connection?.shareInflater() ?? null
+    );
+    return this._inflate;
+  }
+
+  /**
    * Makes the state of one direction.
    *
    * @template {DeflateContext | InflateContext} Context
-   * @param {new (options: any, bits: number, reset: boolean, limiter: Limiter) => Context}
-   *   ContextClass Its class
+   * @param {new (options: any, bits: number, reset: boolean, limiter: Limiter, state: any) =>
+   *   Context} ContextClass Its class
    * @param {string} endpoint The side that compresses
    * @param {object | undefined} zlibOptions The user's options
+   * @param {any} state The native state, if there is one already
    * @return {Context} The state
    * @private
    */
-  _createContext(ContextClass, endpoint, zlibOptions) {
+  _createContext(ContextClass, endpoint, zlibOptions, state) {
     const windowBits = this.params[`${endpoint}_max_window_bits`];
     return new ContextClass(
       zlibOptions,
       typeof windowBits === 'number' ? windowBits : MAX_WINDOW_BITS,
       !!this.params[`${endpoint}_no_context_takeover`],
-      /** @type {Limiter} */ (limiter)
+      /** @type {Limiter} */ (limiter),
+      state
     );
   }
 }

@@ -122,6 +122,8 @@ class Receiver extends Writable {
 
     /** @type {((limits: any) => void) | undefined} Told when a limit is set. */
     this.onLimits = undefined;
+    /** Whether somebody has asked for it, who may do anything with it. */
+    this._isExposed = false;
     /** @type {any} The native decoder, made with the first chunk. */
     this._decoder = null;
     /** @type {Batch | null} */
@@ -178,6 +180,20 @@ class Receiver extends Writable {
   /** The declared lengths of the frames of the message that is under way, added up. */
   get _totalPayloadLength() {
     return this._decoder === null ? 0 : native.totalPayloadLength(this._decoder);
+  }
+
+  /** Whether all that was written is emitted, and ends with a message. */
+  get _isIdle() {
+    const { errored, length } = /** @type {any} */ (this)._writableState;
+    return (
+      this._state === DECODING &&
+      this._batch === null &&
+      this._fragments.length === 0 &&
+      length === 0 &&
+      !errored &&
+      !this._concluded &&
+      (this._decoder === null || native.isBetweenMessages(this._decoder))
+    );
   }
 
   /**

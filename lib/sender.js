@@ -124,6 +124,15 @@ class Sender {
   }
 
   /**
+   * Whether nothing is being compressed or read, and nothing waits.
+   *
+   * @private
+   */
+  get _isIdle() {
+    return this._state === DEFAULT && this._queue.length === 0;
+  }
+
+  /**
    * Makes the masking key of a frame.
    *
    * @return {Buffer} The key, valid until the next one is made
@@ -282,10 +291,16 @@ class Sender {
    */
   _submit(data, length, compress, opcode, fin, rsv1, mask, callback) {
     const isReady = typeof data === 'string' || isBuffer(data);
-    const isPlain = isReady && !compress && this._state === DEFAULT && isCallable(callback);
-    if (isPlain && this._frames?.fits(length)) {
-      this._frames.append(data, length, firstByte(fin, rsv1, opcode), !!mask, callback);
-      return;
+    if (isReady && this._state === DEFAULT && isCallable(callback)) {
+      const frames = this._frames;
+      if (!compress && frames?.fits(length)) {
+        frames.append(data, length, firstByte(fin, rsv1, opcode), !!mask, callback);
+        return;
+      }
+      if (compress && frames?.compresses(length)) {
+        frames.appendCompressed(data, length, firstByte(fin, rsv1, opcode), !!mask, callback);
+        return;
+      }
     }
     const options = {
       [kByteLength]: length,

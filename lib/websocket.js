@@ -42,7 +42,9 @@ const RECEIVER = {
   get() {
     const receiver = this[kReceiver];
 
-    return receiver instanceof EngineReceiver ? receiver.replace() : receiver;
+    if (receiver instanceof EngineReceiver) return receiver.replace();
+    if (receiver) receiver._isExposed = true;
+    return receiver;
   },
   /**
    * @this {any}

@@ -12,8 +12,7 @@ const { availableParallelism } = require('node:os');
 const { setImmediate } = require('node:timers');
 const zlib = require('node:zlib');
 
-const { kStatusCode } = require('./constants');
-const { createProtocolError } = require('./errors');
+const { createInflateError } = require('./errors');
 const native = require('./native');
 const readZlibOptions = require('./zlib-options');
 
@@ -57,11 +56,17 @@ class ZlibContext {
     this._chunkSize = options.chunkSize;
     this._level = options.level;
     this._strategy = options.strategy;
-    this._state = state;
+    /** The native state. */
+    this.state = state;
     this._limiter = limiter;
     /** @type {Operation[]} The one that runs, and those that wait. */
     this._operations = [];
     this._closed = false;
+  }
+
+  /** Whether no operation runs or waits. */
+  get isIdle() {
+    return this._operations.length === 0;
   }
 
   /**
@@ -87,7 +92,7 @@ class ZlibContext {
     const callbacks = this._operations.map((operation) => operation.callback);
     this._operations = [];
     this._closed = true;
-    this._state.free();
+    this.state.free();
     return callbacks;
   }
 
@@ -166,10 +171,11 @@ class DeflateContext extends ZlibContext {
    * @param {number} windowBits The window as agreed
    * @param {boolean} noContextTakeover Whether each message starts with an empty window
    * @param {Limiter} limiter Bounds what the native part's threads are given
+   * @param {InstanceType<typeof native.Deflater> | null} state The native state, if there is one
    */
-  constructor(userOptions, windowBits, noContextTakeover, limiter) {
+  constructor(userOptions, windowBits, noContextTakeover, limiter, state) {
     const options = readZlibOptions(userOptions, windowBits, zlib.createDeflateRaw);
-    super(options, new native.Deflater({ ...options, noContextTakeover }), limiter);
+    super(options, state ?? new native.Deflater({ ...options, noContextTakeover }), limiter);
   }
 
   /**
@@ -179,7 +185,7 @@ class DeflateContext extends ZlibContext {
    * @protected
    */
   _start({ data, fin }) {
-    const state = /** @type {InstanceType<typeof native.Deflater>} */ (this._state);
+    const state = /** @type {InstanceType<typeof native.Deflater>} */ (this.state);
     if (data.length < LARGE_INPUT) {
       state.queue(data, fin);
       queued.push(this);
@@ -268,10 +274,11 @@ class InflateContext extends ZlibContext {
    * @param {number} windowBits The window as agreed
    * @param {boolean} noContextTakeover Whether each message starts with an empty window
    * @param {Limiter} limiter Bounds what the native part's threads are given
+   * @param {InstanceType<typeof native.Inflater> | null} state The native state, if there is one
    */
-  constructor(userOptions, windowBits, noContextTakeover, limiter) {
+  constructor(userOptions, windowBits, noContextTakeover, limiter, state) {
     const options = readZlibOptions(userOptions, windowBits, zlib.createInflateRaw);
-    super(options, new native.Inflater({ ...options, noContextTakeover }), limiter);
+    super(options, state ?? new native.Inflater({ ...options, noContextTakeover }), limiter);
     /** The greatest length that an output may have; 0 for no limit. */
     this.limit = 0;
   }
@@ -283,7 +290,7 @@ class InflateContext extends ZlibContext {
    * @protected
    */
   _start({ data, fin }) {
-    const state = /** @type {InstanceType<typeof native.Inflater>} */ (this._state);
+    const state = /** @type {InstanceType<typeof native.Inflater>} */ (this.state);
     if (data.length >= LARGE_INPUT) {
       this._runOnPool(
         () => state.inflateAsync(data, fin, this.limit),
@@ -310,7 +317,7 @@ class InflateContext extends ZlibContext {
    * @private
    */
   _conclude(output) {
-    const state = /** @type {InstanceType<typeof native.Inflater>} */ (this._state);
+    const state = /** @type {InstanceType<typeof native.Inflater>} */ (this.state);
     if (output) this._deliver(null, output);
     else this._deliver(toError(state.failure()));
   }
@@ -324,11 +331,7 @@ class InflateContext extends ZlibContext {
  * @return {Error | null} An error as Node's zlib gives it, or that of ws for the limit
  */
 function toError(failure) {
-  if (failure === null) return null;
-  const { errno, message, code, closeCode } = failure;
-  if (errno === undefined) return createProtocolError(native.messageLengthError(), toError);
-  const error = new Error(message);
-  return Object.assign(error, { errno, code, [kStatusCode]: closeCode });
+  return failure === null ? null : createInflateError(failure);
 }
 
 module.exports = { DeflateContext, InflateContext };

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use oxws::engine::{
     ConnectionConfig, ConnectionId, Fault, MIN_READ, NOBODY, Occurrence, Reactor, Sink, Status,
 };
+use oxws::protocol::deflate::InflateError;
 use oxws::protocol::{
     Event, FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, Payload, ProtocolError, Role,
     mask_in_place,
@@ -41,6 +42,7 @@ enum Seen {
     Close(Option<u16>),
     Raw(Vec<u8>),
     Violation(ProtocolError),
+    Uninflatable(InflateError),
     End,
     Failed(io::ErrorKind),
     Written,
@@ -188,6 +190,7 @@ fn see(occurrence: Occurrence, memory: &[u8]) -> (bool, Seen) {
         Occurrence::Frame(event) => panic!("not expected: {event:?}"),
         Occurrence::Raw(payload) => Seen::Raw(bytes(payload)),
         Occurrence::Violation(error) => Seen::Violation(error),
+        Occurrence::Uninflatable(error) => Seen::Uninflatable(error),
         Occurrence::End => Seen::End,
         Occurrence::Failed(error) => Seen::Failed(error.kind()),
         Occurrence::Written => Seen::Written,

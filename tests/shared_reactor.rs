@@ -239,7 +239,7 @@ fn writes_what_is_left_to_the_task_before_what_is_written_at_once() {
         peer.read_to_end(&mut bytes).unwrap();
         bytes
     });
-    let piece = |length| [Piece { id, bytes: 0..length }];
+    let piece = |length| [Piece { id, bytes: 0..length, frame: None }];
     let mut next = 0;
     for round in 0..2000 {
         let bytes = numbered(next, 50);
@@ -270,7 +270,7 @@ fn tells_of_what_waits_and_of_its_end() {
     owner.reactor.set_tasked(true);
     let (id, mut peer) = owner.connect();
     let bytes = vec![7; 900_000];
-    assert!(owner.reactor.send(&bytes, &[Piece { id, bytes: 0..bytes.len() }]));
+    assert!(owner.reactor.send(&bytes, &[Piece { id, bytes: 0..bytes.len(), frame: None }]));
     let waits = |owner: &Owner| owner.others.iter().any(|(_, o)| matches!(o, Occurrence::Waiting));
     owner.take_until(waits);
     peer.read_exact(&mut vec![0; bytes.len()]).unwrap();
@@ -288,7 +288,7 @@ fn keeps_what_a_full_socket_does_not_take_of_long_payloads() {
         let (head, body) = part.split_at(10);
         assert!(owner.reactor.send_parts(id, &[head, body]));
     }
-    owner.reactor.write(b"last", &[Piece { id, bytes: 0..4 }], &mut Vec::new());
+    owner.reactor.write(b"last", &[Piece { id, bytes: 0..4, frame: None }], &mut Vec::new());
     let mut received = vec![0; bytes.len() + 4];
     peer.read_exact(&mut received).unwrap();
     assert!(received[..bytes.len()] == bytes);

@@ -67,6 +67,12 @@ pub fn total_payload_length(decoder: &External<Decoder>) -> f64 {
     decoder.decoder.total_payload_length() as f64
 }
 
+/// Whether what was decoded ends with a message.
+#[napi(catch_unwind)]
+pub fn is_between_messages(decoder: &External<Decoder>) -> bool {
+    decoder.decoder.is_between_messages()
+}
+
 /// Decodes `chunk` from `position` on until it or the space for records ends; returns the number
 /// of records. Payloads of the call before that were not taken are dropped.
 #[napi(catch_unwind)]

@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, BufferSlice, PromiseRaw, Result};
@@ -12,9 +12,10 @@ use napi_derive::napi;
 
 use super::error::reason;
 use crate::engine::contexts::contexts;
+use crate::engine::direction::{Deflation, Shared, lock, new_inflation};
 use crate::engine::pool;
 use crate::protocol::deflate::{
-    Compressor, CompressorConfig, Decompressor, DecompressorConfig, InflateError, Strategy,
+    CompressorConfig, Decompressor, DecompressorConfig, InflateError, Strategy,
 };
 
 /// Up to here an output is copied into memory of JavaScript's own, which is cheaper than to share
@@ -27,19 +28,10 @@ thread_local! {
 }
 
 /// The state that a thread of the engine may be working on, until it is freed.
-type State<T> = Option<Arc<Mutex<T>>>;
+type State<T> = Option<Shared<T>>;
 
-fn share<T>(state: T) -> State<T> {
-    Some(Arc::new(Mutex::new(state)))
-}
-
-fn get<T>(state: &State<T>) -> Result<&Arc<Mutex<T>>> {
+fn get<T>(state: &State<T>) -> Result<&Shared<T>> {
     state.as_ref().ok_or_else(|| reason("used after it was freed"))
-}
-
-fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
-    // After a panic the state is what it is; the connection has failed.
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Gives an output to JavaScript and leaves `output` empty.
@@ -112,7 +104,21 @@ impl From<DeflateOptions> for CompressorConfig {
 /// The compressing side of one connection.
 #[napi]
 pub struct Deflater {
-    compressor: State<Compressor>,
+    compressor: State<Deflation>,
+}
+
+impl Deflater {
+    /// The side that an engine drives as well.
+    #[cfg(unix)]
+    pub(super) const fn of(compressor: Shared<Deflation>) -> Self {
+        Self { compressor: Some(compressor) }
+    }
+
+    /// What an engine may drive as well.
+    #[cfg(unix)]
+    pub(super) fn shared(&self) -> Option<Shared<Deflation>> {
+        self.compressor.clone()
+    }
 }
 
 #[napi]
@@ -121,9 +127,9 @@ impl Deflater {
     /// messages if the window is taken over and the limit allows it.
     #[napi(constructor, catch_unwind)]
     pub fn new(options: DeflateOptions) -> Result<Self> {
-        let compressor = Compressor::with_pool(options.into(), contexts())
-            .map_err(|error| reason(error.to_string()))?;
-        Ok(Self { compressor: share(compressor) })
+        let compressor =
+            Deflation::new(options.into()).map_err(|error| reason(error.to_string()))?;
+        Ok(Self { compressor: Some(compressor) })
     }
 
     /// Compresses a fragment of a message; `fin` says that it is the last.
@@ -153,7 +159,12 @@ impl Deflater {
         let data = data.to_vec();
         let compressor = Arc::clone(get(&self.compressor)?);
         env.spawn_future(async move {
-            let output = pool::run(move || fitted(lock(&compressor).compress(&data, fin))).await;
+            let deflate = move || {
+                let mut output = Vec::new();
+                lock(&compressor).compress_into(&data, fin, &mut output);
+                fitted(output)
+            };
+            let output = pool::run(deflate).await;
             output.map(Buffer::from).map_err(|error| reason(error.to_string()))
         })
     }
@@ -162,7 +173,7 @@ impl Deflater {
     #[napi(catch_unwind)]
     pub fn queue(&self, data: BufferSlice<'_>, fin: bool) -> Result<()> {
         let compressor = Arc::clone(get(&self.compressor)?);
-        let deflation = Deflation { compressor, data: data.to_vec(), fin };
+        let deflation = Waiting { compressor, data: data.to_vec(), fin };
         DEFLATIONS.with_borrow_mut(|waiting| waiting.push(deflation));
         Ok(())
     }
@@ -175,14 +186,14 @@ impl Deflater {
 }
 
 /// A compression that waits for a run.
-struct Deflation {
-    compressor: Arc<Mutex<Compressor>>,
+struct Waiting {
+    compressor: Shared<Deflation>,
     data: Vec<u8>,
     fin: bool,
 }
 
 thread_local! {
-    static DEFLATIONS: RefCell<Vec<Deflation>> = const { RefCell::new(Vec::new()) };
+    static DEFLATIONS: RefCell<Vec<Waiting>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The outputs of a run, one behind the other.
@@ -212,9 +223,9 @@ pub fn run_deflations_async(env: &Env) -> Result<PromiseRaw<'_, Deflated>> {
     })
 }
 
-fn deflate_all(deflations: &[Deflation]) -> (Vec<u8>, Vec<u32>) {
+fn deflate_all(deflations: &[Waiting]) -> (Vec<u8>, Vec<u32>) {
     let (mut bytes, mut lengths) = (Vec::new(), Vec::with_capacity(deflations.len()));
-    for Deflation { compressor, data, fin } in deflations {
+    for Waiting { compressor, data, fin } in deflations {
         let start = bytes.len();
         lock(compressor).compress_into(data, *fin, &mut bytes);
         lengths.push((bytes.len() - start) as u32);
@@ -257,8 +268,19 @@ pub struct InflateOptions {
     pub dictionary: Option<Buffer>,
 }
 
-struct InflaterState {
-    decompressor: Decompressor,
+impl From<InflateOptions> for DecompressorConfig {
+    fn from(options: InflateOptions) -> Self {
+        Self {
+            window_bits: narrow(options.window_bits),
+            no_context_takeover: options.no_context_takeover,
+            dictionary: dictionary(options.dictionary),
+        }
+    }
+}
+
+/// What the latest operation came to.
+#[derive(Default)]
+struct Latest {
     error: Option<InflateError>,
     paused: Option<Paused>,
 }
@@ -271,15 +293,17 @@ struct Paused {
     output: Vec<u8>,
 }
 
-impl InflaterState {
-    /// Inflates on from where `operation` is; `None` if that fails.
-    fn complete(&mut self, mut operation: Paused) -> Option<Vec<u8>> {
-        let Paused { data, fin, limit, output } = &mut operation;
+impl Paused {
+    /// Inflates on from where the operation is; `None` if that fails.
+    fn complete(mut self, state: &Shared<Decompressor>, latest: &Mutex<Latest>) -> Option<Vec<u8>> {
+        let Self { data, fin, limit, output } = &mut self;
         let limit = limit.map(|limit| limit.saturating_sub(output.len() as u64));
-        match self.decompressor.decompress_into(data, *fin, limit, output) {
-            Ok(()) => Some(fitted(operation.output)),
+        let mut rest = data.as_slice();
+        let result = lock(state).decompress_some(&mut rest, *fin, limit, usize::MAX, output);
+        match result {
+            Ok(_) => Some(fitted(self.output)),
             Err(error) => {
-                self.error = Some(error);
+                lock(latest).error = Some(error);
                 None
             }
         }
@@ -292,7 +316,22 @@ impl InflaterState {
 /// output is longer than may be produced at once and `resume` gives the whole of it.
 #[napi]
 pub struct Inflater {
-    state: State<InflaterState>,
+    state: State<Decompressor>,
+    latest: Arc<Mutex<Latest>>,
+}
+
+impl Inflater {
+    /// The side that an engine drives as well.
+    #[cfg(unix)]
+    pub(super) fn of(state: Shared<Decompressor>) -> Self {
+        Self { state: Some(state), latest: Arc::default() }
+    }
+
+    /// What an engine may drive as well.
+    #[cfg(unix)]
+    pub(super) fn shared(&self) -> Option<Shared<Decompressor>> {
+        self.state.clone()
+    }
 }
 
 #[napi]
@@ -300,14 +339,7 @@ impl Inflater {
     /// Takes memory as a `Deflater` does, some 48 KB; above the limit it keeps the window.
     #[napi(constructor, catch_unwind)]
     pub fn new(options: InflateOptions) -> Self {
-        let config = DecompressorConfig {
-            window_bits: narrow(options.window_bits),
-            no_context_takeover: options.no_context_takeover,
-            dictionary: dictionary(options.dictionary),
-        };
-        let decompressor = Decompressor::with_pool(config, contexts());
-        let state = InflaterState { decompressor, error: None, paused: None };
-        Self { state: share(state) }
+        Self { state: Some(new_inflation(options.into())), latest: Arc::default() }
     }
 
     /// Decompresses a fragment of a message; `fin` says that it is the last. The output may have
@@ -327,15 +359,15 @@ impl Inflater {
             output.clear();
             let mut rest: &[u8] = &data;
             let budget = budget as usize;
-            match state.decompressor.decompress_some(&mut rest, fin, limit, budget, output) {
+            match state.decompress_some(&mut rest, fin, limit, budget, output) {
                 Ok(true) => hand_over(env, output).map(Some),
                 Ok(false) => {
                     let (data, output) = (rest.to_vec(), mem::take(output));
-                    state.paused = Some(Paused { data, fin, limit, output });
+                    lock(&self.latest).paused = Some(Paused { data, fin, limit, output });
                     Ok(None)
                 }
                 Err(error) => {
-                    state.error = Some(error);
+                    lock(&self.latest).error = Some(error);
                     // It may have grown up to the limit.
                     *output = Vec::new();
                     Ok(None)
@@ -361,14 +393,14 @@ impl Inflater {
     /// Goes on, on another thread, with an `inflate` that used its budget up.
     #[napi(catch_unwind)]
     pub fn resume<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Option<Buffer>>> {
-        let operation = lock(get(&self.state)?).paused.take();
+        let operation = lock(&self.latest).paused.take();
         self.complete(env, operation)
     }
 
     /// Why the latest operation gave null.
     #[napi(catch_unwind)]
-    pub fn failure(&self) -> Result<Option<InflateFailure>> {
-        Ok(lock(get(&self.state)?).error.take().map(InflateFailure::from))
+    pub fn failure(&self) -> Option<InflateFailure> {
+        lock(&self.latest).error.take().map(InflateFailure::from)
     }
 
     /// Gives the memory back; an operation on another thread does so when it ends.
@@ -383,9 +415,9 @@ impl Inflater {
         operation: Option<Paused>,
     ) -> Result<PromiseRaw<'env, Option<Buffer>>> {
         let operation = operation.ok_or_else(|| reason("nothing to resume"))?;
-        let state = Arc::clone(get(&self.state)?);
+        let (state, latest) = (Arc::clone(get(&self.state)?), Arc::clone(&self.latest));
         env.spawn_future(async move {
-            let output = pool::run(move || lock(&state).complete(operation)).await;
+            let output = pool::run(move || operation.complete(&state, &latest)).await;
             output.map(|output| output.map(Buffer::from)).map_err(|error| reason(error.to_string()))
         })
     }

@@ -8,7 +8,7 @@
 //! `flushEngine` takes commands of four 32-bit integers: the connection; where its bytes begin in
 //! the scratch memory; the length of the payload; and what to do with it. For a frame, whose payload
 //! stands behind the space for its header, this is the header's first byte, plus 256 where it is to
-//! be masked. Bytes that go as they are have -1 there.
+//! be masked, plus 512 where the payload is to be compressed. Bytes that go as they are have -1 there.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -17,11 +17,12 @@ use std::time::Duration;
 
 use napi::Env;
 use napi::bindgen_prelude::{
-    Buffer, BufferSlice, External, Function, Result, Uint32Array, spawn,
+    Buffer, BufferSlice, External, Function, Result, Uint32Array, spawn, spawn_blocking,
     within_runtime_if_available,
 };
 use napi_derive::napi;
 
+use super::deflate::{Deflater, InflateFailure, Inflater};
 use super::error::{ErrorDescription, reason};
 use super::frame::{header_of, next_key};
 use super::loop_driver::{LoopDriver, borrow_descriptor, wait_in_task};
@@ -29,6 +30,7 @@ use super::record::{Payloads, RECORD_ERROR, write_fields};
 #[cfg(debug_assertions)]
 use crate::engine::Fault;
 use crate::engine::{ConnectionConfig, Occurrence, Piece, Reactor, SharedReactor, Sink, Status};
+use crate::protocol::deflate::InflateError;
 use crate::protocol::{Event, FrameHeader, Limits, ProtocolError, Role, mask_in_place};
 
 /// Bytes as they came, of a connection in raw mode.
@@ -54,6 +56,9 @@ pub const RECORD_WAITING: i32 = 21;
 /// none in particular.
 #[napi]
 pub const RECORD_FAULT: i32 = 22;
+/// A compressed message that can't be inflated: why is asked for apart, by the detail.
+#[napi]
+pub const RECORD_UNINFLATABLE: i32 = 23;
 
 /// Nothing more to take; the descriptor announces what comes.
 #[napi]
@@ -71,6 +76,8 @@ const COMMAND_LENGTH: usize = 16;
 const ANSWERED: i32 = 1;
 /// In a command: the frame is to be masked.
 const MASKED: i32 = 0x100;
+/// In a command: the payload is to be compressed.
+const COMPRESSED: i32 = 0x200;
 
 /// The sockets of one environment, and what drives them.
 pub struct Engine {
@@ -82,6 +89,7 @@ pub struct Engine {
     is_tasked: bool,
     payloads: Payloads,
     violations: Vec<ProtocolError>,
+    inflate_errors: Vec<InflateError>,
     /// What the latest flush wrote, kept for its memory.
     pieces: Vec<Piece>,
 }
@@ -92,7 +100,8 @@ pub fn create_engine(
     env: &Env,
     dispatch: Function<'_, (), ()>,
 ) -> Result<Option<External<Engine>>> {
-    let Ok(reactor) = Reactor::new() else { return Ok(None) };
+    let Ok(mut reactor) = Reactor::new() else { return Ok(None) };
+    reactor.set_spawner(Arc::new(|job| drop(spawn_blocking(job))));
     let Ok(descriptor) = reactor.as_fd().try_clone_to_owned() else { return Ok(None) };
     let Some(driver) = LoopDriver::start(env, descriptor, &dispatch)? else { return Ok(None) };
     let waker = driver.waker();
@@ -103,6 +112,7 @@ pub fn create_engine(
         is_tasked: false,
         payloads: Payloads::default(),
         violations: Vec::new(),
+        inflate_errors: Vec::new(),
         pieces: Vec::new(),
     };
     Ok(Some(External::new(engine)))
@@ -224,13 +234,14 @@ pub fn poll_engine(
     mut slab: BufferSlice<'_>,
     used: u32,
 ) -> Result<u32> {
-    let Engine { reactor, payloads, violations, .. } = &mut **engine;
+    let Engine { reactor, payloads, violations, inflate_errors, .. } = &mut **engine;
     payloads.clear();
     violations.clear();
+    inflate_errors.clear();
     let (header, records) = records
         .split_at_mut_checked(RECORD_LENGTH)
         .ok_or_else(|| reason("no space for records"))?;
-    let mut sink = Records { bytes: records, count: 0, payloads, violations };
+    let mut sink = Records { bytes: records, count: 0, payloads, violations, inflate_errors };
     let mut used = used as usize;
     let status = reactor
         .poll(&mut slab, &mut used, &mut sink)
@@ -254,11 +265,11 @@ pub fn drain_connection(
     mut records: BufferSlice<'_>,
     mut slab: BufferSlice<'_>,
 ) -> Result<u32> {
-    let Engine { reactor, payloads, violations, .. } = &mut **engine;
+    let Engine { reactor, payloads, violations, inflate_errors, .. } = &mut **engine;
     let (_, records) = records
         .split_at_mut_checked(RECORD_LENGTH)
         .ok_or_else(|| reason("no space for records"))?;
-    let mut sink = Records { bytes: records, count: 0, payloads, violations };
+    let mut sink = Records { bytes: records, count: 0, payloads, violations, inflate_errors };
     reactor.drain(id, &mut slab, &mut 0, &mut sink);
     Ok(sink.count as u32)
 }
@@ -281,6 +292,40 @@ pub fn engine_violation(engine: &External<Engine>, index: u32) -> Option<ErrorDe
     engine.violations.get(index as usize).copied().map(ErrorDescription::from)
 }
 
+/// Describes the error that the detail of a record of kind uninflatable names.
+#[napi(catch_unwind)]
+pub fn engine_inflate_failure(engine: &External<Engine>, index: u32) -> Option<InflateFailure> {
+    engine.inflate_errors.get(index as usize).copied().map(InflateFailure::from)
+}
+
+/// Has the engine inflate and deflate the messages of a connection, and ends raw mode; whether it
+/// does. Not while a message, or something that was read, is under way.
+#[napi(catch_unwind)]
+pub fn begin_compression(
+    engine: &mut External<Engine>,
+    id: u32,
+    deflater: &Deflater,
+    inflater: &Inflater,
+) -> bool {
+    let (Some(deflation), Some(inflation)) = (deflater.shared(), inflater.shared()) else {
+        return false;
+    };
+    engine.reactor.with(|reactor| reactor.set_compression(id, deflation, inflation));
+    engine.reactor.begin_frames(id)
+}
+
+/// The compressing side of a connection, which the engine drives as well.
+#[napi(catch_unwind)]
+pub fn share_deflater(engine: &External<Engine>, id: u32) -> Option<Deflater> {
+    engine.reactor.with(|reactor| reactor.compression(id)).map(|(it, _)| Deflater::of(it))
+}
+
+/// The decompressing side of a connection, which the engine drives as well.
+#[napi(catch_unwind)]
+pub fn share_inflater(engine: &External<Engine>, id: u32) -> Option<Inflater> {
+    engine.reactor.with(|reactor| reactor.compression(id)).map(|(_, it)| Inflater::of(it))
+}
+
 /// Carries out `count` commands. Writes the connections of which something waits now into
 /// `results` and returns their number. The tokio driver may be left to write them later, and tell
 /// then, unless that has to be done at once.
@@ -298,7 +343,12 @@ pub fn flush_engine(
     for command in commands.chunks_exact(COMMAND_LENGTH).take(count as usize) {
         let piece = finish_command(command, &mut scratch)?;
         match pieces.last_mut() {
-            Some(last) if last.id == piece.id && last.bytes.end == piece.bytes.start => {
+            Some(last)
+                if last.id == piece.id
+                    && last.bytes.end == piece.bytes.start
+                    && last.frame.is_none()
+                    && piece.frame.is_none() =>
+            {
                 last.bytes.end = piece.bytes.end;
             }
             _ => pieces.push(piece),
@@ -468,6 +518,7 @@ struct Records<'a> {
     count: usize,
     payloads: &'a mut Payloads,
     violations: &'a mut Vec<ProtocolError>,
+    inflate_errors: &'a mut Vec<InflateError>,
 }
 
 impl Sink for Records<'_> {
@@ -490,6 +541,10 @@ impl Sink for Records<'_> {
             Occurrence::Violation(error) => {
                 self.violations.push(error);
                 [RECORD_ERROR, self.violations.len() as i32 - 1, 0, 0]
+            }
+            Occurrence::Uninflatable(error) => {
+                self.inflate_errors.push(error);
+                [RECORD_UNINFLATABLE, self.inflate_errors.len() as i32 - 1, 0, 0]
             }
             Occurrence::End => [RECORD_END, 0, 0, 0],
             Occurrence::Failed(error) => [RECORD_FAILED, error.raw_os_error().unwrap_or(0), 0, 0],
@@ -522,14 +577,18 @@ fn finish_command(command: &[u8], scratch: &mut [u8]) -> Result<Piece> {
         Some(header_of(first as u32, length as u64, key)?)
     };
     let header_length = header.as_ref().map_or(0, FrameHeader::encoded_length);
-    let bytes = start..start.saturating_add(header_length).saturating_add(length);
+    let mut bytes = start..start.saturating_add(header_length).saturating_add(length);
     let space = scratch.get_mut(bytes.clone());
     let space = space.ok_or_else(|| reason("a command beyond the scratch memory"))?;
+    if first >= 0 && first & COMPRESSED != 0 {
+        bytes.start += header_length;
+        return Ok(Piece { id: id as u32, bytes, frame: header });
+    }
     if let Some(header) = header {
         header.encode(space);
         if let Some(key) = header.masking_key {
             mask_in_place(&mut space[header_length..], key, 0);
         }
     }
-    Ok(Piece { id: id as u32, bytes })
+    Ok(Piece { id: id as u32, bytes, frame: None })
 }

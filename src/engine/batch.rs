@@ -255,6 +255,11 @@ impl Inbox {
         self.is_starved && self.has_credit()
     }
 
+    /// Whether something is on the way from a connection.
+    pub(super) fn holds(&self, id: ConnectionId) -> bool {
+        self.batches.iter().any(|(batch, _)| batch.occurrences.list.iter().any(|(of, _)| *of == id))
+    }
+
     /// Drops what is on the way from a connection; `taker` gets it, with payloads of its own.
     pub(super) fn withdraw(
         &mut self,

@@ -6,12 +6,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mio::event::Event as Readiness;
 
+use super::background::Background;
+use super::compression::{Checks, Compression, Inflated, Outcome, Refusal};
 use super::fault::{Fault, Injected};
 use super::occurrence::{ConnectionConfig, ConnectionId, Occurrence, Sink};
 use super::reactor::MIN_READ;
 use super::socket::{MAX_PARTS, Socket};
 use super::write_queue::{MAX_SLICES, WriteQueue};
-use crate::protocol::{Decoder, DecoderConfig, Event, Limits, Payload, ProtocolError, Role};
+use crate::protocol::{
+    Decoder, DecoderConfig, Event, Limits, Opcode, Payload, ProtocolError, Role,
+};
 
 /// The least that is read straight into the memory of a payload. With less, reading what follows
 /// the payload along with it is worth more than the copy.
@@ -23,6 +27,15 @@ pub(super) struct Turn<'a, S> {
     /// How much of `memory` has to stay as it is.
     pub(super) used: &'a mut usize,
     pub(super) sink: &'a mut S,
+    pub(super) inflating: &'a mut Inflating,
+}
+
+/// What inflating works with.
+#[derive(Debug, Default)]
+pub(super) struct Inflating {
+    /// Where messages are put before it is known how long they are.
+    pub(super) scratch: Vec<u8>,
+    pub(super) background: Background,
 }
 
 /// What one read brought, in the memory of a turn.
@@ -50,6 +63,17 @@ pub(super) enum Served {
     /// It has reported a frame that is too long, of which the caller may still allow the length.
     Refused,
 }
+
+/// With less memory left, a connection that inflates is not read: messages find room in it rather
+/// than in memory of their own, which costs more to hand over.
+const MIN_COMPRESSED_READ: usize = 16 * 1024;
+
+/// Of the memory that is left, such a connection is read into a part, so that there is room for what
+/// that becomes.
+const COMPRESSED_SHARE: usize = 4;
+
+/// What a connection may inflate in a turn; the others follow then.
+const MAX_INFLATED: usize = 1024 * 1024;
 
 /// How much of a paused connection is read ahead of bytes that are fed.
 const MAX_FETCH: usize = 64 * 1024;
@@ -85,6 +109,8 @@ enum Sending {
 pub(super) struct Connection {
     socket: Socket,
     decoder: Decoder,
+    /// permessage-deflate, where the engine does it.
+    compression: Option<Box<Compression>>,
     /// Bytes that come before those of the socket.
     fed: Vec<u8>,
     /// Bytes that the kernel did not take yet; none instead of an empty queue.
@@ -133,6 +159,7 @@ impl Connection {
         Ok(Self {
             socket,
             decoder,
+            compression: None,
             fed: Vec::new(),
             queue: None,
             failure: None,
@@ -171,6 +198,7 @@ impl Connection {
     #[cold]
     pub(super) fn give_up(&mut self) {
         self.fed = Vec::new();
+        self.compression = None;
         if self.writing || self.raw || self.receiving == Receiving::Discarding {
             self.fail(io::Error::other("a panic"));
         }
@@ -255,6 +283,36 @@ impl Connection {
         if answers { Some(self.decoder.role()) } else { None }
     }
 
+    pub(super) fn set_compression(&mut self, compression: Compression) {
+        self.compression = Some(Box::new(compression));
+    }
+
+    pub(super) fn compression(&self) -> Option<&Compression> {
+        self.compression.as_deref()
+    }
+
+    /// Takes what work on another thread came to.
+    pub(super) fn note_outcome(&mut self, number: u64, outcome: Outcome) {
+        if let Some(compression) = &mut self.compression {
+            compression.note_outcome(number, outcome);
+        }
+    }
+
+    /// Whether a frame is inflated elsewhere, and everything behind it has to wait.
+    fn is_inflating(&self) -> bool {
+        self.compression.as_deref().is_some_and(Compression::is_waiting)
+    }
+
+    /// Whether such a frame is to be taken up again.
+    fn has_outcome(&self) -> bool {
+        !self.is_withheld() && self.compression.as_deref().is_some_and(Compression::has_outcome)
+    }
+
+    /// Whether what was decoded ends with a message, so that raw mode can begin or end.
+    pub(super) fn is_between_messages(&self) -> bool {
+        self.decoder.is_between_messages() && !self.is_inflating()
+    }
+
     pub(super) const fn set_raw(&mut self, raw: bool) {
         self.raw = raw;
     }
@@ -296,7 +354,8 @@ impl Connection {
             || self.written
             || self.sending == Sending::Ending
             || self.fault_due
-            || self.failure.is_some() && !self.is_withheld()
+            || self.has_outcome()
+            || self.failure.is_some() && !self.is_withheld() && !self.is_inflating()
     }
 
     /// Whether reading may bring something.
@@ -305,6 +364,7 @@ impl Connection {
             && !self.is_withheld()
             && self.receiving != Receiving::Ended
             && (self.readable || !self.fed.is_empty())
+            && !self.is_inflating()
     }
 
     /// Does what there is to do, but reads at most once.
@@ -335,6 +395,12 @@ impl Connection {
             self.fault_due = false;
             turn.sink.push(id, Occurrence::Fault);
         }
+        if self.has_outcome() {
+            if !turn.sink.has_room() {
+                return Served::RecordsFull;
+            }
+            self.take_outcome(id, turn);
+        }
         if self.may_receive() {
             if !turn.sink.has_room() {
                 return Served::RecordsFull;
@@ -345,7 +411,8 @@ impl Connection {
             }
         }
         // What the peer sent before the connection broke comes first.
-        if self.failure.is_some() && !self.is_withheld() && !self.may_receive() {
+        let may_report = !self.is_withheld() && !self.is_inflating() && !self.may_receive();
+        if self.failure.is_some() && may_report {
             if !turn.sink.has_room() {
                 return Served::RecordsFull;
             }
@@ -370,6 +437,11 @@ impl Connection {
             if let Some(((read, space), decoded)) = received {
                 self.note_read(read, space, id, turn);
                 match decoded {
+                    Ok(Some(Event::CompressedFrame { opcode, fin, payload }))
+                        if self.compression.is_some() =>
+                    {
+                        self.inflate(opcode, fin, payload, 0, id, turn);
+                    }
                     Ok(Some(event)) => turn.sink.push(id, Occurrence::Frame(event)),
                     Ok(None) => {}
                     Err(error) => self.report_violation(error, id, turn),
@@ -378,10 +450,16 @@ impl Connection {
             }
         }
         let start = *turn.used;
-        let Some(space) = turn.memory.get_mut(start..).filter(|space| space.len() >= MIN_READ)
+        let inflates = self.compression.is_some() && !self.raw;
+        let least = if inflates { MIN_COMPRESSED_READ } else { MIN_READ };
+        let Some(mut space) = turn.memory.get_mut(start..).filter(|space| space.len() >= least)
         else {
             return Served::MemoryFull;
         };
+        if inflates {
+            let share = space.len() / COMPRESSED_SHARE;
+            space = &mut space[..share];
+        }
         let count = if self.fed.is_empty() {
             let space_length = space.len();
             let read = self.socket.read(space);
@@ -463,6 +541,7 @@ impl Connection {
         turn: &mut Turn<'_, S>,
     ) -> Served {
         let length = chunk.end - chunk.start;
+        let mut inflated = 0;
         while chunk.position < length {
             if !turn.sink.has_room() {
                 return Served::Unfinished(chunk);
@@ -479,6 +558,15 @@ impl Connection {
             }
             let input = &mut turn.memory[chunk.start..chunk.end];
             match self.decoder.decode(input, &mut chunk.position) {
+                Ok(Some(Event::CompressedFrame { opcode, fin, payload }))
+                    if self.compression.is_some() =>
+                {
+                    inflated += self.inflate(opcode, fin, payload, chunk.start, id, turn);
+                    if self.is_inflating() || inflated > MAX_INFLATED {
+                        self.put_back(&chunk, turn);
+                        return Served::Done;
+                    }
+                }
                 Ok(Some(mut event)) => {
                     if let Payload::InPlace(range) = payload_of(&mut event) {
                         range.start += chunk.start;
@@ -499,6 +587,78 @@ impl Connection {
         }
         release(&chunk, turn);
         Served::Done
+    }
+
+    /// Inflates a frame, whose payload, where it is in place, is behind `start`, and reports the
+    /// message that it completes. Returns how many bytes it became.
+    fn inflate<S: Sink>(
+        &mut self,
+        opcode: Opcode,
+        fin: bool,
+        payload: Payload,
+        start: usize,
+        id: ConnectionId,
+        turn: &mut Turn<'_, S>,
+    ) -> usize {
+        let checks = self.checks();
+        let Some(compression) = &mut self.compression else { return 0 };
+        let data = payload.as_slice(turn.memory.get(start..).unwrap_or_default());
+        match compression.inflate(opcode, fin, data, checks, &mut turn.inflating.scratch) {
+            Ok(Inflated::Large(work)) => {
+                let number = turn.inflating.background.add(id, work);
+                compression.wait_for(number, opcode, fin);
+                0
+            }
+            result => self.report_inflated(result, id, turn),
+        }
+    }
+
+    /// Goes on behind a frame that was inflated elsewhere. There is room for an occurrence.
+    fn take_outcome<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) {
+        let checks = self.checks();
+        let result = self.compression.as_mut().and_then(|it| it.take_outcome(checks));
+        if let Some(result) = result {
+            self.report_inflated(result, id, turn);
+        }
+    }
+
+    const fn checks(&self) -> Checks {
+        Checks {
+            max_payload: self.decoder.limits().max_payload,
+            skip_utf8_validation: self.decoder.skips_utf8_validation(),
+        }
+    }
+
+    /// Reports what a frame has become. There is room for an occurrence.
+    fn report_inflated<S: Sink>(
+        &mut self,
+        result: Result<Inflated, Refusal>,
+        id: ConnectionId,
+        turn: &mut Turn<'_, S>,
+    ) -> usize {
+        let event = match result {
+            Ok(Inflated::Whole(opcode)) => {
+                let payload = place(turn);
+                let fragments = Vec::new();
+                match opcode {
+                    Opcode::Text => Event::Text { payload, fragments },
+                    _ => Event::Binary { payload, fragments },
+                }
+            }
+            Ok(Inflated::Message(event)) => event,
+            Ok(Inflated::Incomplete | Inflated::Large(_)) => return turn.inflating.scratch.len(),
+            Err(Refusal::Protocol(error)) => {
+                self.report_violation(error, id, turn);
+                return 0;
+            }
+            Err(Refusal::Inflate(error)) => {
+                self.receiving = Receiving::Discarding;
+                turn.sink.push(id, Occurrence::Uninflatable(error));
+                return 0;
+            }
+        };
+        turn.sink.push(id, Occurrence::Frame(event));
+        turn.inflating.scratch.len()
     }
 
     /// Reports what the decoder refuses. There is room for an occurrence.
@@ -655,6 +815,23 @@ impl Connection {
         self.receiving = Receiving::Ended;
         self.fed = Vec::new();
         turn.sink.push(id, Occurrence::Failed(failure));
+    }
+}
+
+/// Copies what the scratch holds to the memory of the turn, if it has room for that.
+fn place<S>(turn: &mut Turn<'_, S>) -> Payload {
+    let start = *turn.used;
+    let end = start + turn.inflating.scratch.len();
+    if let Some(space) = turn.memory.get_mut(start..end) {
+        space.copy_from_slice(&turn.inflating.scratch);
+        *turn.used = end;
+        Payload::InPlace(start..end)
+    } else if turn.inflating.scratch.len() < MIN_DIRECT_READ {
+        Payload::Owned(turn.inflating.scratch.clone())
+    } else {
+        let mut bytes = std::mem::take(&mut turn.inflating.scratch);
+        bytes.shrink_to_fit();
+        Payload::Owned(bytes)
     }
 }
 

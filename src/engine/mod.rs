@@ -3,12 +3,17 @@
 #![forbid(unsafe_code)]
 
 pub mod contexts;
+pub mod direction;
 pub mod pool;
 
 #[cfg(unix)]
 mod attendance;
 #[cfg(unix)]
+mod background;
+#[cfg(unix)]
 mod batch;
+#[cfg(unix)]
+mod compression;
 #[cfg(unix)]
 mod connection;
 #[cfg(unix)]
@@ -20,6 +25,8 @@ mod fault;
 #[cfg(unix)]
 mod occurrence;
 #[cfg(unix)]
+mod outgoing;
+#[cfg(unix)]
 mod reactor;
 #[cfg(unix)]
 mod shared;
@@ -29,10 +36,12 @@ mod socket;
 mod write_queue;
 
 #[cfg(unix)]
+pub use background::{Job, Spawner};
+#[cfg(unix)]
 pub use fault::Fault;
 #[cfg(unix)]
-pub use occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Sink, Status};
+pub use occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Piece, Sink, Status};
 #[cfg(unix)]
 pub use reactor::{MIN_READ, MaskingKeys, Reactor};
 #[cfg(unix)]
-pub use shared::{Piece, SharedReactor};
+pub use shared::SharedReactor;

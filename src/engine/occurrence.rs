@@ -1,8 +1,10 @@
 //! What a reactor and its caller tell each other.
 
 use std::io;
+use std::ops::Range;
 
-use crate::protocol::{Event, Limits, Payload, ProtocolError, Role};
+use crate::protocol::deflate::InflateError;
+use crate::protocol::{Event, FrameHeader, Limits, Payload, ProtocolError, Role};
 
 /// A connection of a reactor. After the connection is closed, another one may have the number.
 pub type ConnectionId = u32;
@@ -25,6 +27,18 @@ pub struct ConnectionConfig {
     pub raw: bool,
 }
 
+/// Bytes for one connection: a range of the memory that goes with the pieces.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// The connection.
+    pub id: ConnectionId,
+    /// Where the bytes are.
+    pub bytes: Range<usize>,
+    /// The frame whose payload they are, where that is still to be compressed; its length is not
+    /// known yet. Without one they go as they are.
+    pub frame: Option<FrameHeader>,
+}
+
 /// What has happened to a connection.
 ///
 /// A payload in place is a range of the memory that was handed to
@@ -39,6 +53,9 @@ pub enum Occurrence {
     Raw(Payload),
     /// The peer violated the protocol or a limit. What it sends from now on is discarded.
     Violation(ProtocolError),
+    /// The peer sent a message that cannot be inflated, or only to more than the limit. What it
+    /// sends from now on is discarded.
+    Uninflatable(InflateError),
     /// The peer sends nothing any more. Comes once, behind everything that it sent.
     End,
     /// The connection is broken. Comes once, and nothing after it.

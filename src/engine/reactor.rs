@@ -15,15 +15,21 @@ use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
-use super::connection::{Chunk, Connection, Served, Turn};
+use super::background::{Spawner, WAKER};
+use super::compression::Compression;
+use super::connection::{Chunk, Connection, Inflating, Served, Turn};
 use super::connections::Connections;
+use super::direction::{Deflation, Shared};
 use super::fault::{Fault, Injected};
-use super::occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Sink, Status};
+use super::occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Piece, Sink, Status};
+use super::outgoing::Broadcast;
+use crate::protocol::deflate::Decompressor;
 use crate::protocol::{FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, Role, mask_in_place};
 
 /// The least memory into which a socket is read.
@@ -34,6 +40,8 @@ const MAX_PONG_LENGTH: usize = MAX_HEADER_LENGTH + 125;
 
 /// Where unpredictable masking keys come from; none where there are none.
 pub type MaskingKeys = fn() -> Option<[u8; 4]>;
+/// Memory for frames that are put together is kept up to here.
+const MAX_OUTGOING: usize = 256 * 1024;
 
 /// How many sockets the kernel reports in one call; the others follow in the next turn.
 const EVENTS: usize = 1024;
@@ -55,6 +63,9 @@ pub struct Reactor {
     /// A panic of nobody in particular is to be reported.
     fault_due: bool,
     injected: Injected,
+    inflating: Inflating,
+    /// Where frames are put together that are compressed, kept for its memory.
+    outgoing: Vec<u8>,
 }
 
 impl Reactor {
@@ -73,7 +84,14 @@ impl Reactor {
             is_saturated: false,
             fault_due: false,
             injected: Injected::default(),
+            inflating: Inflating::default(),
+            outgoing: Vec::new(),
         })
+    }
+
+    /// Has work that takes long done on other threads.
+    pub fn set_spawner(&mut self, spawner: Spawner) {
+        self.inflating.background.set_spawner(spawner);
     }
 
     /// A descriptor that is readable while the kernel has something for [`poll`](Self::poll).
@@ -145,12 +163,20 @@ impl Reactor {
         sink: &mut impl Sink,
     ) -> io::Result<Status> {
         assert!(*used <= memory.len());
-        let mut turn = Turn { memory, used, sink };
+        let mut inflating = mem::take(&mut self.inflating);
+        let mut turn = Turn { memory, used, sink, inflating: &mut inflating };
         if self.fault_due && turn.sink.has_room() {
             self.fault_due = false;
             turn.sink.push(NOBODY, Occurrence::Fault);
         }
-        catch_unwind(AssertUnwindSafe(|| self.serve(&mut turn))).unwrap_or_else(|_| {
+        let results = turn.inflating.background.take_results();
+        for (id, number, outcome) in results {
+            self.connections.update(id, |connection| connection.note_outcome(number, outcome));
+        }
+        let served = catch_unwind(AssertUnwindSafe(|| self.serve(&mut turn)));
+        self.inflating = inflating;
+        self.inflating.background.launch(self.poll.registry());
+        served.unwrap_or_else(|_| {
             self.recover();
             Ok(Status::RecordsFull)
         })
@@ -241,11 +267,12 @@ impl Reactor {
         used: &mut usize,
         sink: &mut impl Sink,
     ) {
+        let inflating = &mut self.inflating;
         if let Some(connection) = self.connections.get_mut(id) {
             connection.set_paused(false);
             connection.set_held(false);
             connection.set_starved(false);
-            let mut turn = Turn { memory, used, sink };
+            let mut turn = Turn { memory, used, sink, inflating };
             for _ in 0..2 {
                 connection.guard(|connection| connection.serve(id, &mut turn));
             }
@@ -255,7 +282,10 @@ impl Reactor {
     /// Whether there is work left that no event of the kernel will announce again.
     #[must_use]
     pub fn has_ready(&self) -> bool {
-        self.unfinished.is_some() || self.fault_due || self.connections.ready_count() > 0
+        self.unfinished.is_some()
+            || self.fault_due
+            || self.connections.ready_count() > 0
+            || self.inflating.background.has_results()
     }
 
     /// Whether the kernel may have more to report than it did in the latest turn.
@@ -343,6 +373,34 @@ impl Reactor {
         Some(self.write(id, &mut [IoSlice::new(&frame[..end])]))
     }
 
+    /// Writes the pieces of one connection, of which some are to be compressed, in one go; otherwise
+    /// as [`write`](Self::write). `bytes` is what they are in.
+    pub(super) fn write_compressed(
+        &mut self,
+        id: ConnectionId,
+        bytes: &[u8],
+        pieces: &[Piece],
+        broadcast: &mut Broadcast,
+    ) -> usize {
+        let mut outgoing = mem::take(&mut self.outgoing);
+        outgoing.clear();
+        let compression = self.connections.get(id).and_then(Connection::compression);
+        for piece in pieces {
+            let payload = &bytes[piece.bytes.clone()];
+            match (&piece.frame, compression) {
+                (Some(frame), Some(compression)) => {
+                    broadcast.append_frame(frame, payload, &compression.deflation, &mut outgoing);
+                }
+                _ => outgoing.extend_from_slice(payload),
+            }
+        }
+        let pending = self.write(id, &mut [IoSlice::new(&outgoing)]);
+        if outgoing.capacity() <= MAX_OUTGOING {
+            self.outgoing = outgoing;
+        }
+        pending
+    }
+
     /// How many bytes wait for the kernel to take them.
     #[must_use]
     pub fn pending(&self, id: ConnectionId) -> usize {
@@ -406,6 +464,41 @@ impl Reactor {
         self.connections.update(id, |connection| connection.set_raw(raw));
     }
 
+    /// Has the engine inflate what a connection receives, and deflate what it is told to, with
+    /// states that others may use as well.
+    pub fn set_compression(
+        &mut self,
+        id: ConnectionId,
+        deflation: Shared<Deflation>,
+        inflation: Shared<Decompressor>,
+    ) {
+        let compression = Compression::new(deflation, inflation);
+        self.connections.update(id, |connection| connection.set_compression(compression));
+    }
+
+    /// The states of a connection that inflates and deflates.
+    #[must_use]
+    pub fn compression(
+        &self,
+        id: ConnectionId,
+    ) -> Option<(Shared<Deflation>, Shared<Decompressor>)> {
+        let compression = self.connections.get(id)?.compression()?;
+        Some((Arc::clone(&compression.deflation), Arc::clone(&compression.inflation)))
+    }
+
+    /// Ends raw mode, if no message is under way and nothing that was read is still to be decoded.
+    pub fn begin_frames(&mut self, id: ConnectionId) -> bool {
+        let is_unfinished = self.unfinished.as_ref().is_some_and(|(other, _)| *other == id);
+        let begin = |connection: &mut Connection| {
+            let can = !is_unfinished && connection.is_between_messages();
+            if can {
+                connection.set_raw(false);
+            }
+            can
+        };
+        self.connections.update(id, begin).unwrap_or(false)
+    }
+
     /// Changes the limits and the validation, from the next frame on.
     ///
     /// A maximum that is raised between the call of [`poll`](Self::poll) that reports
@@ -455,7 +548,7 @@ impl Reactor {
             result => result?,
         }
         self.is_saturated = self.events.iter().count() == EVENTS;
-        for event in &self.events {
+        for event in self.events.iter().filter(|event| event.token() != WAKER) {
             let id = event.token().0 as ConnectionId;
             self.connections.update(id, |connection| connection.note(event));
         }

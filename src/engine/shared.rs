@@ -11,7 +11,6 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -26,7 +25,8 @@ use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
 use super::batch::Inbox;
-use super::occurrence::{ConnectionId, Occurrence, Sink, Status};
+use super::occurrence::{ConnectionId, Occurrence, Piece, Sink, Status};
+use super::outgoing::Broadcast;
 use super::reactor::{MaskingKeys, Reactor};
 
 /// What may wait for the task to write it. One parcel more can come.
@@ -35,15 +35,6 @@ const MAX_OUTBOX_PIECES: usize = 4096;
 
 /// Turns of the task in a row, before other tasks have theirs.
 const MAX_TURNS: usize = 8;
-
-/// Bytes for one connection: a range of the memory that goes with the pieces.
-#[derive(Clone, Debug)]
-pub struct Piece {
-    /// The connection.
-    pub id: ConnectionId,
-    /// Where the bytes are.
-    pub bytes: Range<usize>,
-}
 
 /// Bytes that are sent together.
 #[derive(Debug)]
@@ -293,6 +284,12 @@ impl SharedReactor {
         }
     }
 
+    /// Ends raw mode; see [`Reactor::begin_frames`]. Not while bytes are on the way.
+    pub fn begin_frames(&self, id: ConnectionId) -> bool {
+        let mut core = self.core();
+        !lock(&self.inbox).holds(id) && core.reactor.begin_frames(id)
+    }
+
     /// Sets whether the task polls. `false` if that can't change now: ask again after a turn.
     pub fn set_tasked(&self, tasked: bool) -> bool {
         let mut core = self.core();
@@ -456,10 +453,14 @@ fn write_pieces(
     pieces: &[Piece],
     waiting: &mut Vec<ConnectionId>,
 ) {
+    let mut broadcast = Broadcast::default();
     for run in pieces.chunk_by(|a, b| a.id == b.id) {
         let id = run[0].id;
         let slice = |piece: &Piece| IoSlice::new(&bytes[piece.bytes.clone()]);
         let pending = match run {
+            run if run.iter().any(|piece| piece.frame.is_some()) => {
+                reactor.write_compressed(id, bytes, run, &mut broadcast)
+            }
             [piece] => reactor.write(id, &mut [slice(piece)]),
             run => reactor.write(id, &mut run.iter().map(slice).collect::<Vec<_>>()),
         };

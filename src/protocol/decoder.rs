@@ -203,6 +203,12 @@ impl Decoder {
         self.message.validate &= !skip;
     }
 
+    /// Whether text is taken as it comes.
+    #[must_use]
+    pub const fn skips_utf8_validation(&self) -> bool {
+        self.config.skip_utf8_validation
+    }
+
     /// Changes whether RSV1 may be set, from the next frame on.
     pub const fn set_permessage_deflate(&mut self, agreed: bool) {
         self.config.permessage_deflate = agreed;

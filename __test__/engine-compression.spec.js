@@ -1,0 +1,427 @@
+'use strict';
+
+const assert = require('node:assert');
+const { once } = require('node:events');
+const { describe, it } = require('node:test');
+const { setTimeout: sleep } = require('node:timers/promises');
+const zlib = require('node:zlib');
+
+const ws = require('ws');
+const oxws = require('..');
+const { getEngine } = require('../lib/engine');
+const { frame } = require('./support/frames');
+
+/** Without an engine (other platforms, or pinned) there is nothing to test here. */
+const skip = getEngine() === null ? 'there is no engine' : false;
+
+/** As little as a message may have and be compressed. */
+const OPTIONS = { threshold: 0 };
+/** Stands behind a fragment that isn't the last, and is left out behind the last. */
+const TAIL = Buffer.from('0000ffff', 'hex');
+const WINDOWS = { serverNoContextTakeover: true, clientNoContextTakeover: true };
+
+/** Waits for a condition. */
+async function until(isTrue) {
+  for (let rounds = 0; !isTrue(); rounds++) {
+    assert.ok(rounds < 500, 'it never came');
+    await sleep(10);
+  }
+}
+
+/** Whether the engine inflates and deflates what a connection sends and receives. */
+function isTaken(websocket) {
+  return websocket._sender._frames._isCompressing === true;
+}
+
+/** A server and a client, of one of the two packages each, and the server's end. */
+async function connect(t, { client = oxws, server = oxws, clientOptions, serverOptions } = {}) {
+  const wss = new server.WebSocketServer({
+    host: '127.0.0.1',
+    port: 0,
+    perMessageDeflate: OPTIONS,
+    ...serverOptions
+  });
+  t.after(() => {
+    for (const peer of wss.clients) peer.terminate();
+    wss.close();
+  });
+  await once(wss, 'listening');
+  const accepted = once(wss, 'connection');
+  const websocket = new client.WebSocket(`ws://127.0.0.1:${wss.address().port}`, {
+    perMessageDeflate: OPTIONS,
+    ...clientOptions
+  });
+  t.after(() => websocket.terminate());
+  await once(websocket, 'open');
+  const [peer] = await accepted;
+  return { peer, websocket, wss };
+}
+
+/** Both ends, the engine on those that are ours. */
+async function connectTaken(t, options = {}) {
+  const ends = await connect(t, options);
+  const { client = oxws, server = oxws } = options;
+  if (client === oxws) await until(() => isTaken(ends.websocket));
+  if (server === oxws) await until(() => isTaken(ends.peer));
+  return ends;
+}
+
+/** Collects what arrives, until there are as many messages. */
+function collect(websocket, count) {
+  const messages = [];
+  return new Promise((resolve, reject) => {
+    websocket.on('error', reject);
+    websocket.on('message', (data, isBinary) => {
+      messages.push(isBinary ? data : data.toString());
+      if (messages.length === count) resolve(messages);
+    });
+  });
+}
+
+/** Messages of all sizes: each is sent from one end, and expected at the other. */
+const MESSAGES = [
+  '',
+  'a',
+  'over and over, over and over',
+  '{"key":"value"}'.repeat(200),
+  Buffer.alloc(70_000, 'compresses well'),
+  Buffer.from(Array.from({ length: 20_000 }, (_, index) => (index * 7919) >> 3)),
+  'x'.repeat(600_000),
+  'and a short one behind it',
+  Buffer.alloc(0)
+];
+
+describe('Compression by the engine', { skip }, () => {
+  for (const [title, parameters] of Object.entries({
+    'with context takeover': {},
+    'without context takeover': WINDOWS,
+    'with a window of 512 bytes': { serverMaxWindowBits: 9, clientMaxWindowBits: 9 },
+    'with a small window, without takeover': { serverMaxWindowBits: 10, ...WINDOWS },
+    'at another level': { zlibDeflateOptions: { level: 1, memLevel: 4, strategy: 1 } },
+    'with a dictionary': {
+      zlibDeflateOptions: { dictionary: Buffer.from('{"key":"value"}') },
+      zlibInflateOptions: { dictionary: Buffer.from('{"key":"value"}') }
+    }
+  })) {
+    const options = { perMessageDeflate: { ...OPTIONS, ...parameters } };
+    for (const [names, packages] of Object.entries({
+      'oxws and oxws': { client: oxws, server: oxws },
+      'ws and oxws': { client: ws, server: oxws },
+      'oxws and ws': { client: oxws, server: ws }
+    })) {
+      it(`carries messages both ways ${title}, between ${names}`, async (t) => {
+        const ends = { ...packages, clientOptions: options, serverOptions: options };
+        const { peer, websocket } = await connectTaken(t, ends);
+        for (const [from, to] of [
+          [websocket, peer],
+          [peer, websocket]
+        ]) {
+          const received = collect(to, 2 * MESSAGES.length);
+          for (const message of [...MESSAGES, ...MESSAGES]) from.send(message);
+          assert.deepStrictEqual(await received, [...MESSAGES, ...MESSAGES]);
+        }
+      });
+    }
+  }
+
+  it('keeps the window from before it took over, and gives it back', async (t) => {
+    const { peer, websocket } = await connect(t);
+    const text = zlib.deflateSync(Buffer.from('first')).toString('hex').repeat(50);
+    const sizes = [];
+    for (const round of ['before', 'taken', 'given back']) {
+      if (round === 'taken') await until(() => isTaken(websocket) && isTaken(peer));
+      // To ask for the receiver is to see bytes.
+      if (round === 'given back') assert.ok(websocket._receiver && peer._receiver);
+      for (const [from, to] of [
+        [websocket, peer],
+        [peer, websocket]
+      ]) {
+        const before = to._socket.bytesRead;
+        from.send(text);
+        const [data] = await once(to, 'message');
+        assert.strictEqual(data.toString(), text);
+        sizes.push(to._socket.bytesRead - before);
+      }
+    }
+    // What is known already takes next to nothing.
+    for (const size of sizes.slice(2)) assert.ok(size < sizes[0] / 2, sizes.join());
+  });
+
+  it('sends the frames of ws', async (t) => {
+    const frames = {};
+    for (const [name, server] of Object.entries({ oxws, ws })) {
+      const options = { serverOptions: { perMessageDeflate: { threshold: 3, ...WINDOWS } } };
+      const { peer, websocket } = await connect(t, { client: ws, server, ...options });
+      if (server === oxws) await until(() => isTaken(peer));
+      const chunks = [];
+      websocket._socket.prependListener('data', (chunk) => chunks.push(Buffer.from(chunk)));
+      peer.send('');
+      peer.send('ab');
+      peer.send('abc');
+      peer.send('compressed, compressed', { compress: false });
+      peer.send('fragments, ', { fin: false });
+      peer.send('', { fin: false });
+      peer.ping('between');
+      peer.send('more', { fin: false });
+      peer.send('', { fin: true });
+      peer.send(Buffer.from('abcabcabc'), { fin: false, compress: false });
+      peer.send(Buffer.from('abc'), { compress: true });
+      peer.close(1000, 'done');
+      await once(websocket, 'close');
+      frames[name] = headersOf(Buffer.concat(chunks));
+    }
+    assert.deepStrictEqual(frames.oxws, frames.ws);
+  });
+
+  it('gives the fragments as ws does', async (t) => {
+    const { peer, websocket } = await connectTaken(t, { client: ws });
+    peer.binaryType = 'fragments';
+    for (const part of ['one', '', 'two', 'x'.repeat(300_000)]) {
+      websocket.send(Buffer.from(part), { fin: false });
+    }
+    websocket.send(Buffer.from('end'));
+    websocket.send(Buffer.from('single'));
+    websocket.send(Buffer.alloc(0));
+    const lengths = (await collect(peer, 3)).map((list) => list.map(({ length }) => length));
+    assert.deepStrictEqual(lengths, [[3, 3, 300_000, 3], [6], []]);
+  });
+
+  it('counts what is not compressed yet as buffered', async (t) => {
+    const { peer, websocket } = await connectTaken(t);
+    const received = collect(peer, 2);
+    websocket.send('foo');
+    assert.strictEqual(websocket.bufferedAmount, 3);
+    websocket.ping('1234');
+    assert.strictEqual(websocket.bufferedAmount, 7);
+    const sent = new Promise((resolve) => {
+      websocket.send('bar', (error) => resolve([error, websocket.bufferedAmount]));
+    });
+    assert.strictEqual(websocket.bufferedAmount, 10);
+    assert.deepStrictEqual(await sent, [null, 0]);
+    assert.deepStrictEqual(await received, ['foo', 'bar']);
+  });
+
+  it('calls back in order, whatever is compressed and however large', async (t) => {
+    const { websocket } = await connectTaken(t);
+    const called = [];
+    const note = (name) => (error) => called.push(error ? error.message : name);
+    websocket.send('small', note('small'));
+    websocket.send('x'.repeat(200_000), note('large'));
+    websocket.ping('', undefined, note('ping'));
+    websocket.send('plain', { compress: false }, note('plain'));
+    const last = new Promise((resolve) => websocket.send('last', resolve));
+    await last;
+    assert.deepStrictEqual(called, ['small', 'large', 'ping', 'plain']);
+  });
+
+  it('loses what is being compressed with the socket, as ws does', async (t) => {
+    for (const size of [2, 200_000]) {
+      const { websocket } = await connectTaken(t);
+      const called = [];
+      websocket.send('x'.repeat(size), (error) => called.push(error.message, websocket.readyState));
+      websocket.send('behind', (error) => called.push(error.message, websocket.readyState));
+      websocket.terminate();
+      await once(websocket, 'close');
+      await until(() => called.length === 4);
+      const message = 'The socket was closed while data was being compressed';
+      assert.deepStrictEqual(called.slice(0, 3), [message, 2, message], String(size));
+    }
+  });
+
+  const broken = {
+    'that is no deflate stream': [masked(1, Buffer.from('ffffffff', 'hex')), 'Z_DATA_ERROR', 1007],
+    'whose text is not UTF-8': [
+      masked(1, deflated(Buffer.from([0xff]))),
+      'WS_ERR_INVALID_UTF8',
+      1007
+    ],
+    'that is too long': [
+      masked(2, deflated(Buffer.alloc(1025))),
+      'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH',
+      1009
+    ],
+    'that becomes far too long': [
+      masked(2, deflated(Buffer.alloc(50_000_000))),
+      'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH',
+      1009
+    ],
+    'whose fragments become too long': [
+      Buffer.concat([
+        masked(2, Buffer.concat([deflated(Buffer.alloc(1000)), TAIL]), { fin: false }),
+        masked(0, deflated(Buffer.alloc(1000)), { rsv: 0 })
+      ]),
+      'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH',
+      1009
+    ]
+  };
+  for (const [title, [bytes, code, closeCode]] of Object.entries(broken)) {
+    it(`refuses a message ${title}`, async (t) => {
+      const seen = [];
+      for (const server of [oxws, ws]) {
+        const { peer, websocket } = await connect(t, {
+          client: ws,
+          server,
+          serverOptions: { maxPayload: title.includes('too long') ? 1024 : 0 }
+        });
+        if (server === oxws) await until(() => isTaken(peer));
+        const messages = [];
+        peer.on('message', (data) => messages.push(data.toString()));
+        const failed = once(peer, 'error');
+        websocket._socket.write(Buffer.concat([masked(1, 'before', { rsv: 0 }), bytes]));
+        const [error] = await failed;
+        const [closedWith] = await once(websocket, 'close');
+        seen.push([messages, error.name, error.message, error.code, error.errno, closedWith]);
+      }
+      assert.deepStrictEqual(seen[0], seen[1]);
+      assert.deepStrictEqual(seen[0].slice(3), [code, seen[1][4], closeCode]);
+    });
+  }
+
+  it('keeps a connection that inflates much from holding up others', async (t) => {
+    const { peer, websocket, wss } = await connectTaken(t, { client: ws });
+    const accepted = once(wss, 'connection');
+    const other = new ws.WebSocket(`ws://127.0.0.1:${wss.address().port}`);
+    t.after(() => other.terminate());
+    const [otherPeer] = await accepted;
+    await once(other, 'open');
+    const order = [];
+    peer.on('message', (data) => order.push(data.length));
+    peer.on('ping', () => order.push('ping'));
+    otherPeer.on('message', () => order.push('other'));
+    websocket._socket.write(
+      Buffer.concat([
+        masked(2, deflated(Buffer.alloc(90_000_000))),
+        masked(9, '', { rsv: 0 }),
+        masked(1, 'behind', { rsv: 0 })
+      ])
+    );
+    await sleep(5);
+    other.send('hi', { compress: false });
+    await until(() => order.length === 4);
+    assert.deepStrictEqual(
+      order.filter((entry) => entry !== 'other'),
+      [90_000_000, 'ping', 6]
+    );
+    assert.strictEqual(order[0], 'other');
+  });
+
+  it('goes on where a paused connection was', async (t) => {
+    const { peer, websocket } = await connectTaken(t);
+    peer.pause();
+    const received = collect(peer, 3);
+    websocket.send('one'.repeat(100));
+    websocket.send('y'.repeat(400_000));
+    websocket.send('three');
+    await sleep(50);
+    peer.resume();
+    assert.deepStrictEqual(
+      (await received).map(({ length }) => length),
+      [300, 400_000, 5]
+    );
+  });
+
+  it('leaves a connection alone whose extension somebody has changed', async (t) => {
+    const { peer, websocket } = await connect(t);
+    const extension = peer._extensions['permessage-deflate'];
+    const { compress } = extension;
+    const compressed = [];
+    extension.compress = function (data, ...rest) {
+      compressed.push(data.toString());
+      compress.call(this, data, ...rest);
+    };
+    await sleep(300);
+    assert.ok(isTaken(websocket) && !isTaken(peer));
+    peer.send('seen');
+    assert.deepStrictEqual(await collect(websocket, 1), ['seen']);
+    assert.deepStrictEqual(compressed, ['seen']);
+  });
+
+  it('shares the window with whoever compresses by hand', async (t) => {
+    const { peer, websocket } = await connectTaken(t);
+    const extension = peer._extensions['permessage-deflate'];
+    const received = collect(websocket, 3);
+    peer.send('the same text, the same text');
+    const byHand = await new Promise((resolve, reject) => {
+      extension.compress(Buffer.from('the same text, the same text'), true, (error, data) =>
+        error ? reject(error) : resolve(data)
+      );
+    });
+    peer._sender.sendFrame(
+      oxws.Sender.frame(byHand, { fin: true, rsv1: true, opcode: 1, readOnly: false })
+    );
+    peer.send('the same text, the same text');
+    const texts = await received;
+    assert.deepStrictEqual(new Set(texts), new Set(['the same text, the same text']));
+  });
+
+  it('compresses a broadcast once', async (t) => {
+    const serverOptions = { perMessageDeflate: { ...OPTIONS, ...WINDOWS } };
+    const { wss } = await connect(t, { serverOptions });
+    const clients = await Promise.all(
+      Array.from({ length: 50 }, async () => {
+        const client = new oxws.WebSocket(`ws://127.0.0.1:${wss.address().port}`);
+        t.after(() => client.terminate());
+        await once(client, 'open');
+        return client;
+      })
+    );
+    await until(() => wss.clients.size === 51 && [...wss.clients].every(isTaken));
+    const text = zlib
+      .deflateSync(Buffer.alloc(3000, 'seed'))
+      .toString('base64')
+      .repeat(60)
+      .slice(0, 3000);
+    for (const round of ['one', 'two']) {
+      const received = clients.map((client) => once(client, 'message'));
+      for (const peer of wss.clients) peer.send(text + round);
+      for (const [data] of await Promise.all(received)) assert.ok(data.toString() === text + round);
+    }
+  });
+});
+
+/** A frame of a client; RSV1 is set unless the options say something else. */
+function masked(opcode, payload, options) {
+  return frame(opcode, payload, { rsv: 4, key: Buffer.from([1, 2, 3, 4]), ...options });
+}
+
+/** A message as it goes over the wire. */
+function deflated(data) {
+  const bytes = zlib.deflateRawSync(data, { finishFlush: zlib.constants.Z_SYNC_FLUSH });
+  return bytes.subarray(0, -4);
+}
+
+/** The first byte of each frame of a server, with what it carries; inflated as one stream. */
+function headersOf(bytes) {
+  const list = [];
+  let isCompressed = false;
+  let message = [];
+  for (let at = 0; at < bytes.length; ) {
+    let length = bytes[at + 1];
+    let start = at + 2;
+    if (length === 126) {
+      length = bytes.readUInt16BE(start);
+      start += 2;
+    }
+    const first = bytes[at];
+    const payload = bytes.subarray(start, start + length);
+    at = start + length;
+    if (first & 8) {
+      list.push([first, payload.toString('hex')]);
+      continue;
+    }
+    if (first & 15) isCompressed = (first & 0x40) !== 0;
+    message.push(payload);
+    list.push([first]);
+    if (first & 0x80) {
+      const whole = Buffer.concat(message);
+      list.push(isCompressed ? inflated(whole) : whole.toString());
+      message = [];
+    }
+  }
+  return list;
+}
+
+function inflated(data) {
+  const input = Buffer.concat([data, TAIL]);
+  return zlib.inflateRawSync(input, { finishFlush: zlib.constants.Z_SYNC_FLUSH }).toString();
+}

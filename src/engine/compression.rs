@@ -1,0 +1,212 @@
+//! permessage-deflate of one connection: its two directions, and the message whose frames are being
+//! inflated.
+
+use std::sync::Arc;
+
+use super::direction::{Deflation, Shared, lock};
+use crate::protocol::deflate::{Decompressor, InflateError};
+use crate::protocol::{Event, Opcode, Payload, ProtocolError, is_valid_utf8};
+
+/// Up to here an inflated message is worked on where it arrives. What is longer, or comes from
+/// longer data, is left to other threads.
+pub(super) const MAX_INLINE_OUTPUT: usize = 256 * 1024;
+pub(super) const MAX_INLINE_INPUT: usize = 64 * 1024;
+
+/// A scratch that has grown beyond this is not kept.
+const MAX_SCRATCH: usize = 2 * MAX_INLINE_OUTPUT;
+
+/// Why a message is refused.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Refusal {
+    Inflate(InflateError),
+    Protocol(ProtocolError),
+}
+
+/// What has become of a frame.
+#[derive(Debug)]
+pub(super) enum Inflated {
+    /// More frames are needed.
+    Incomplete,
+    /// The message is complete and is what the scratch holds.
+    Whole(Opcode),
+    /// The message is complete.
+    Message(Event),
+    /// The rest of the work is better done elsewhere.
+    Large(Box<Work>),
+}
+
+/// A frame that is being inflated on another thread.
+#[derive(Debug)]
+pub(super) struct Work {
+    inflation: Shared<Decompressor>,
+    data: Vec<u8>,
+    fin: bool,
+    limit: Option<u64>,
+    output: Vec<u8>,
+}
+
+/// What a frame became on another thread.
+pub(super) type Outcome = Result<Vec<u8>, InflateError>;
+
+impl Work {
+    /// Does the work.
+    pub(super) fn run(self) -> Outcome {
+        let Self { inflation, data, fin, limit, mut output } = self;
+        let limit = limit.map(|limit| limit.saturating_sub(output.len() as u64));
+        lock(&inflation).decompress_some(
+            &mut data.as_slice(),
+            fin,
+            limit,
+            usize::MAX,
+            &mut output,
+        )?;
+        output.shrink_to_fit();
+        Ok(output)
+    }
+}
+
+/// What is checked of an inflated message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Checks {
+    /// Bytes in a message, 0 for any number.
+    pub(super) max_payload: u64,
+    pub(super) skip_utf8_validation: bool,
+}
+
+/// permessage-deflate of a connection.
+#[derive(Debug)]
+pub(super) struct Compression {
+    pub(super) deflation: Shared<Deflation>,
+    pub(super) inflation: Shared<Decompressor>,
+    /// What is inflated of a message of several frames, and the lengths of the non-empty ones.
+    message: Vec<u8>,
+    fragments: Vec<usize>,
+    /// The frame that another thread works on: its number, type and whether it is the last.
+    awaited: Option<(u64, Opcode, bool)>,
+    outcome: Option<Outcome>,
+}
+
+impl Compression {
+    pub(super) const fn new(deflation: Shared<Deflation>, inflation: Shared<Decompressor>) -> Self {
+        Self {
+            deflation,
+            inflation,
+            message: Vec::new(),
+            fragments: Vec::new(),
+            awaited: None,
+            outcome: None,
+        }
+    }
+
+    /// Whether a frame is worked on elsewhere, and everything behind it has to wait.
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.awaited.is_some()
+    }
+
+    /// Whether a frame that was worked on elsewhere is to be taken up again.
+    pub(super) const fn has_outcome(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    /// Notes that the work of this number does the frame that [`inflate`](Self::inflate) gave up.
+    pub(super) const fn wait_for(&mut self, number: u64, opcode: Opcode, fin: bool) {
+        self.awaited = Some((number, opcode, fin));
+    }
+
+    /// Takes what the work of this number came to.
+    pub(super) fn note_outcome(&mut self, number: u64, outcome: Outcome) {
+        if self.awaited.is_some_and(|(awaited, ..)| awaited == number) {
+            self.outcome = Some(outcome);
+        }
+    }
+
+    /// Goes on behind a frame that was worked on elsewhere.
+    pub(super) fn take_outcome(&mut self, checks: Checks) -> Option<Result<Inflated, Refusal>> {
+        let outcome = self.outcome.take()?;
+        let (_, opcode, fin) = self.awaited.take()?;
+        let mut output = match outcome {
+            Ok(output) => output,
+            Err(error) => return Some(Err(Refusal::Inflate(error))),
+        };
+        let finished = self.finish_frame(opcode, fin, &mut output, checks);
+        Some(finished.map(|inflated| match inflated {
+            Inflated::Whole(opcode) => Inflated::Message(message(opcode, output, Vec::new())),
+            other => other,
+        }))
+    }
+
+    /// Inflates a frame of a compressed message, by way of `scratch`.
+    pub(super) fn inflate(
+        &mut self,
+        opcode: Opcode,
+        fin: bool,
+        data: &[u8],
+        checks: Checks,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Inflated, Refusal> {
+        let limit = match checks.max_payload {
+            0 => None,
+            max => Some(max.saturating_sub(self.message.len() as u64)),
+        };
+        if scratch.capacity() > MAX_SCRATCH {
+            *scratch = Vec::new();
+        }
+        scratch.clear();
+        let mut rest = data;
+        let is_done = data.len() < MAX_INLINE_INPUT
+            && lock(&self.inflation)
+                .decompress_some(&mut rest, fin, limit, MAX_INLINE_OUTPUT, scratch)
+                .map_err(Refusal::Inflate)?;
+        if is_done {
+            return self.finish_frame(opcode, fin, scratch, checks);
+        }
+        Ok(Inflated::Large(Box::new(Work {
+            inflation: Arc::clone(&self.inflation),
+            data: rest.to_vec(),
+            fin,
+            limit,
+            output: std::mem::take(scratch),
+        })))
+    }
+
+    /// Adds an inflated frame to its message and finishes that with the last one.
+    fn finish_frame(
+        &mut self,
+        opcode: Opcode,
+        fin: bool,
+        frame: &mut Vec<u8>,
+        checks: Checks,
+    ) -> Result<Inflated, Refusal> {
+        let is_valid = |text: &[u8]| {
+            checks.skip_utf8_validation || opcode != Opcode::Text || is_valid_utf8(text)
+        };
+        let invalid = Refusal::Protocol(ProtocolError::InvalidUtf8);
+        if fin && self.fragments.is_empty() {
+            return if is_valid(frame) { Ok(Inflated::Whole(opcode)) } else { Err(invalid) };
+        }
+        if !frame.is_empty() {
+            self.fragments.push(frame.len());
+            self.message.append(frame);
+        }
+        if !fin {
+            return Ok(Inflated::Incomplete);
+        }
+        let bytes = std::mem::take(&mut self.message);
+        let fragments = std::mem::take(&mut self.fragments);
+        // As ws, which looks at the text when it is complete.
+        if is_valid(&bytes) {
+            Ok(Inflated::Message(message(opcode, bytes, fragments)))
+        } else {
+            Err(invalid)
+        }
+    }
+}
+
+/// The event of a complete message.
+fn message(opcode: Opcode, bytes: Vec<u8>, fragments: Vec<usize>) -> Event {
+    let payload = Payload::Owned(bytes);
+    match opcode {
+        Opcode::Text => Event::Text { payload, fragments },
+        _ => Event::Binary { payload, fragments },
+    }
+}
