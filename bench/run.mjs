@@ -52,7 +52,7 @@ main(async (args) => {
   if (options.help) return console.log(USAGE);
   const cases = findCases(options.case);
   if (options.list) {
-    return console.log(cases.map(({ id, title }) => `${id.padEnd(20)} ${title}`).join('\n'));
+    return console.log(cases.map(({ id, title }) => `${id.padEnd(30)} ${title}`).join('\n'));
   }
   await requireDependencies();
   await buildGenerator();

@@ -15,7 +15,7 @@ use super::input::Input;
 /// Connections that share the memory.
 const MAX_PAIRS: usize = 4;
 /// Enough for every situation, few enough for the fuzzer's pace.
-const MAX_MESSAGES: usize = 40;
+const MAX_MESSAGES: usize = 20;
 /// What two compressors take, or many decompressors.
 const SMALL_LIMIT: usize = 500 << 10;
 
