@@ -147,6 +147,29 @@ describe('Compression by the engine', { skip }, () => {
     for (const size of sizes.slice(2)) assert.ok(size < sizes[0] / 2, sizes.join());
   });
 
+  it('takes over connections that are busy all the time', async (t) => {
+    const { peer, websocket } = await connect(t);
+    let sent = 0;
+    let isEnding = false;
+    const texts = [];
+    peer.on('message', (data) => peer.send(data, { binary: false }));
+    const ended = new Promise((resolve) => {
+      websocket.on('message', (data) => {
+        texts.push(data.toString());
+        if (!isEnding) websocket.send(`message ${sent++}, as one of many`);
+        else if (texts.length === sent) resolve();
+      });
+    });
+    for (; sent < 16; sent++) websocket.send(`message ${sent}, as one of many`);
+    await until(() => isTaken(websocket) && isTaken(peer));
+    await sleep(50);
+    isEnding = true;
+    await ended;
+    for (const [index, text] of texts.entries()) {
+      assert.strictEqual(text, `message ${index}, as one of many`);
+    }
+  });
+
   it('sends the frames of ws', async (t) => {
     const frames = {};
     for (const [name, server] of Object.entries({ oxws, ws })) {

@@ -7,15 +7,18 @@
 // of the engine, and with its `PerMessageDeflate`, whose results come some turns of the event loop
 // later. What a program does with a connection that has just opened often relies on that time, or
 // replaces a method. Once the connection has been open for a moment, and nothing is under way on it,
-// the engine takes the frames, and the states of both directions.
+// the engine takes the frames, and the states of both directions. One that is always busy is not read
+// for as long as it takes to come to a rest.
 
-const { setTimeout } = require('node:timers');
+const { setImmediate, setTimeout } = require('node:timers');
 
 const { OPEN } = require('./ready-state');
 const PerMessageDeflate = require('./permessage-deflate');
 
 /** How long a connection has been open then, at least. */
 const MIN_AGE_MS = 100;
+/** For how many turns of the event loop a busy connection is held back. */
+const MAX_TURNS = 200;
 
 /** What nobody may have replaced on a `PerMessageDeflate`, or on its class. */
 const METHODS = ['cleanup', 'compress', 'decompress'];
@@ -28,13 +31,18 @@ const originals = METHODS.map((name) => prototype[name]);
  *
  * @typedef {object} Candidate
  * @property {any} websocket The WebSocket
- * @property {number} openedAt When it was opened
- * @property {() => boolean | null} begin Takes it over: whether it did; `null`
- *   where that will never be
+ * @property {any} handle Its connection in the engine
+ * @property {() => boolean | null} begin Takes it over: whether it did; `null` where that will never
+ *   be
+ * @property {number} since When it was opened, or asked in vain
+ * @property {number} turns For how many turns of the event loop it is held back
+ * @property {boolean} isSettled Whether it need not be asked any more
  */
 
-/** The candidates, the oldest first. @type {Candidate[]} */
+/** The candidates, the one first that waits longest. @type {Candidate[]} */
 let candidates = [];
+/** Those that are held back. @type {Candidate[]} */
+let held = [];
 
 /**
  * Tells whether the extension of a connection is as it was made.
@@ -53,24 +61,71 @@ function isOriginal(perMessageDeflate) {
  * Has a connection taken over once it has been open for a moment.
  *
  * @param {any} websocket The WebSocket
+ * @param {any} handle Its connection in the engine
  * @param {Candidate['begin']} begin Takes it over
  */
-function takeOverLater(websocket, begin) {
-  candidates.push({ websocket, openedAt: performance.now(), begin });
-  if (candidates.length === 1) setTimeout(takeOver, MIN_AGE_MS).unref();
+function takeOverLater(websocket, handle, begin) {
+  wait({ websocket, handle, begin, since: 0, turns: 0, isSettled: false });
 }
 
 /**
- * Takes over what is old enough and has nothing under way; the others are asked again.
+ * @param {Candidate} candidate A connection that is to be asked later
  */
-function takeOver() {
+function wait(candidate) {
+  candidate.since = performance.now();
+  candidates.push(candidate);
+  if (candidates.length === 1) setTimeout(askAll, MIN_AGE_MS).unref();
+}
+
+/**
+ * Takes over who has waited. Who is busy is held back.
+ */
+function askAll() {
   const latest = performance.now() - MIN_AGE_MS;
-  candidates = candidates.filter((candidate) => {
-    if (candidate.websocket.readyState !== OPEN) return false;
-    if (candidate.openedAt > latest) return true;
-    return candidate.begin() === false;
+  const due = candidates.filter(({ since }) => since <= latest);
+  candidates = candidates.filter(({ since }) => since > latest);
+  if (candidates.length > 0) setTimeout(askAll, MIN_AGE_MS).unref();
+  for (const candidate of due) {
+    ask(candidate);
+    if (!candidate.isSettled) holdBack(candidate);
+  }
+}
+
+/**
+ * @param {Candidate} candidate Who may be taken over now
+ */
+function ask(candidate) {
+  if (candidate.isSettled) return;
+  candidate.isSettled = candidate.websocket.readyState !== OPEN || candidate.begin() !== false;
+}
+
+/**
+ * Stops reading a connection, so that it comes to a rest, and asks it in each turn of the event loop and
+ * between the messages that it compresses.
+ *
+ * @param {Candidate} candidate The connection
+ */
+function holdBack(candidate) {
+  candidate.turns = 0;
+  candidate.handle.holdBack(true);
+  candidate.websocket._sender._onRest = () => ask(candidate);
+  held.push(candidate);
+  if (held.length === 1) setImmediate(askHeld);
+}
+
+/**
+ * Asks those that are held back, and lets go of who is taken over, or does not come to a rest.
+ */
+function askHeld() {
+  held = held.filter((candidate) => {
+    ask(candidate);
+    if (!candidate.isSettled && ++candidate.turns < MAX_TURNS) return true;
+    candidate.websocket._sender._onRest = null;
+    candidate.handle.holdBack(false);
+    if (!candidate.isSettled) wait(candidate);
+    return false;
   });
-  if (candidates.length > 0) setTimeout(takeOver, MIN_AGE_MS).unref();
+  if (held.length > 0) setImmediate(askHeld);
 }
 
 module.exports = { isOriginal, takeOverLater };

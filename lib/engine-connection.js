@@ -113,6 +113,17 @@ class EngineConnection extends EngineFrameQueue {
   }
 
   /**
+   * Stops reading, or reads again if nobody else has stopped it.
+   *
+   * @param {boolean} isHeldBack Whether nothing is to be read
+   */
+  holdBack(isHeldBack) {
+    if (this._isClosed) return;
+    native.setPaused(this._engine.native, this._id, isHeldBack || !this.reading);
+    if (!isHeldBack) this._engine.wake();
+  }
+
+  /**
    * @return {any} The state of the sending direction; `null` where there is none
    */
   shareDeflater() {

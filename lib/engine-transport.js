@@ -288,7 +288,7 @@ function attachYoung(websocket, options, handle) {
   websocket[kReceiver] = receiver;
   receiver[kWebSocket] = websocket;
   connection.attachReceiver(receiver);
-  takeOverLater(websocket, () => takeOver(websocket, options, handle, receiver));
+  takeOverLater(websocket, handle, () => takeOver(websocket, options, handle, receiver));
 }
 
 /**

@@ -62,6 +62,8 @@ class Sender {
     /** @type {any[][]} What waits for a message that is being compressed or read. */
     this._queue = [];
     this._state = DEFAULT;
+    /** @type {(() => void) | null} Called between messages that are compressed. */
+    this._onRest = null;
     /** @type {any} What collects the frames of a tick. */
     this._frames = null;
     /** @type {(this: Sender, error: Error) => void} */
@@ -124,12 +126,12 @@ class Sender {
   }
 
   /**
-   * Whether nothing is being compressed or read, and nothing waits.
+   * Whether nothing is being compressed or read.
    *
    * @private
    */
   get _isIdle() {
-    return this._state === DEFAULT && this._queue.length === 0;
+    return this._state === DEFAULT;
   }
 
   /**
@@ -331,6 +333,12 @@ class Sender {
       this._write(data, options, callback);
       return;
     }
+    const { fin, mask, opcode, rsv1, [kByteLength]: length } = options;
+    if (isCallable(callback) && this._frames?.compresses(length)) {
+      const first = firstByte(fin, rsv1, opcode);
+      this._frames.appendCompressed(data, length, first, !!mask, callback);
+      return;
+    }
     this._bufferedBytes += options[kByteLength];
     this._state = DEFLATING;
     this._extensions[PerMessageDeflate.extensionName].compress(
@@ -347,6 +355,7 @@ class Sender {
         options.readOnly = false;
         options[kByteLength] = deflated.length;
         this._write(deflated, options, callback);
+        this._onRest?.();
         this.dequeue();
       }
     );
@@ -395,13 +404,9 @@ class Sender {
     this._bufferedBytes -= options[kByteLength];
     const data = toBuffer(bytes);
     options[kByteLength] = data.length;
-    if (!compress) {
-      this._state = DEFAULT;
-      this._write(data, options, callback);
-      this.dequeue();
-    } else {
-      this.dispatch(data, compress, options, callback);
-    }
+    this._state = DEFAULT;
+    this.dispatch(data, compress, options, callback);
+    this.dequeue();
   }
 
   /**
