@@ -310,6 +310,12 @@ export declare function pendingBytes(engine: ExternalObject<Engine>, id: number)
 /** Takes what has arrived; returns the number of records. */
 export declare function pollEngine(engine: ExternalObject<Engine>, records: Buffer, slab: Buffer, used: number): number
 
+/**
+ * Receives more of a large message that a record has announced into `memory`, of which the first
+ * `filled` bytes are there already; returns how many are then, or -1 - the index of a violation.
+ */
+export declare function receiveLarge(engine: ExternalObject<Engine>, id: number, memory: Buffer, filled: number): number
+
 /** A binary message. */
 export declare const RECORD_BINARY: number
 
@@ -333,6 +339,12 @@ export declare const RECORD_FAILED: number
  * none in particular.
  */
 export declare const RECORD_FAULT: number
+
+/** The same, binary. */
+export declare const RECORD_LARGE_BINARY: number
+
+/** A large text message is arriving: detail is its length. It goes to memory that is given for it. */
+export declare const RECORD_LARGE_TEXT: number
 
 /** A ping. */
 export declare const RECORD_PING: number

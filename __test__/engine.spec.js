@@ -3,6 +3,7 @@
 const assert = require('node:assert');
 const { AsyncLocalStorage } = require('node:async_hooks');
 const { execFile, fork } = require('node:child_process');
+const { randomBytes } = require('node:crypto');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const http = require('node:http');
@@ -27,6 +28,11 @@ const skip = getEngine() === null ? 'there is no engine' : false;
 /** Whether a WebSocket is carried by the engine. */
 function isNative(ws) {
   return ws._socket._handle instanceof EngineConnection;
+}
+
+/** Waits for something; the runner ends a test that waits in vain. */
+async function until(isSo) {
+  while (!isSo()) await sleep(5);
 }
 
 /** A server, a client and the server's end of the connection; all end with the test. */
@@ -370,6 +376,88 @@ describe('The engine', { skip }, () => {
       while (!received.includes(text)) await turn();
     }
     assert.deepStrictEqual(received, ['first', 'second', 'third']);
+  });
+
+  for (const type of ['nodebuffer', 'arraybuffer', 'fragments', 'blob']) {
+    it(`receives large messages into memory of their own, as ${type}`, async (t) => {
+      const { peer, ws } = await connect(t);
+      peer.on('message', (data, binary) => peer.send(data, { binary }));
+      ws.binaryType = type;
+      for (const length of [65536, 65536, 3_000_001, 100, 65536, 65536, 200_000]) {
+        const sent = randomBytes(length);
+        ws.send(sent);
+        const [data, isBinary] = await once(ws, 'message');
+        const parts = type === 'blob' ? [await data.arrayBuffer()] : [data].flat();
+        assert.ok(Buffer.concat(parts.map((part) => Buffer.from(part))).equals(sent));
+        assert.ok(isBinary);
+        const text = 'ä€'.repeat(length / 4);
+        ws.send(text);
+        assert.strictEqual((await once(ws, 'message'))[0].toString(), text);
+      }
+    });
+  }
+
+  it('takes no more for a large message than what has arrived of it vouches for', {
+    skip: process.env.OXWS_DRIVER === 'tokio'
+  }, async (t) => {
+    const { socket, ws } = await connectRaw(t, { maxPayload: 200 * 1024 * 1024 });
+    const lengths = [];
+    const { allocUnsafeSlow } = Buffer;
+    const record = (length) => {
+      lengths.push(length);
+      return allocUnsafeSlow(length);
+    };
+    t.mock.method(Buffer, 'allocUnsafeSlow', record);
+    ws.on('message', (data) => lengths.push(-data.length));
+    const large = frame(2, Buffer.alloc(65536, 'a'), { key: KEY });
+    for (let round = 0; round < 2; round++) {
+      socket.write(large);
+      await once(ws, 'message');
+    }
+    lengths.length = 0;
+    // The header of 100 MiB, and nothing behind it.
+    socket.write(Buffer.from([0x82, 0xff, 0, 0, 0, 0, 6, 0x40, 0, 0, ...KEY]));
+    await until(() => lengths.length > 0);
+    assert.strictEqual(Math.max(...lengths), 65536);
+    socket.write(Buffer.alloc(65536));
+    await until(() => lengths.includes(1024 * 1024));
+    await sleep(20);
+    assert.strictEqual(Math.max(...lengths), 1024 * 1024);
+  });
+
+  it('fails where a large text is not UTF-8, before it is complete', async (t) => {
+    const { socket, ws } = await connectRaw(t);
+    ws.send('ready');
+    socket.write(frame(1, Buffer.alloc(65536, 'a'), { key: KEY }));
+    await once(ws, 'message');
+    const bad = Buffer.alloc(100_000, 'a');
+    bad[20_000] = 0xff;
+    const failed = once(ws, 'error');
+    socket.write(frame(1, bad, { key: KEY }).subarray(0, 50_000));
+    const [error] = await failed;
+    assert.strictEqual(error.code, 'WS_ERR_INVALID_UTF8');
+    const [code] = await once(ws, 'close');
+    assert.strictEqual(code, 1006);
+  });
+
+  it('goes on with a large message behind a pause, in bytes where somebody asks for them', async (t) => {
+    const { socket, ws } = await connectRaw(t);
+    const received = [];
+    ws.on('message', (data) => received.push(data.length));
+    const large = frame(2, Buffer.alloc(100_000, 'a'), { key: KEY });
+    socket.write(large);
+    await once(ws, 'message');
+    socket.write(large.subarray(0, 40_000));
+    await sleep(30);
+    ws.pause();
+    socket.write(large.subarray(40_000, 90_000));
+    await sleep(30);
+    assert.deepStrictEqual(received, [100_000]);
+    ws._socket.on('data', () => {});
+    ws.resume();
+    socket.write(Buffer.concat([large.subarray(90_000), large]));
+    await until(() => received.length === 3);
+    assert.deepStrictEqual(received, [100_000, 100_000, 100_000]);
   });
 
   it('does not mistake a new connection for one that ended in the same batch', async (t) => {

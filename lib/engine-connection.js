@@ -8,7 +8,7 @@
 const { getSystemErrorName } = require('node:util');
 
 const { toArrayBuffer } = require('./buffer-util');
-const { BINARY_TYPES } = require('./constants');
+const { BINARY_TYPES, EMPTY_BUFFER } = require('./constants');
 const { EngineFrameQueue, NONE } = require('./engine-frame-queue');
 const { createInflateError, createInternalError, createProtocolError } = require('./errors');
 const native = require('./native');
@@ -21,6 +21,8 @@ const {
   RECORD_ERROR,
   RECORD_FAILED,
   RECORD_FAULT,
+  RECORD_LARGE_BINARY,
+  RECORD_LARGE_TEXT,
   RECORD_PING,
   RECORD_PONG,
   RECORD_RAW,
@@ -33,6 +35,12 @@ const {
 
 /** What is said of a mistake of ours. Where it is, the native part has printed. */
 const PANIC = 'the engine has panicked';
+/** What a large message may take in advance, whatever length its header declares. */
+const MAX_UNPROVEN_LENGTH = 64 * 1024;
+/** How many times what has arrived of it may be taken for it. */
+const PROVEN_FACTOR = 16;
+/** What has arrived of a large message when none has. */
+const NOTHING = { memory: EMPTY_BUFFER, filled: 0 };
 
 /**
  * One connection of the engine.
@@ -49,6 +57,8 @@ class EngineConnection extends EngineFrameQueue {
     this.handlers = null;
     /** Whether the socket gets bytes, not frames. */
     this.isRaw = false;
+    /** A large message that is arriving. @type {{memory: Buffer, filled: number} | null} */
+    this._large = null;
     /** @type {{kind: number, detail: number, payload: Buffer, place: number}[]} */
     this._leftovers = NONE;
   }
@@ -213,6 +223,8 @@ class EngineConnection extends EngineFrameQueue {
         this.reading = false;
         this.readStop();
       }
+    } else if (kind === RECORD_LARGE_TEXT || kind === RECORD_LARGE_BINARY) {
+      this._receiveLarge(kind, detail);
     } else if (kind === RECORD_CLOSE) {
       this.handlers.conclude(detail, payload);
     } else if (kind === RECORD_ERROR) {
@@ -241,6 +253,30 @@ class EngineConnection extends EngineFrameQueue {
   }
 
   /**
+   * Receives what has arrived of a large message, straight into the memory in which it is handed
+   * out. That is JavaScript's own: what V8 has allocated it collects in time.
+   *
+   * @param {number} kind Text or binary
+   * @param {number} length The bytes of the message
+   * @private
+   */
+  _receiveLarge(kind, length) {
+    if (this._isClosed) return;
+    let { memory, filled } = this._large ?? NOTHING;
+    this._large = null;
+    do {
+      if (filled === memory.length) memory = grow(memory, length);
+      filled = native.receiveLarge(this._engine.native, this._id, memory, filled);
+    } while (filled === memory.length && filled < length);
+    if (filled < 0) this._receiveViolation(-1 - filled);
+    else if (filled < length) {
+      // Before the first byte it may still come otherwise.
+      if (filled > 0) this._large = { memory, filled };
+    } else if (kind === RECORD_LARGE_TEXT) this.handlers.message(memory, false);
+    else this._receiveBinary(0, memory, 0);
+  }
+
+  /**
    * @param {number} index Which violation of the batch
    * @private
    */
@@ -263,6 +299,7 @@ class EngineConnection extends EngineFrameQueue {
     // A paused connection still gives what had arrived, once the socket is closed.
     const hasLeftovers = !this._isClosed && !reset && !this.reading && !this.isRaw;
     if (hasLeftovers) this._leftovers = this._engine.drain(this._id);
+    this._large = null;
     super._close(reset, callback);
   }
 }
@@ -275,6 +312,22 @@ function endReading(connection, socket) {
   if (connection._isClosed) return;
   socket.push(null);
   socket.read(0);
+}
+
+/**
+ * Gives more memory for a message. A declared length is a promise: it's believed as far as what has
+ * arrived vouches for it.
+ *
+ * @param {Buffer} memory What has arrived
+ * @param {number} length The bytes of the message
+ * @return {Buffer} Memory that begins with the same
+ */
+function grow(memory, length) {
+  const bound = Math.max(MAX_UNPROVEN_LENGTH, memory.length * PROVEN_FACTOR);
+  // Not of the pool, which would be kept as long as the message.
+  const grown = Buffer.allocUnsafeSlow(Math.min(length, bound));
+  grown.set(memory);
+  return grown;
 }
 
 /**

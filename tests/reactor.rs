@@ -2,6 +2,7 @@
 #![cfg(all(unix, feature = "engine"))]
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests do")]
 
+use std::collections::HashMap;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -13,8 +14,8 @@ use oxws::engine::{
 };
 use oxws::protocol::deflate::InflateError;
 use oxws::protocol::{
-    Event, FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, Payload, ProtocolError, Role,
-    mask_in_place,
+    Event, FrameHeader, LargeMessage, Limits, MAX_HEADER_LENGTH, Opcode, Payload, ProtocolError,
+    Role, mask_in_place,
 };
 use rustix::net::sockopt;
 
@@ -58,9 +59,15 @@ fn text(text: &str) -> Seen {
 struct Records {
     capacity: usize,
     taken: Vec<(ConnectionId, Occurrence)>,
+    /// Whether large messages are received apart.
+    lends_memory: bool,
 }
 
 impl Sink for Records {
+    fn lends_memory(&self) -> bool {
+        self.lends_memory
+    }
+
     fn has_room(&self) -> bool {
         self.taken.len() < self.capacity
     }
@@ -80,6 +87,10 @@ struct Driver {
     seen: Vec<(ConnectionId, Seen)>,
     /// Payloads that came in memory of their own.
     owned: usize,
+    /// Large messages that are received apart, as far as they have arrived.
+    large: HashMap<ConnectionId, Vec<u8>>,
+    /// How many came so.
+    apart: usize,
     /// What the last poll returned.
     status: Status,
 }
@@ -94,9 +105,11 @@ impl Driver {
             reactor: Reactor::new().unwrap(),
             memory: vec![0xaa; memory],
             used: 0,
-            records: Records { capacity: records, taken: Vec::new() },
+            records: Records { capacity: records, taken: Vec::new(), lends_memory: false },
             seen: Vec::new(),
             owned: 0,
+            large: HashMap::new(),
+            apart: 0,
             status: Status::Idle,
         }
     }
@@ -121,12 +134,43 @@ impl Driver {
         self.status =
             self.reactor.poll(&mut self.memory, &mut self.used, &mut self.records).unwrap();
         assert!(self.used <= self.memory.len());
-        for (id, occurrence) in self.records.taken.drain(..) {
+        for (id, occurrence) in std::mem::take(&mut self.records.taken) {
+            if let Occurrence::Large(message) = occurrence {
+                self.receive_apart(id, message);
+                continue;
+            }
             let (owned, seen) = see(occurrence, &self.memory[..self.used]);
             self.owned += usize::from(owned);
             self.seen.push((id, seen));
         }
         self.status
+    }
+
+    /// Receives what has arrived of a large message, in memory that grows in odd steps.
+    fn receive_apart(&mut self, id: ConnectionId, message: LargeMessage) {
+        let length = message.length as usize;
+        let mut bytes = self.large.remove(&id).unwrap_or_default();
+        assert_eq!(bytes.len() as u64, length as u64 - message.missing);
+        loop {
+            let filled = bytes.len();
+            bytes.resize(length.min(filled + 77_777), 0xaa);
+            match self.reactor.receive_apart(id, &mut bytes[filled..]) {
+                Ok(count) if filled + count == length => break,
+                Ok(count) if filled + count == bytes.len() => {}
+                Ok(count) => {
+                    bytes.truncate(filled + count);
+                    self.large.insert(id, bytes);
+                    return;
+                }
+                Err(error) => return self.seen.push((id, Seen::Violation(error))),
+            }
+        }
+        self.apart += 1;
+        let seen = match message.opcode {
+            Opcode::Text => Seen::Text(String::from_utf8(bytes).unwrap()),
+            _ => Seen::Binary(bytes),
+        };
+        self.seen.push((id, seen));
     }
 
     /// Polls until the reactor has nothing to do at once.
@@ -196,6 +240,7 @@ fn see(occurrence: Occurrence, memory: &[u8]) -> (bool, Seen) {
         Occurrence::Written => Seen::Written,
         Occurrence::ShutDown => Seen::ShutDown,
         Occurrence::Fault => Seen::Fault,
+        Occurrence::Large(message) => panic!("not expected: {message:?}"),
         Occurrence::AnsweredPing(_) | Occurrence::Waiting => unreachable!("there is no task"),
     };
     (owned, seen)
@@ -481,6 +526,125 @@ fn receives_frames_larger_than_the_memory() {
         assert_eq!(driver.reactor.bytes_read(id), 3 * (5_000_000 + frame_overhead(role.role)));
         drop(sender.join().unwrap());
     }
+}
+
+/// A driver that receives large messages apart, behind the first one of a connection.
+fn apart(config: ConnectionConfig) -> (Driver, ConnectionId, TcpStream) {
+    let mut driver = Driver::new();
+    driver.records.lends_memory = true;
+    let (id, mut theirs) = driver.tcp_pair(config);
+    let first = frame_to(config.role, true, Opcode::Binary, &pattern(65_536));
+    theirs.write_all(&first).unwrap();
+    driver.expect(&[(id, Seen::Binary(pattern(65_536)))]);
+    assert_eq!((driver.apart, driver.owned), (0, 1));
+    (driver, id, theirs)
+}
+
+#[test]
+fn receives_large_messages_where_they_stay() {
+    for config in [SERVER, CLIENT] {
+        let (mut driver, id, mut theirs) = apart(config);
+        let sender = std::thread::spawn(move || {
+            for length in [65_536, 200_001, 100, 70_000, 70_000, 70_000] {
+                let frame = frame_to(config.role, true, Opcode::Binary, &pattern(length));
+                theirs.write_all(&frame).unwrap();
+            }
+            theirs.write_all(&frame_to(config.role, true, Opcode::Ping, b"small")).unwrap();
+            theirs.write_all(&text_to(config.role, &"ä".repeat(40_000))).unwrap();
+        });
+        let mut expected: Vec<_> = [65_536, 200_001, 100, 70_000, 70_000, 70_000]
+            .map(|length| (id, Seen::Binary(pattern(length))))
+            .into();
+        expected.push((id, Seen::Ping(b"small".to_vec())));
+        expected.push((id, text(&"ä".repeat(40_000))));
+        expected.push((id, Seen::End));
+        driver.expect(&expected);
+        // Behind a small message the first large one comes as if it were the only one.
+        assert!((3..=5).contains(&driver.apart), "{}", driver.apart);
+        sender.join().unwrap();
+    }
+}
+
+#[test]
+fn receives_a_large_message_bit_by_bit() {
+    let (mut driver, id, mut theirs) = apart(SERVER);
+    let frame = frame_to(Role::Server, true, Opcode::Binary, &pattern(100_000));
+    theirs.write_all(&frame[..14]).unwrap();
+    driver.settle();
+    for part in frame[14..].chunks(9_999) {
+        theirs.write_all(part).unwrap();
+        driver.settle();
+    }
+    driver.expect(&[(id, Seen::Binary(pattern(100_000)))]);
+    assert_eq!(driver.apart, 1);
+    // Cut in the header, which makes it one as any other.
+    theirs.write_all(&frame[..5]).unwrap();
+    driver.settle();
+    theirs.write_all(&frame[5..]).unwrap();
+    driver.expect(&[(id, Seen::Binary(pattern(100_000)))]);
+    // A part of it is paused, and overtaken by bytes that are fed.
+    theirs.write_all(&frame[..50_000]).unwrap();
+    driver.settle();
+    driver.reactor.pause(id);
+    theirs.write_all(&frame[50_000..60_000]).unwrap();
+    driver.settle();
+    driver.reactor.feed(id, &frame[60_000..]);
+    driver.expect(&[]);
+    driver.reactor.resume(id);
+    driver.expect(&[(id, Seen::Binary(pattern(100_000)))]);
+    assert!(driver.large.is_empty());
+}
+
+#[test]
+fn ends_in_the_middle_of_a_large_message() {
+    let frame = frame_to(Role::Server, true, Opcode::Binary, &pattern(100_000));
+    let (mut driver, id, mut theirs) = apart(SERVER);
+    theirs.write_all(&frame[..40_000]).unwrap();
+    drop(theirs);
+    driver.expect(&[(id, Seen::End)]);
+
+    let (mut driver, id, mut theirs) = apart(SERVER);
+    theirs.write_all(&frame[..40_000]).unwrap();
+    driver.settle();
+    reset(theirs);
+    driver.expect(&[(id, Seen::Failed(io::ErrorKind::ConnectionReset))]);
+
+    let (mut driver, id, mut theirs) = apart(SERVER);
+    theirs.write_all(&frame[..40_000]).unwrap();
+    driver.settle();
+    driver.reactor.close(id, false);
+    assert_eq!(driver.reactor.receive_apart(id, &mut [0; 10]), Ok(0));
+    driver.expect(&[]);
+}
+
+#[test]
+fn checks_a_large_message_as_it_arrives() {
+    let (mut driver, id, mut theirs) = apart(SERVER);
+    let mut payload = vec![b'a'; 100_000];
+    payload[30_000] = 0xff;
+    let frame = frame_to(Role::Server, true, Opcode::Text, &payload);
+    theirs.write_all(&frame[..40_000]).unwrap();
+    driver.expect(&[(id, Seen::Violation(ProtocolError::InvalidUtf8))]);
+    theirs.write_all(&frame[40_000..]).unwrap();
+    driver.expect(&[]);
+
+    let (mut driver, id, mut theirs) = apart(SERVER);
+    driver.reactor.set_limits(id, max_payload(99_999), false);
+    let frame = frame_to(Role::Server, true, Opcode::Binary, &payload);
+    theirs.write_all(&frame).unwrap();
+    driver.expect(&[(id, Seen::Violation(ProtocolError::UnsupportedMessageLength))]);
+}
+
+#[test]
+fn becomes_raw_where_a_large_message_ends() {
+    let (mut driver, id, mut theirs) = apart(SERVER);
+    let frame = frame_to(Role::Server, true, Opcode::Binary, &pattern(100_000));
+    theirs.write_all(&frame[..40_000]).unwrap();
+    driver.settle();
+    driver.reactor.set_raw(id, true);
+    theirs.write_all(&frame[40_000..]).unwrap();
+    theirs.write_all(b"raw bytes").unwrap();
+    driver.expect(&[(id, Seen::Binary(pattern(100_000))), (id, Seen::Raw(b"raw bytes".to_vec()))]);
 }
 
 /// The length of the longest header that the peer of `role` sends.
@@ -965,6 +1129,8 @@ fn loses_nothing_in_a_long_conversation_with_interruptions() {
         let mut noise = Noise(seed);
         let mut server = Driver::with(MIN_READ + noise.below(100_000), 1 + noise.below(20));
         let mut client = Driver::with(MIN_READ + noise.below(100_000), 1 + noise.below(20));
+        server.records.lends_memory = seed % 2 == 0;
+        client.records.lends_memory = seed % 3 == 0;
         let pairs: Vec<_> = (0..3)
             .map(|index| {
                 let (ours, theirs): (OwnedFd, OwnedFd) = if index == 0 {

@@ -31,7 +31,9 @@ use super::record::{Payloads, RECORD_ERROR, write_fields};
 use crate::engine::Fault;
 use crate::engine::{ConnectionConfig, Occurrence, Piece, Reactor, SharedReactor, Sink, Status};
 use crate::protocol::deflate::InflateError;
-use crate::protocol::{Event, FrameHeader, Limits, ProtocolError, Role, mask_in_place};
+use crate::protocol::{
+    Event, FrameHeader, LargeMessage, Limits, Opcode, ProtocolError, Role, mask_in_place,
+};
 
 /// Bytes as they came, of a connection in raw mode.
 #[napi]
@@ -59,6 +61,12 @@ pub const RECORD_FAULT: i32 = 22;
 /// A compressed message that can't be inflated: why is asked for apart, by the detail.
 #[napi]
 pub const RECORD_UNINFLATABLE: i32 = 23;
+/// A large text message is arriving: detail is its length. It goes to memory that is given for it.
+#[napi]
+pub const RECORD_LARGE_TEXT: i32 = 24;
+/// The same, binary.
+#[napi]
+pub const RECORD_LARGE_BINARY: i32 = 25;
 
 /// Nothing more to take; the descriptor announces what comes.
 #[napi]
@@ -241,7 +249,8 @@ pub fn poll_engine(
     let (header, records) = records
         .split_at_mut_checked(RECORD_LENGTH)
         .ok_or_else(|| reason("no space for records"))?;
-    let mut sink = Records { bytes: records, count: 0, payloads, violations, inflate_errors };
+    let mut sink = Records::new(records, payloads, violations, inflate_errors);
+    sink.lends_memory = true;
     let mut used = used as usize;
     let status = reactor
         .poll(&mut slab, &mut used, &mut sink)
@@ -269,9 +278,29 @@ pub fn drain_connection(
     let (_, records) = records
         .split_at_mut_checked(RECORD_LENGTH)
         .ok_or_else(|| reason("no space for records"))?;
-    let mut sink = Records { bytes: records, count: 0, payloads, violations, inflate_errors };
+    let mut sink = Records::new(records, payloads, violations, inflate_errors);
     reactor.drain(id, &mut slab, &mut 0, &mut sink);
     Ok(sink.count as u32)
+}
+
+/// Receives more of a large message that a record has announced into `memory`, of which the first
+/// `filled` bytes are there already; returns how many are then, or -1 - the index of a violation.
+#[napi(catch_unwind)]
+pub fn receive_large(
+    engine: &mut External<Engine>,
+    id: u32,
+    mut memory: BufferSlice<'_>,
+    filled: u32,
+) -> i32 {
+    let Engine { reactor, violations, .. } = &mut **engine;
+    let space = memory.get_mut(filled as usize..).unwrap_or_default();
+    match reactor.with(|reactor| reactor.receive_apart(id, space)) {
+        Ok(count) => filled as i32 + count as i32,
+        Err(error) => {
+            violations.push(error);
+            -(violations.len() as i32)
+        }
+    }
 }
 
 /// Takes the owned payload of the latest poll that has this index.
@@ -519,9 +548,26 @@ struct Records<'a> {
     payloads: &'a mut Payloads,
     violations: &'a mut Vec<ProtocolError>,
     inflate_errors: &'a mut Vec<InflateError>,
+    /// Whether large messages are received later, into memory of their own.
+    lends_memory: bool,
+}
+
+impl<'a> Records<'a> {
+    fn new(
+        bytes: &'a mut [u8],
+        payloads: &'a mut Payloads,
+        violations: &'a mut Vec<ProtocolError>,
+        inflate_errors: &'a mut Vec<InflateError>,
+    ) -> Self {
+        Self { bytes, count: 0, payloads, violations, inflate_errors, lends_memory: false }
+    }
 }
 
 impl Sink for Records<'_> {
+    fn lends_memory(&self) -> bool {
+        self.lends_memory
+    }
+
     fn has_room(&self) -> bool {
         (self.count + 1) * RECORD_LENGTH <= self.bytes.len()
     }
@@ -533,6 +579,11 @@ impl Sink for Records<'_> {
             Occurrence::AnsweredPing(payload) => {
                 let [kind, _, place, length] = self.payloads.record(Event::Ping(payload));
                 [kind, ANSWERED, place, length]
+            }
+            Occurrence::Large(LargeMessage { opcode, length, .. }) => {
+                let is_text = opcode == Opcode::Text;
+                let kind = if is_text { RECORD_LARGE_TEXT } else { RECORD_LARGE_BINARY };
+                [kind, i32::try_from(length).unwrap_or(i32::MAX), 0, 0]
             }
             Occurrence::Raw(payload) => {
                 let (place, length) = self.payloads.place(payload, Vec::new());

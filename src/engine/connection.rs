@@ -21,6 +21,15 @@ use crate::protocol::{
 /// the payload along with it is worth more than the copy.
 const MIN_DIRECT_READ: usize = 16 * 1024;
 
+/// A message from which on others as large are expected: it fits no chunk.
+const MIN_LARGE: usize = 64 * 1024;
+
+/// How much is read into lent memory before it is unmasked: what the cache still has then.
+const MAX_APART_READ: usize = 256 * 1024;
+
+/// A message that is longer is collected in the memory of the decoder: its length fits into a record.
+const MAX_APART_LENGTH: u64 = i32::MAX as u64;
+
 /// What one call of [`Reactor::poll`](super::Reactor::poll) works with.
 pub(super) struct Turn<'a, S> {
     pub(super) memory: &'a mut [u8],
@@ -144,6 +153,13 @@ pub(super) struct Connection {
     /// A panic is to be reported.
     fault_due: bool,
     injected: Injected,
+    /// The latest message was large: the header of the next one is read alone, so that its payload
+    /// can be received where it stays.
+    expects_large: bool,
+    /// The owner was told of a large message, and is going to receive it.
+    is_lent: bool,
+    /// The peer has ended, which is to be reported.
+    end_due: bool,
 }
 
 impl Connection {
@@ -180,6 +196,9 @@ impl Connection {
             writing: false,
             fault_due: false,
             injected: Injected::default(),
+            expects_large: false,
+            is_lent: false,
+            end_due: false,
         })
     }
 
@@ -199,6 +218,7 @@ impl Connection {
     pub(super) fn give_up(&mut self) {
         self.fed = Vec::new();
         self.compression = None;
+        self.is_lent = false;
         if self.writing || self.raw || self.receiving == Receiving::Discarding {
             self.fail(io::Error::other("a panic"));
         }
@@ -355,16 +375,28 @@ impl Connection {
             || self.sending == Sending::Ending
             || self.fault_due
             || self.has_outcome()
-            || self.failure.is_some() && !self.is_withheld() && !self.is_inflating()
+            || self.may_report_end()
+            || self.may_report_failure()
     }
 
     /// Whether reading may bring something.
     fn may_receive(&self) -> bool {
         !self.paused
             && !self.is_withheld()
+            && !self.is_lent
             && self.receiving != Receiving::Ended
             && (self.readable || !self.fed.is_empty())
             && !self.is_inflating()
+    }
+
+    /// Whether the end that a read has found is to be reported.
+    fn may_report_end(&self) -> bool {
+        self.end_due && !self.paused && !self.is_withheld() && !self.is_inflating()
+    }
+
+    /// Whether it is to be reported that the connection is broken, as far as reading goes.
+    fn may_report_failure(&self) -> bool {
+        self.failure.is_some() && !self.is_withheld() && !self.is_lent && !self.is_inflating()
     }
 
     /// Does what there is to do, but reads at most once.
@@ -410,9 +442,17 @@ impl Connection {
                 return served;
             }
         }
+        if self.may_report_end() {
+            if !turn.sink.has_room() {
+                return Served::RecordsFull;
+            }
+            self.end_due = false;
+            if self.failure.is_none() {
+                turn.sink.push(id, Occurrence::End);
+            }
+        }
         // What the peer sent before the connection broke comes first.
-        let may_report = !self.is_withheld() && !self.is_inflating() && !self.may_receive();
-        if self.failure.is_some() && may_report {
+        if self.may_report_failure() && !self.may_receive() {
             if !turn.sink.has_room() {
                 return Served::RecordsFull;
             }
@@ -428,27 +468,54 @@ impl Connection {
             // Nobody has raised the limit.
             self.receiving = Receiving::Discarding;
         }
+        if self.receiving == Receiving::Frames && self.decoder.is_apart() {
+            return self.announce_large(id, turn);
+        }
+        let mut most = None;
         if self.fed.is_empty() && self.receiving == Receiving::Frames {
+            if self.expects_large && turn.sink.lends_memory() && !self.raw {
+                if self.decoder.is_between_messages() {
+                    return self.receive_large_header(id, turn);
+                }
+                if self.comes_apart() {
+                    return self.announce_large(id, turn);
+                }
+                // Up to where the next message begins.
+                most = self.decoder.missing_payload();
+            }
             let socket = &self.socket;
             let received = self.decoder.receive_payload(MIN_DIRECT_READ, |buffer| {
                 let space = buffer.capacity() - buffer.len();
                 (socket.append_to(buffer), space)
             });
             if let Some(((read, space), decoded)) = received {
-                self.note_read(read, space, id, turn);
+                self.note_read(read, space);
                 match decoded {
                     Ok(Some(Event::CompressedFrame { opcode, fin, payload }))
                         if self.compression.is_some() =>
                     {
                         self.inflate(opcode, fin, payload, 0, id, turn);
                     }
-                    Ok(Some(event)) => turn.sink.push(id, Occurrence::Frame(event)),
+                    Ok(Some(mut event)) => {
+                        self.expects_large = payload_of(&mut event).len() >= MIN_LARGE;
+                        turn.sink.push(id, Occurrence::Frame(event));
+                    }
                     Ok(None) => {}
                     Err(error) => self.report_violation(error, id, turn),
                 }
                 return Served::Done;
             }
         }
+        self.receive_chunk(most.unwrap_or(usize::MAX), id, turn)
+    }
+
+    /// Reads a chunk of at most `most` bytes and decodes it.
+    fn receive_chunk<S: Sink>(
+        &mut self,
+        most: usize,
+        id: ConnectionId,
+        turn: &mut Turn<'_, S>,
+    ) -> Served {
         let start = *turn.used;
         let inflates = self.compression.is_some() && !self.raw;
         let least = if inflates { MIN_COMPRESSED_READ } else { MIN_READ };
@@ -460,10 +527,11 @@ impl Connection {
             let share = space.len() / COMPRESSED_SHARE;
             space = &mut space[..share];
         }
+        let length = space.len().min(most);
+        let space = &mut space[..length];
         let count = if self.fed.is_empty() {
-            let space_length = space.len();
             let read = self.socket.read(space);
-            self.note_read(read, space_length, id, turn)
+            self.note_read(read, length)
         } else {
             Some(self.take_fed(space))
         };
@@ -473,20 +541,82 @@ impl Connection {
         self.decode(Chunk { start, end, position: 0, kept: start }, id, turn)
     }
 
-    /// Notes what a read into `space` bytes tells of the socket; returns how many bytes it brought.
-    fn note_read<S: Sink>(
+    /// Reads what is the header of a message as large as the latest one, if there is one.
+    fn receive_large_header<S: Sink>(
         &mut self,
-        read: io::Result<Option<usize>>,
-        space: usize,
         id: ConnectionId,
         turn: &mut Turn<'_, S>,
-    ) -> Option<usize> {
+    ) -> Served {
+        let bytes_read = self.bytes_read;
+        let served = self.receive_chunk(self.decoder.large_header_length(), id, turn);
+        if !matches!(served, Served::Done) || self.receiving != Receiving::Frames {
+            return served;
+        }
+        if self.comes_apart() {
+            // There is room still: nothing but the header was read.
+            return self.announce_large(id, turn);
+        }
+        self.expects_large = self.bytes_read == bytes_read;
+        Served::Done
+    }
+
+    /// Whether the owner can receive the message that is under way.
+    fn comes_apart(&self) -> bool {
+        self.decoder.large_message().is_some_and(|message| message.length <= MAX_APART_LENGTH)
+    }
+
+    /// Lets the owner receive a large message.
+    fn announce_large<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) -> Served {
+        if let Some(message) = self.decoder.large_message() {
+            self.is_lent = true;
+            turn.sink.push(id, Occurrence::Large(message));
+        }
+        Served::Done
+    }
+
+    /// Forgets that the owner is going to receive a large message.
+    pub(super) const fn take_back(&mut self) {
+        self.is_lent = false;
+    }
+
+    /// Receives what has arrived of a large message that was announced, as far as there is `memory`
+    /// for it; returns how many bytes that is.
+    pub(super) fn receive_apart(&mut self, memory: &mut [u8]) -> Result<usize, ProtocolError> {
+        self.is_lent = false;
+        let mut filled = 0;
+        while self.may_receive()
+            && self.receiving == Receiving::Frames
+            && let Some(message) = self.decoder.large_message()
+        {
+            let missing = usize::try_from(message.missing).unwrap_or(usize::MAX);
+            let space = memory.len() - filled;
+            let length = space.min(missing).min(MAX_APART_READ);
+            if length == 0 {
+                break;
+            }
+            let part = &mut memory[filled..filled + length];
+            let count = if self.fed.is_empty() {
+                let read = self.socket.read(part);
+                self.note_read(read, length)
+            } else {
+                Some(self.take_fed(part))
+            };
+            let Some(count) = count else { break };
+            filled += count;
+            if let Err(error) = self.decoder.receive_apart(&mut part[..count]) {
+                self.receiving = Receiving::Discarding;
+                return Err(error);
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Notes what a read into `space` bytes tells of the socket; returns how many bytes it brought.
+    fn note_read(&mut self, read: io::Result<Option<usize>>, space: usize) -> Option<usize> {
         match read {
             Ok(Some(0)) => {
                 self.receiving = Receiving::Ended;
-                if self.failure.is_none() {
-                    turn.sink.push(id, Occurrence::End);
-                }
+                self.end_due = true;
                 None
             }
             Ok(Some(count)) => {
@@ -568,10 +698,13 @@ impl Connection {
                     }
                 }
                 Ok(Some(mut event)) => {
-                    if let Payload::InPlace(range) = payload_of(&mut event) {
-                        range.start += chunk.start;
-                        range.end += chunk.start;
-                        chunk.kept = range.end;
+                    match payload_of(&mut event) {
+                        Payload::InPlace(range) => {
+                            range.start += chunk.start;
+                            range.end += chunk.start;
+                            chunk.kept = range.end;
+                        }
+                        Payload::Owned(bytes) => self.expects_large = bytes.len() >= MIN_LARGE,
                     }
                     turn.sink.push(id, Occurrence::Frame(event));
                 }
@@ -813,6 +946,7 @@ impl Connection {
     fn report_failure<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) {
         let Some(failure) = self.failure.take() else { return };
         self.receiving = Receiving::Ended;
+        self.end_due = false;
         self.fed = Vec::new();
         turn.sink.push(id, Occurrence::Failed(failure));
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 
 use crate::protocol::deflate::InflateError;
-use crate::protocol::{Event, FrameHeader, Limits, Payload, ProtocolError, Role};
+use crate::protocol::{Event, FrameHeader, LargeMessage, Limits, Payload, ProtocolError, Role};
 
 /// A connection of a reactor. After the connection is closed, another one may have the number.
 pub type ConnectionId = u32;
@@ -49,6 +49,10 @@ pub enum Occurrence {
     Frame(Event),
     /// The peer sent a ping with this payload, which has been answered.
     AnsweredPing(Payload),
+    /// A large message is arriving: its payload goes to memory that the caller of
+    /// [`Reactor::receive_apart`](super::Reactor::receive_apart) lends. Nothing else is read before
+    /// that is called; then this comes again when more of it has arrived.
+    Large(LargeMessage),
     /// The peer sent bytes; raw mode only.
     Raw(Payload),
     /// The peer violated the protocol or a limit. What it sends from now on is discarded.
@@ -87,6 +91,11 @@ pub enum Status {
 pub trait Sink {
     /// Whether one more occurrence can be taken.
     fn has_room(&self) -> bool;
+    /// Whether [`Occurrence::Large`] is understood. Otherwise it comes only for a message that was
+    /// begun so.
+    fn lends_memory(&self) -> bool {
+        false
+    }
     /// Takes an occurrence. Called only while there is room.
     fn push(&mut self, id: ConnectionId, occurrence: Occurrence);
 }

@@ -30,7 +30,9 @@ use super::fault::{Fault, Injected};
 use super::occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Piece, Sink, Status};
 use super::outgoing::Broadcast;
 use crate::protocol::deflate::Decompressor;
-use crate::protocol::{FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, Role, mask_in_place};
+use crate::protocol::{
+    FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, ProtocolError, Role, mask_in_place,
+};
 
 /// The least memory into which a socket is read.
 pub const MIN_READ: usize = 4096;
@@ -254,6 +256,24 @@ impl Reactor {
         Ok(Status::Idle)
     }
 
+    /// Receives what has arrived of a large message that [`Occurrence::Large`] has announced, as far
+    /// as there is `memory` for it; returns how many bytes that is. When the last byte has arrived,
+    /// the caller has the message. The memory may grow between the calls, as bytes arrive.
+    ///
+    /// # Errors
+    ///
+    /// The peer violated the protocol. What it sends from now on is discarded.
+    ///
+    /// [`Occurrence::Large`]: super::Occurrence::Large
+    pub fn receive_apart(
+        &mut self,
+        id: ConnectionId,
+        memory: &mut [u8],
+    ) -> Result<usize, ProtocolError> {
+        let receive = |connection: &mut Connection| connection.receive_apart(memory);
+        self.connections.update(id, receive).unwrap_or(Ok(0))
+    }
+
     /// Gives one connection a last turn before it is closed, paused or not: what has arrived would
     /// be lost. Takes the bytes that were fed, then reads at most once.
     ///
@@ -272,6 +292,7 @@ impl Reactor {
             connection.set_paused(false);
             connection.set_held(false);
             connection.set_starved(false);
+            connection.take_back();
             let mut turn = Turn { memory, used, sink, inflating };
             for _ in 0..2 {
                 connection.guard(|connection| connection.serve(id, &mut turn));

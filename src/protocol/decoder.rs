@@ -20,6 +20,9 @@ mod tests;
 /// What a frame may reserve in advance, whatever length it declares.
 const MAX_UNPROVEN_RESERVATION: usize = 64 * 1024;
 
+/// Payloads from this length on are large: their length takes 64 bits in the header.
+const MIN_APART_LENGTH: u64 = 64 * 1024;
+
 /// How many times what has arrived of a frame may be reserved for the rest of it. Growing in small
 /// steps would copy a message of 1 MiB once more on its way.
 const PROVEN_RESERVATION_FACTOR: usize = 16;
@@ -68,6 +71,17 @@ pub struct DecoderConfig {
     pub skip_utf8_validation: bool,
 }
 
+/// A message that is so large that its payload may be received apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LargeMessage {
+    /// [`Opcode::Text`] or [`Opcode::Binary`].
+    pub opcode: Opcode,
+    /// The bytes of the payload.
+    pub length: u64,
+    /// Those of them that have not arrived.
+    pub missing: u64,
+}
+
 /// What the decoder waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -95,8 +109,31 @@ struct Frame {
     opcode: Opcode,
     masking_key: [u8; 4],
     length: u64,
-    /// How much of the payload is at the end of `Decoder::buffer`.
+    /// How much of the payload has arrived, and is at the end of `Decoder::buffer` if not apart.
     buffered: u64,
+    /// What has arrived of the payload is in memory of the caller's.
+    apart: bool,
+}
+
+impl Frame {
+    /// Unmasks, validates and counts the next bytes of the payload. Returns whether it is complete.
+    fn take_part(
+        &mut self,
+        part: &mut [u8],
+        role: Role,
+        message: &mut Message,
+    ) -> Result<bool, ProtocolError> {
+        if role == Role::Server {
+            // Only the phase modulo four matters.
+            let phase = (self.buffered & 3) as usize;
+            mask_in_place(part, self.masking_key, phase);
+        }
+        if !self.opcode.is_control() && message.validate {
+            message.utf8.push(part)?;
+        }
+        self.buffered += part.len() as u64;
+        Ok(self.buffered >= self.length)
+    }
 }
 
 /// The message that is under way.
@@ -170,6 +207,7 @@ impl Decoder {
                 masking_key: [0; 4],
                 length: 0,
                 buffered: 0,
+                apart: false,
             },
             message: Message::new(),
             buffer: Vec::new(),
@@ -273,7 +311,7 @@ impl Decoder {
         least: usize,
         read: impl FnOnce(&mut Vec<u8>) -> R,
     ) -> Option<(R, Result<Option<Event>, ProtocolError>)> {
-        if self.state != State::Payload || self.frame.buffered == 0 {
+        if self.state != State::Payload || self.frame.buffered == 0 || self.frame.apart {
             return None;
         }
         let missing = self.frame.length - self.frame.buffered;
@@ -300,6 +338,81 @@ impl Decoder {
             self.end();
         }
         Some((result, decoded))
+    }
+
+    /// The length of the header of a [large](Self::large_message) message.
+    #[must_use]
+    pub const fn large_header_length(&self) -> usize {
+        match self.config.role {
+            Role::Server => 2 + 8 + 4,
+            Role::Client => 2 + 8,
+        }
+    }
+
+    /// The message that is under way, if its payload may be received
+    /// [apart](Self::receive_apart): it has at least 64 KiB, comes uncompressed in one frame, and
+    /// nothing of it has arrived but the header, or has done so apart.
+    #[must_use]
+    pub fn large_message(&self) -> Option<LargeMessage> {
+        let Frame { opcode, length, buffered, apart, .. } = self.frame;
+        let is_possible = self.state == State::Payload
+            && self.is_whole_message()
+            && (apart || buffered == 0 && length >= MIN_APART_LENGTH);
+        is_possible.then_some(LargeMessage { opcode, length, missing: length - buffered })
+    }
+
+    /// How many bytes are missing of a payload that is under way.
+    #[must_use]
+    pub fn missing_payload(&self) -> Option<usize> {
+        let missing = self.frame.length - self.frame.buffered;
+        if self.state == State::Payload { usize::try_from(missing).ok() } else { None }
+    }
+
+    /// Whether some of a payload was received [apart](Self::receive_apart), so that the rest of it
+    /// has to be, too.
+    #[must_use]
+    pub const fn is_apart(&self) -> bool {
+        self.frame.apart
+    }
+
+    /// Takes `part`, one chunk of the transport, as the next bytes of the payload that
+    /// [`large_message`](Self::large_message) tells of, and unmasks it where it is. The memory is the
+    /// caller's to keep and to grow, so none is taken here. Returns whether the message is complete.
+    ///
+    /// # Errors
+    ///
+    /// As for [`decode`](Self::decode).
+    ///
+    /// # Panics
+    ///
+    /// When there is no such payload, or `part` is longer than what is missing of it.
+    pub fn receive_apart(&mut self, part: &mut [u8]) -> Result<bool, ProtocolError> {
+        let missing = self.large_message().map_or(0, |message| message.missing);
+        assert!(part.len() as u64 <= missing, "more than the payload needs");
+        self.frame.apart = true;
+        let result = self.finish_apart(part);
+        if result.is_err() {
+            self.end();
+        }
+        result
+    }
+
+    /// Takes the next bytes of a payload that is received apart.
+    fn finish_apart(&mut self, part: &mut [u8]) -> Result<bool, ProtocolError> {
+        self.check_buffered_chunks()?;
+        if !self.frame.take_part(part, self.config.role, &mut self.message)? {
+            self.buffered_chunks += u32::from(!part.is_empty());
+            return Ok(false);
+        }
+        if self.message.validate {
+            self.message.utf8.finish()?;
+        }
+        self.buffered_chunks = 0;
+        self.frame.buffered = 0;
+        self.frame.apart = false;
+        self.message.total_length = 0;
+        self.state = State::Info;
+        Ok(true)
     }
 
     /// Takes the last `taken` bytes of the buffer as a chunk that is a part of the payload.
@@ -392,6 +505,7 @@ impl Decoder {
     /// Discards everything from now on.
     fn end(&mut self) {
         self.state = State::Done;
+        self.frame.apart = false;
         self.message = Message::new();
         self.buffer = Vec::new();
     }
@@ -545,6 +659,7 @@ impl Decoder {
         input: &[u8],
         position: &mut usize,
     ) -> Result<bool, ProtocolError> {
+        debug_assert!(!self.frame.apart, "the payload is received apart");
         let start = *position;
         let missing = self.frame.length - self.frame.buffered;
         let available = input.len() - start;
@@ -560,16 +675,7 @@ impl Decoder {
     fn finish_part(&mut self, taken: usize) -> Result<bool, ProtocolError> {
         let start = self.buffer.len() - taken;
         let part = &mut self.buffer[start..];
-        if self.config.role == Role::Server {
-            // Only the phase modulo four matters.
-            let phase = (self.frame.buffered & 3) as usize;
-            mask_in_place(part, self.frame.masking_key, phase);
-        }
-        if !self.frame.opcode.is_control() && self.message.validate {
-            self.message.utf8.push(part)?;
-        }
-        self.frame.buffered += taken as u64;
-        if self.frame.buffered < self.frame.length {
+        if !self.frame.take_part(part, self.config.role, &mut self.message)? {
             self.buffered_chunks += u32::from(taken > 0);
             return Ok(false);
         }

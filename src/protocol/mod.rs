@@ -20,7 +20,7 @@ mod token;
 mod utf8;
 
 pub use close_code::CloseCode;
-pub use decoder::{Decoder, DecoderConfig, Limits};
+pub use decoder::{Decoder, DecoderConfig, LargeMessage, Limits};
 pub use error::{ErrorClass, ProtocolError};
 pub use event::{Event, Payload};
 pub use frame::{FrameHeader, MAX_HEADER_LENGTH};

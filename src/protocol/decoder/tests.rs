@@ -973,6 +973,94 @@ fn panics_when_more_is_appended_than_the_payload_needs() {
     decoder.receive_payload(0, |buffer| buffer.extend_from_slice(&[1; 100]));
 }
 
+/// A decoder that has the header of a large message.
+fn at_large(config: DecoderConfig, first: u8, length: usize) -> Decoder {
+    let mut decoder = Decoder::new(config);
+    let header = header(config.role, first, length as u64);
+    assert_eq!(header.len(), decoder.large_header_length());
+    assert_eq!(receive(&mut decoder, &header), (vec![], Ok(())));
+    decoder
+}
+
+#[test]
+fn receives_a_large_message_apart() {
+    both(|role| {
+        let data: Vec<u8> = (0..100_000_u32).map(|i| (i * 7) as u8).collect();
+        let masked = &frame(role, 0x82, &data)[..];
+        for step in [1, 3, 1000, 100_000] {
+            let mut decoder = at_large(config(role), 0x82, data.len());
+            let mut bytes = masked[decoder.large_header_length()..].to_vec();
+            let mut missing = data.len();
+            for part in bytes.chunks_mut(step) {
+                let expected = LargeMessage {
+                    opcode: Opcode::Binary,
+                    length: data.len() as u64,
+                    missing: missing as u64,
+                };
+                assert_eq!(decoder.large_message(), Some(expected));
+                assert_eq!(decoder.missing_payload(), Some(missing));
+                missing -= part.len();
+                assert_eq!(decoder.receive_apart(part), Ok(missing == 0));
+                assert_eq!(decoder.is_apart(), missing > 0);
+            }
+            assert_eq!(bytes, data);
+            assert_eq!((decoder.buffer.capacity(), decoder.total_payload_length()), (0, 0));
+            assert!(decoder.is_between_messages());
+            let behind = receive(&mut decoder, &frame(role, 0x81, b"behind"));
+            assert_eq!(behind, (vec![Seen::text("behind")], Ok(())));
+        }
+    });
+}
+
+#[test]
+fn receives_only_large_messages_in_one_frame_apart() {
+    both(|role| {
+        let none = |config, first, length: u64, behind: &[u8]| {
+            let mut decoder = Decoder::new(config);
+            let stream = [&header(role, first, length)[..], behind].concat();
+            assert_eq!(receive(&mut decoder, &stream), (vec![], Ok(())));
+            assert_eq!(decoder.large_message(), None);
+        };
+        none(config(role), 0x82, 65_535, b"");
+        none(config(role), 0x82, 65_536, b"a");
+        none(config(role), 0x02, 65_536, b"");
+        none(deflate_config(role), 0xc2, 65_536, b"");
+        assert_eq!(Decoder::new(config(role)).large_message(), None);
+    });
+}
+
+#[test]
+fn checks_what_is_received_apart() {
+    let client = config(Role::Client);
+    let mut decoder = at_large(client, 0x81, 65_536);
+    assert_eq!(decoder.receive_apart(&mut [b'a'; 100]), Ok(false));
+    assert_eq!(decoder.receive_apart(&mut [0xff; 100]), Err(ProtocolError::InvalidUtf8));
+    assert_eq!((decoder.large_message(), decoder.is_apart()), (None, false));
+
+    // A code point that is cut by the parts, and one that is cut by the end.
+    let mut decoder = at_large(client, 0x81, 65_536);
+    assert_eq!(decoder.receive_apart(&mut [b'a', 0xc3]), Ok(false));
+    let mut rest = [b'a'; 65_534];
+    rest[0] = 0xa4;
+    rest[65_533] = 0xc3;
+    assert_eq!(decoder.receive_apart(&mut rest), Err(ProtocolError::InvalidUtf8));
+
+    let limits = Limits { max_buffered_chunks: 2, ..Limits::default() };
+    let mut decoder = at_large(limited(Role::Client, limits), 0x82, 65_536);
+    for _ in 0..2 {
+        assert_eq!(decoder.receive_apart(&mut [0; 100]), Ok(false));
+    }
+    let error = ProtocolError::TooManyBufferedChunks;
+    assert_eq!(decoder.receive_apart(&mut [0; 100]), Err(error));
+}
+
+#[test]
+#[should_panic(expected = "more than the payload needs")]
+fn panics_when_more_is_received_apart_than_the_payload_needs() {
+    let mut decoder = at_large(config(Role::Client), 0x82, 65_536);
+    let _ = decoder.receive_apart(&mut vec![0; 65_537]);
+}
+
 #[test]
 fn keeps_no_memory_after_the_end() {
     both(|role| {
