@@ -54,6 +54,14 @@ describe('The driver of the engine', { skip }, () => {
       assert.strictEqual(await run(driver, script), `${driver === 'tokio'}\n`);
     });
 
+    it(`is none in Bun, whose libuv ends the process: ${driver}`, async () => {
+      const script = `
+        Object.defineProperty(process.versions, 'bun', { value: '1.4.5' });
+        const { getEngine } = require('./lib/engine');
+        console.log(getEngine());`;
+      assert.strictEqual(await run(driver, script), 'null\n');
+    });
+
     it(`lets a process end, with what it sent last: ${driver}`, async (t) => {
       const { wss, url } = await listen(t);
       const received = new Promise((resolve) => {

@@ -599,7 +599,8 @@ function settleAll(connections, handed) {
  * @return {Engine[]} The engines, none where there can be none
  */
 function createEngines() {
-  if (process.env.OXWS_TRANSPORT === 'stream') return [];
+  // Bun has libuv's functions by name, and ends the process when one is called.
+  if (process.env.OXWS_TRANSPORT === 'stream' || process.versions.bun) return [];
   const driver = availableParallelism() > 1 ? process.env.OXWS_DRIVER : undefined;
   const count = driver === 'tokio' || driver === 'auto' ? native.engineThreads() : 1;
   const created = Array.from({ length: count }, () => new Engine());
