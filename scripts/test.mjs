@@ -35,6 +35,9 @@ async function testPanics() {
   return runNode(['--test', '--test-reporter=spec', '__test__/engine-panic.spec.js'], { env });
 }
 
+/** The models are unit tests of the engine, compiled with primitives that try orders of steps. */
+const MODEL_OPTIONS = ['--no-default-features', '--features', 'engine', '--lib', 'model'];
+
 /** What can be run, by the name to give on the command line. */
 const SUITES = {
   rust: {
@@ -44,6 +47,12 @@ const SUITES = {
     'node --test, panics of the engine, in a build for tests': testPanics
   },
   js: specSuites(),
+  models: {
+    'cargo test, models of what threads share': () =>
+      run('cargo', ['test', '--quiet', ...MODEL_OPTIONS], {
+        env: { ...process.env, RUSTFLAGS: '--cfg shuttle', CARGO_TARGET_DIR: 'target/shuttle' }
+      })
+  },
   types: Object.fromEntries(
     TYPE_CONFIGURATIONS.map((name) => [
       `type tests, ${name}`,
@@ -51,6 +60,9 @@ const SUITES = {
     ])
   )
 };
+
+/** The models compile everything once more. */
+const DEFAULT_SUITES = ['rust', 'js', 'types'];
 
 main(async (args) => {
   const unknown = args.find((name) => !(name in SUITES));
@@ -62,6 +74,6 @@ main(async (args) => {
   await requireDependencies();
   await requireAddon();
 
-  const names = args.length > 0 ? args : Object.keys(SUITES);
+  const names = args.length > 0 ? args : DEFAULT_SUITES;
   return runSuites(names.flatMap((name) => Object.entries(SUITES[name])));
 });

@@ -10,6 +10,7 @@ use super::attendance::Attendance;
 use super::credit::Credits;
 use super::occurrence::{ConnectionId, NOBODY, Occurrence, Sink, Status};
 use super::reactor::MIN_READ;
+use super::sync::bound;
 use crate::protocol::{Event, Payload, ProtocolError};
 
 /// Memory of a batch, into which the sockets are read.
@@ -19,7 +20,7 @@ pub(super) const BATCH_MEMORY: usize = 64 * 1024;
 const MIN_ROOM: usize = BATCH_MEMORY / 2;
 
 /// What may wait to be taken: beyond that nothing is read. One turn more can come.
-const MAX_WEIGHT: usize = 4 * 1024 * 1024;
+const MAX_WEIGHT: usize = bound(4 * 1024 * 1024, 300);
 
 /// What an occurrence itself counts.
 const OCCURRENCE_WEIGHT: usize = size_of::<(ConnectionId, Occurrence)>();

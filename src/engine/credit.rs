@@ -4,9 +4,10 @@
 use std::mem;
 
 use super::occurrence::ConnectionId;
+use super::sync::bound;
 
 /// What may be on the way of one connection. One read more can come.
-const MAX_SHARE: usize = 512 * 1024;
+const MAX_SHARE: usize = bound(512 * 1024, 160);
 
 /// A connection that has stopped is read again when so much is left.
 const RESTART: usize = MAX_SHARE / 2;

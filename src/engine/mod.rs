@@ -33,6 +33,8 @@ mod shared;
 #[cfg(unix)]
 mod socket;
 #[cfg(unix)]
+mod sync;
+#[cfg(unix)]
 mod write_queue;
 
 #[cfg(unix)]

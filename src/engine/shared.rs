@@ -14,10 +14,9 @@ use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
-use std::thread;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll};
 
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
@@ -28,9 +27,10 @@ use super::batch::Inbox;
 use super::occurrence::{ConnectionId, Occurrence, Piece, Sink, Status};
 use super::outgoing::Broadcast;
 use super::reactor::{MaskingKeys, Reactor};
+use super::sync::{AtomicUsize, Mutex, MutexGuard, bound, yield_now as yield_thread};
 
 /// What may wait for the task to write it. One parcel more can come.
-const MAX_OUTBOX_BYTES: usize = 4 * 1024 * 1024;
+const MAX_OUTBOX_BYTES: usize = bound(4 * 1024 * 1024, 24);
 const MAX_OUTBOX_PIECES: usize = 4096;
 
 /// Turns of the task in a row, before other tasks have theirs.
@@ -331,12 +331,22 @@ impl SharedReactor {
     /// Serves the reactor whenever it is the task's turn, until [`end`](Self::end). `readiness` is a
     /// duplicate of the reactor's descriptor.
     pub async fn drive(self: Arc<Self>, readiness: AsyncFd<OwnedFd>) {
+        let kernel = |context: &mut Context<'_>| {
+            let ready = readiness.poll_read_ready(context);
+            // Before the readiness set is asked: what comes later announces itself again.
+            ready.map(|ready| ready.into_iter().for_each(|mut ready| ready.clear_ready()))
+        };
+        self.drive_by(kernel).await;
+    }
+
+    /// Serves the reactor when `kernel` is ready or the owner signals.
+    async fn drive_by(&self, mut kernel: impl FnMut(&mut Context<'_>) -> Poll<()>) {
         loop {
             let mut turns = 0;
             let mut turn = Turn::Again;
             while turn == Turn::Again && turns < MAX_TURNS {
                 while self.waiting.load(Ordering::Relaxed) > 0 {
-                    thread::yield_now();
+                    yield_thread();
                 }
                 turn = self.guarded_turn();
                 turns += 1;
@@ -344,14 +354,16 @@ impl SharedReactor {
             match turn {
                 Turn::Ended => return,
                 Turn::Again => yield_now().await,
-                Turn::Idle | Turn::Blocked => self.wait(&readiness, turn == Turn::Idle).await,
+                Turn::Idle | Turn::Blocked => {
+                    self.wait((turn == Turn::Idle).then_some(&mut kernel)).await;
+                }
             }
         }
     }
 
     /// Waits for the owner's signal, or also for the kernel's, but not beyond the time when pings are
     /// to be answered without the owner.
-    async fn wait(&self, readiness: &AsyncFd<OwnedFd>, kernel: bool) {
+    async fn wait(&self, mut kernel: Option<&mut impl FnMut(&mut Context<'_>) -> Poll<()>>) {
         let due = lock(&self.inbox).answers_at();
         let mut due = pin!(due.map(|due| sleep_until(due.into())));
         let mut signal = pin!(self.signal.notified());
@@ -362,14 +374,7 @@ impl SharedReactor {
             if due.as_mut().as_pin_mut().is_some_and(|due| due.poll(context).is_ready()) {
                 return Poll::Ready(());
             }
-            if kernel && let Poll::Ready(ready) = readiness.poll_read_ready(context) {
-                // Before the readiness set is asked: what comes later announces itself again.
-                if let Ok(mut ready) = ready {
-                    ready.clear_ready();
-                }
-                return Poll::Ready(());
-            }
-            Poll::Pending
+            kernel.as_mut().map_or(Poll::Pending, |kernel| kernel(context))
         })
         .await;
     }
@@ -469,3 +474,6 @@ fn write_pieces(
         }
     }
 }
+
+#[cfg(all(test, shuttle))]
+mod model;
