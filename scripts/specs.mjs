@@ -12,6 +12,7 @@ const OF_CONNECTIONS = [
   'async-context',
   'client-handshake',
   'compression-bombs',
+  'engine-socket',
   'stream',
   'websocket',
   'websocket-server'
