@@ -110,6 +110,8 @@ pub fn create_engine(
 ) -> Result<Option<External<Engine>>> {
     let Ok(mut reactor) = Reactor::new() else { return Ok(None) };
     reactor.set_spawner(Arc::new(|job| drop(spawn_blocking(job))));
+    // libuv tells as long as there is something.
+    reactor.set_guessing(true);
     let Ok(descriptor) = reactor.as_fd().try_clone_to_owned() else { return Ok(None) };
     let Some(driver) = LoopDriver::start(env, descriptor, &dispatch)? else { return Ok(None) };
     let waker = driver.waker();
@@ -383,9 +385,12 @@ pub fn flush_engine(
             _ => pieces.push(piece),
         }
     }
-    let used = pieces.last().map_or(0, |piece| piece.bytes.end);
-    if *is_tasked && !at_once && reactor.send(&scratch[..used], pieces) {
-        return Ok(0);
+    if *is_tasked && !at_once {
+        // Not that of the last: several may have the same bytes, or have been taken back.
+        let used = pieces.iter().map(|piece| piece.bytes.end).max().unwrap_or_default();
+        if reactor.send(&scratch[..used], pieces) {
+            return Ok(0);
+        }
     }
     let mut waiting = Vec::new();
     reactor.write(&scratch, pieces, &mut waiting);

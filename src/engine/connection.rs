@@ -360,6 +360,11 @@ impl Connection {
         self.writable |= readiness.is_writable() || readiness.is_write_closed() || broken;
     }
 
+    /// Takes it that there is something to read.
+    pub(super) const fn note_readable(&mut self) {
+        self.readable = true;
+    }
+
     /// Takes it that anything may have been reported.
     pub(super) fn note_anything(&mut self) {
         self.readable = true;

@@ -297,6 +297,8 @@ impl SharedReactor {
             return false;
         }
         core.is_tasked = tasked;
+        // The task hears of a change only.
+        core.reactor.set_guessing(!tasked);
         if !tasked {
             self.restore_credit(&mut core.reactor);
         }
