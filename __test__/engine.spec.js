@@ -460,6 +460,51 @@ describe('The engine', { skip }, () => {
     assert.deepStrictEqual(received, [100_000, 100_000, 100_000]);
   });
 
+  it('sends the same to many, whatever came in between and whatever becomes of the bytes', async (t) => {
+    const { wss } = await connect(t);
+    const clients = [];
+    for (let i = 0; i < 3; i++) {
+      const ws = new WebSocket(`ws://127.0.0.1:${wss.address().port}`);
+      t.after(() => ws.terminate());
+      clients.push(ws);
+      await once(ws, 'open');
+    }
+    await until(() => wss.clients.size === 4);
+    const peers = [...wss.clients].slice(1);
+    const received = clients.map(() => []);
+    clients.forEach((ws, i) => {
+      ws.on('message', (data, isBinary) => received[i].push(`${isBinary} ${data}`));
+    });
+    const bytes = Buffer.from('one');
+    const long = 'ä€'.repeat(6000);
+    const sends = [
+      ['same', {}],
+      ['same', { binary: true }],
+      ['', {}],
+      ['', {}],
+      [long, {}],
+      [bytes, {}],
+      ['one', {}]
+    ];
+    for (const [data, options] of sends) for (const peer of peers) peer.send(data, options);
+    for (const peer of peers) {
+      peer.send(bytes);
+      bytes[0]++;
+    }
+    // Masked, so each in its own way.
+    const heard = [];
+    for (const peer of peers) peer.on('message', (data) => heard.push(data.toString()));
+    for (const ws of clients) ws.send('from a client');
+    for (const peer of peers) peer.send('end');
+    const common = ['false same', 'true same', 'false ', 'false ', `false ${long}`];
+    await until(() => received.every((list) => list.at(-1) === 'false end') && heard.length === 3);
+    received.forEach((list, i) => {
+      const last = `true ${String.fromCharCode('o'.charCodeAt() + i)}ne`;
+      assert.deepStrictEqual(list, [...common, 'true one', 'false one', last, 'false end']);
+    });
+    assert.deepStrictEqual(heard, Array(3).fill('from a client'));
+  });
+
   it('does not mistake a new connection for one that ended in the same batch', async (t) => {
     const { wss } = await connect(t);
     const count = 30;

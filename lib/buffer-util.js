@@ -12,6 +12,9 @@ const { isBuffer } = Buffer;
 /** The constructor behind `Buffer`: makes a view without the checks of `Buffer.from()`. */
 const FastBuffer = /** @type {any} */ (Buffer)[Symbol.species];
 
+/** Payloads up to this many bytes are copied faster by a loop than by `TypedArray#set`. */
+const MAX_LOOP_LENGTH = 10;
+
 /**
  * Joins buffers.
  *
@@ -29,6 +32,26 @@ function concat(list, totalLength) {
     offset += buffer.length;
   }
   return offset === totalLength ? target : target.subarray(0, offset);
+}
+
+/**
+ * Copies a payload.
+ *
+ * @param {Buffer} target Where to
+ * @param {Buffer | string} data The payload
+ * @param {number} length Its bytes
+ * @param {number} start Where in the target
+ * @return {number} `length`
+ */
+function copy(target, data, length, start) {
+  if (typeof data === 'string') {
+    /** @type {any} */ (target).utf8Write(data, start, length);
+  } else if (length <= MAX_LOOP_LENGTH) {
+    for (let i = 0; i < length; i++) target[start + i] = data[i];
+  } else {
+    target.set(data, start);
+  }
+  return length;
 }
 
 /**
@@ -89,4 +112,4 @@ function toBuffer(data) {
 /** Whether the latest result shares its bytes with the caller. */
 toBuffer.readOnly = true;
 
-module.exports = { concat, FastBuffer, isBuffer, mask, toArrayBuffer, toBuffer, unmask };
+module.exports = { concat, copy, FastBuffer, isBuffer, mask, toArrayBuffer, toBuffer, unmask };

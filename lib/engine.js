@@ -11,7 +11,7 @@ const { availableParallelism } = require('node:os');
 // Not the global one: that may be a fake of a test's, and sockets live on.
 const { setImmediate } = require('node:timers');
 
-const { FastBuffer } = require('./buffer-util');
+const { copy, FastBuffer } = require('./buffer-util');
 const { EMPTY_BUFFER } = require('./constants');
 const { DriverChoice } = require('./engine-driver');
 const { enterDispatch, leaveDispatch } = require('./frame-queue');
@@ -40,8 +40,6 @@ const MAX_COPY_LENGTH = 16 * 1024;
 const MAX_LEFT_LENGTH = 256 * 1024;
 /** Payloads up to this many bytes are compressed by the engine; longer ones on other threads. */
 const MAX_COMPRESSED_LENGTH = 64 * 1024 - 1;
-/** Payloads up to this many bytes are copied faster by a loop than by `TypedArray#set`. */
-const MAX_LOOP_LENGTH = 48;
 /** Batches that are handled before timers and other I/O get their turn. */
 const MAX_BATCHES = 16;
 /** In place of a connection: the engine has panicked over none in particular. */
@@ -99,6 +97,9 @@ class Engine {
     this._commandCount = 0;
     this._scratch = Buffer.allocUnsafeSlow(SCRATCH_LENGTH);
     this._scratchUsed = 0;
+    /** What is last in the scratch, if it's a string that is as it was sent; the first byte of its header. */
+    this._latest = /** @type {Buffer | string | null} */ (null);
+    this._latestFirst = RAW;
     this._results = new SharedIntegers(RESULTS);
     /** @type {any[]} Connections with something to be compressed that was not flushed yet. */
     this._holding = [];
@@ -184,9 +185,17 @@ class Engine {
     if (this._scratchUsed + total > SCRATCH_LENGTH || this._commandCount === COMMANDS) {
       this.flush();
     }
-    const start = this._scratchUsed;
-    this._scratchUsed = start + total;
-    copy(this._scratch, data, length, start + headerLength);
+    let start = this._scratchUsed;
+    // A string that is sent to many has one frame for all. Bytes may have changed since they were
+    // sent, and to compare them takes longer than to copy them.
+    if (data === this._latest && first === this._latestFirst && !mask && start > 0) {
+      start -= total;
+    } else {
+      this._scratchUsed = start + total;
+      copy(this._scratch, data, length, start + headerLength);
+      this._latest = typeof data === 'string' && !mask ? data : null;
+      this._latestFirst = first;
+    }
 
     const { values } = this._commands;
     const at = this._commandCount * COMMAND_FIELDS;
@@ -562,24 +571,6 @@ function headerLengthOf(length, mask) {
   const key = mask ? 4 : 0;
   if (length < 126) return key + 2;
   return length < 65536 ? key + 4 : key + 10;
-}
-
-/**
- * Copies a payload.
- *
- * @param {Buffer} target Where to
- * @param {Buffer | string} data The payload
- * @param {number} length Its bytes
- * @param {number} start Where in the target
- */
-function copy(target, data, length, start) {
-  if (typeof data === 'string') {
-    /** @type {any} */ (target).utf8Write(data, start, length);
-  } else if (length <= MAX_LOOP_LENGTH) {
-    for (let i = 0; i < length; i++) target[start + i] = data[i];
-  } else {
-    target.set(data, start);
-  }
 }
 
 /**

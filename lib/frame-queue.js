@@ -10,14 +10,12 @@
 // payload is copied, a large one is handed over at once.
 
 const { kWebSocket } = require('./constants');
-const { FastBuffer, unmask: maskInPlace } = require('./buffer-util');
+const { copy, FastBuffer, unmask: maskInPlace } = require('./buffer-util');
 const native = require('./native');
 const { rethrow, setApart } = require('./send-callback');
 
 /** Payloads up to this many bytes are copied; beyond that a copy costs more than a write. */
 const MAX_COPY_LENGTH = 16 * 1024;
-/** Payloads up to this many bytes are copied faster by a loop than by `TypedArray#set`. */
-const MAX_LOOP_LENGTH = 16;
 /** Memory from which frames are cut. */
 const SLAB_LENGTH = 64 * 1024;
 const MAX_HEADER_LENGTH = 14;
@@ -82,7 +80,7 @@ class FrameQueue {
   append(data, length, first, mask, callback) {
     const key = mask ? this._sender._makeKey() : undefined;
     const payload = reserve(MAX_HEADER_LENGTH + length) + MAX_HEADER_LENGTH;
-    copy(data, length, payload);
+    copy(slab, data, length, payload);
     const start = native.encodeHeader(slab, payload, first, length, key);
     const frame = new FastBuffer(slab.buffer, slab.byteOffset + start, payload + length - start);
     if (key !== undefined && length > 0) maskInPlace(frame.subarray(payload - start), key);
@@ -104,7 +102,9 @@ class FrameQueue {
     if (length <= MAX_COPY_LENGTH) {
       const start = reserve(length);
       let end = start;
-      for (const part of list) end += copy(part, Buffer.byteLength(part), end);
+      for (const part of list) {
+        end += copy(slab, part, Buffer.byteLength(part), end);
+      }
       this._socket.write(new FastBuffer(slab.buffer, slab.byteOffset + start, length), onWritten);
       return;
     }
@@ -172,25 +172,6 @@ function reserve(length) {
   const start = slabUsed;
   slabUsed += length;
   return start;
-}
-
-/**
- * Copies a payload into the slab.
- *
- * @param {Buffer | string} data The payload
- * @param {number} length Its bytes
- * @param {number} start Where it goes
- * @return {number} `length`
- */
-function copy(data, length, start) {
-  if (typeof data === 'string') {
-    slab.utf8Write(data, start, length);
-  } else if (length <= MAX_LOOP_LENGTH) {
-    for (let i = 0; i < length; i++) slab[start + i] = data[i];
-  } else {
-    slab.set(data, start);
-  }
-  return length;
 }
 
 /**
