@@ -896,6 +896,7 @@ module.exports.runDeflationsAsync = nativeBinding.runDeflationsAsync
 module.exports.sendParts = nativeBinding.sendParts
 module.exports.serveEngine = nativeBinding.serveEngine
 module.exports.setAnswering = nativeBinding.setAnswering
+module.exports.setConcurrencyLimit = nativeBinding.setConcurrencyLimit
 module.exports.setContextMemoryLimit = nativeBinding.setContextMemoryLimit
 module.exports.setDecoderLimits = nativeBinding.setDecoderLimits
 module.exports.setEngineReferenced = nativeBinding.setEngineReferenced

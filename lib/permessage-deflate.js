@@ -71,9 +71,12 @@ class PerMessageDeflate {
     /** @type {Parameters | any} What was agreed on; `null` before. */
     this.params = null;
 
-    limiter ??= new Limiter(
-      concurrencyLimit !== undefined ? concurrencyLimit : DEFAULT_CONCURRENCY_LIMIT
-    );
+    if (limiter === undefined) {
+      limiter = new Limiter(
+        concurrencyLimit !== undefined ? concurrencyLimit : DEFAULT_CONCURRENCY_LIMIT
+      );
+      native.setConcurrencyLimit(toLimit(limiter.concurrency));
+    }
   }
 
   /** The name under which the extension is registered. */

@@ -9,8 +9,9 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use oxws::engine::direction::{Deflation, Shared, new_inflation};
+use oxws::engine::pool::Job;
 use oxws::engine::{
-    ConnectionConfig, ConnectionId, Job, Occurrence, Piece, Reactor, SharedReactor, Sink, Status,
+    ConnectionConfig, ConnectionId, Occurrence, Piece, Reactor, SharedReactor, Sink, Status,
 };
 use oxws::protocol::deflate::{
     Compressor, CompressorConfig, Decompressor, DecompressorConfig, InflateError,

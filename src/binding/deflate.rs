@@ -233,6 +233,12 @@ fn deflate_all(deflations: &[Waiting]) -> (Vec<u8>, Vec<u32>) {
     (fitted(bytes), lengths)
 }
 
+/// Bounds how many large messages an engine has inflated at a time, 0 for any number.
+#[napi(catch_unwind)]
+pub fn set_concurrency_limit(limit: u32) {
+    pool::GATE.set_limit(limit as usize);
+}
+
 /// Why data can't be inflated.
 #[napi(object, object_from_js = false)]
 pub struct InflateFailure {

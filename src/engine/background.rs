@@ -9,13 +9,11 @@ use mio::{Registry, Token, Waker};
 use super::compression::{Outcome, Work};
 use super::direction::lock;
 use super::occurrence::ConnectionId;
+use super::pool::Job;
 use crate::protocol::deflate::InflateError;
 
 /// The token of the reactor's own waker.
 pub(super) const WAKER: Token = Token(usize::MAX);
-
-/// A piece of work.
-pub type Job = Box<dyn FnOnce() + Send>;
 
 /// Has a piece of work done on another thread, some time.
 pub type Spawner = Arc<dyn Fn(Job) + Send + Sync>;

@@ -38,7 +38,7 @@ mod sync;
 mod write_queue;
 
 #[cfg(unix)]
-pub use background::{Job, Spawner};
+pub use background::Spawner;
 #[cfg(unix)]
 pub use fault::Fault;
 #[cfg(unix)]

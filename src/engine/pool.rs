@@ -3,8 +3,11 @@
 //! There is one tokio runtime in the process. It is made here and run by whoever hosts the engine;
 //! [`run`] is called on it.
 
+use std::collections::VecDeque;
 use std::io;
 use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
@@ -49,6 +52,61 @@ pub async fn run<T: Send + 'static>(
     spawn_blocking(work).await
 }
 
+/// A piece of work.
+pub type Job = Box<dyn FnOnce() + Send>;
+
+/// Has so many pieces of work done at a time, and the others wait for their turn.
+#[derive(Default)]
+pub struct Gate(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    /// How many may run; 0 for any number.
+    limit: usize,
+    running: usize,
+    waiting: VecDeque<Job>,
+}
+
+/// The gate of the process.
+pub static GATE: Gate = Gate(Mutex::new(Queue { limit: 0, running: 0, waiting: VecDeque::new() }));
+
+impl Gate {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes how many may run, 0 for any number. Who runs already goes on.
+    pub fn set_limit(&self, limit: usize) {
+        self.queue().limit = limit;
+    }
+
+    /// Has a job done by `spawn`, which runs what it is given on another thread, or by who runs now.
+    pub fn pass(&'static self, job: Job, spawn: impl FnOnce(Job)) {
+        let mut queue = self.queue();
+        if queue.limit > 0 && queue.running >= queue.limit {
+            queue.waiting.push_back(job);
+            return;
+        }
+        queue.running += 1;
+        drop(queue);
+        spawn(Box::new(move || self.work(job)));
+    }
+
+    /// Does a job, then those that wait.
+    fn work(&self, first: Job) {
+        let mut next = Some(first);
+        while let Some(job) = next {
+            // A job reports its own failure, and the others are still to be done.
+            let _ = catch_unwind(AssertUnwindSafe(job));
+            let mut queue = self.queue();
+            next = queue.waiting.pop_front();
+            if next.is_none() {
+                queue.running -= 1;
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +127,30 @@ mod tests {
         let processors = thread::available_parallelism().unwrap().get();
         assert_eq!(task_threads(Some("2")), 2.min(processors));
         assert_eq!(task_threads(Some("1000000")), processors);
+    }
+
+    #[test]
+    fn lets_so_many_jobs_run_at_a_time() {
+        static GATE: Gate =
+            Gate(Mutex::new(Queue { limit: 2, running: 0, waiting: VecDeque::new() }));
+        static DONE: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+        let mut spawned: Vec<Job> = Vec::new();
+        for number in 0..5_u8 {
+            let job = move || {
+                DONE.lock().unwrap().push(number);
+                assert_ne!(number, 1, "on purpose");
+            };
+            GATE.pass(Box::new(job), |job| spawned.push(job));
+        }
+        assert_eq!(spawned.len(), 2);
+        // The first who is done goes on with those that wait.
+        spawned.remove(0)();
+        assert_eq!(*DONE.lock().unwrap(), [0, 2, 3, 4]);
+        spawned.remove(0)();
+        GATE.set_limit(1);
+        GATE.pass(Box::new(|| {}), |job| spawned.push(job));
+        GATE.pass(Box::new(|| {}), |job| spawned.push(job));
+        assert_eq!(spawned.len(), 1);
     }
 
     #[test]
