@@ -653,13 +653,13 @@ describe('The engine', { skip }, () => {
   it('puts off the timeout of an active socket', async (t) => {
     const { peer, ws } = await connect(t);
     let timeouts = 0;
-    peer._socket.setTimeout(80, () => timeouts++);
+    peer._socket.setTimeout(300, () => timeouts++);
     for (let i = 0; i < 6; i++) {
       ws.send('active');
-      await sleep(30);
+      await sleep(80);
     }
     assert.strictEqual(timeouts, 0);
-    await sleep(200);
+    await sleep(600);
     assert.strictEqual(timeouts, 1);
   });
 
