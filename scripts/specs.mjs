@@ -5,7 +5,16 @@ import { join } from 'node:path';
 import { root, run } from './command.mjs';
 
 /** What tests the repository, not the addon. */
-const OF_THE_REPOSITORY = ['cli', 'demo', 'docs', 'package', 'readme', 'scripts'];
+const OF_THE_REPOSITORY = [
+  'cli',
+  'demo',
+  'docs',
+  'examples',
+  'migrating',
+  'package',
+  'readme',
+  'scripts'
+];
 
 /** What a transport, or a driver, can change. The others are run once. */
 const OF_CONNECTIONS = [
