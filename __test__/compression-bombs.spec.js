@@ -8,11 +8,13 @@ const { once } = require('node:events');
 const { describe, it } = require('node:test');
 const zlib = require('node:zlib');
 
-const { closed, compare, oxws, perform, upgradeRequest } = require('./support/differential');
+const { closed, compare, oxws, perform, sleep, upgradeRequest } = require('./support/differential');
 const { frame } = require('./support/frames');
 
 const ROLES = ['server', 'client'];
 const MIB = 2 ** 20;
+/** By then the engine has taken a compressed connection over. */
+const TAKE_OVER_MS = 250;
 /** A block without compression and without content. */
 const EMPTY_BLOCK = Buffer.from([0x00, 0x00, 0x00, 0xff, 0xff]);
 
@@ -55,8 +57,9 @@ async function open(world, role, options, parameters = '') {
  */
 function bomb(title, { frames, limits, parameters, closeCode, error }) {
   for (const role of ROLES) {
-    const script = async (world) => {
+    const begin = (delay) => async (world) => {
       const { websocket, peer } = await open(world, role, limits, parameters);
+      await sleep(delay);
       websocket.on('message', (data) => world.note('message', data.length, hash(data)));
       websocket.on('error', ({ name, code, message }) => world.note(name, code, message));
       for (const part of frames(role)) peer.socket.write(part);
@@ -66,15 +69,20 @@ function bomb(title, { frames, limits, parameters, closeCode, error }) {
       peer.socket.end();
       await closed(websocket);
     };
-    it(`${title}, as ${role}`, async () => {
-      const notes = await compare(script);
-      assert.deepStrictEqual(notes.at(-1), [closeCode]);
-      assert.strictEqual(notes.find(([name]) => /Error$/.test(name))?.[1], error);
-    });
+    for (const [moment, delay] of [
+      ['at once', 0],
+      ['later', TAKE_OVER_MS]
+    ]) {
+      it(`${title}, as ${role}, ${moment}`, async () => {
+        const notes = await compare(begin(delay));
+        assert.deepStrictEqual(notes.at(-1), [closeCode]);
+        assert.strictEqual(notes.find(([name]) => /Error$/.test(name))?.[1], error);
+      });
+    }
     it(`${title}, as ${role}, in little memory`, async () => {
-      await perform(oxws, script); // what is loaded and compiled
+      await perform(oxws, begin(TAKE_OVER_MS)); // what is loaded and compiled
       const before = process.resourceUsage().maxRSS;
-      await perform(oxws, script);
+      await perform(oxws, begin(TAKE_OVER_MS));
       const grown = (process.resourceUsage().maxRSS - before) * 1024;
       assert.ok(grown < 40 * MIB, `${grown} bytes`);
     });
