@@ -62,7 +62,8 @@ export const PROGRAMS = {
     packages: { mqtt: '5.16.0', aedes: '1.2.0', 'aedes-server-factory': '0.2.1' },
     does:
       'mqtt clients at the broker aedes over WebSocket: all three qualities of service, ' +
-      '400 KB, retained messages, a will, pings, a refused publication'
+      '400 KB, retained messages, a will, pings, a refused publication',
+    remark: 'On Node.js 26 the broker leaves the client waiting, on ws as well'
   },
   'puppeteer-core': {
     packages: { 'puppeteer-core': '24.43.1' },
