@@ -63,11 +63,14 @@ export function specSuites({
     'node --test, connections on the stream transport': suite(OF_CONNECTIONS, {
       OXWS_TRANSPORT: 'stream'
     }),
-    'node --test, connections on the tokio driver': suite(['engine', ...OF_CONNECTIONS], {
-      OXWS_DRIVER: 'tokio'
-    }),
+    'node --test, connections on the tokio driver': suite(
+      ['engine', 'engine-compression', ...OF_CONNECTIONS],
+      {
+        OXWS_DRIVER: 'tokio'
+      }
+    ),
     'node --test, connections on two threads of the tokio driver': suite(
-      ['engine', ...OF_CONNECTIONS],
+      ['engine', 'engine-compression', ...OF_CONNECTIONS],
       { OXWS_DRIVER: 'tokio', OXWS_THREADS: '2' }
     ),
     'node --test': suite(all)
