@@ -43,6 +43,7 @@ function specNames() {
  * @param {object} [options] How to run them
  * @param {string} [options.node] The program of Node, the running one when not given
  * @param {boolean} [options.addonOnly=false] Leave out what tests the repository, not the addon
+ * @param {string[]} [options.without] Leave out these, too
  * @param {object} [options.env] The environment
  * @param {string} [options.cwd] The folder that the package is in
  * @return {Record<string, () => Promise<number>>} What runs a suite and gives its exit code, by title
@@ -50,6 +51,7 @@ function specNames() {
 export function specSuites({
   node = process.execPath,
   addonOnly = false,
+  without = [],
   env = process.env,
   cwd = root
 } = {}) {
@@ -58,7 +60,8 @@ export function specSuites({
     const args = ['--test', '--test-reporter=spec', ...files];
     return run(node, args, { cwd, env: { ...env, ...variables } });
   };
-  const all = specNames().filter((name) => !(addonOnly && OF_THE_REPOSITORY.includes(name)));
+  const left = addonOnly ? [...OF_THE_REPOSITORY, ...without] : without;
+  const all = specNames().filter((name) => !left.includes(name));
   return {
     'node --test, connections on the stream transport': suite(OF_CONNECTIONS, {
       OXWS_TRANSPORT: 'stream'
