@@ -60,14 +60,14 @@ impl Sink for Occurrences {
         true
     }
 
-    fn push(&mut self, id: ConnectionId, occurrence: Occurrence) {
+    fn push(&mut self, id: ConnectionId, mut occurrence: Occurrence) {
         self.refused |=
             matches!(occurrence, Occurrence::Violation(ProtocolError::UnsupportedMessageLength));
         self.pinged |= matches!(occurrence, Occurrence::Frame(Event::Ping(_)));
-        if let Some(Payload::Owned(bytes)) = payload_of(&occurrence) {
+        if let Some(Payload::Owned(bytes)) = occurrence.payload_mut() {
             self.owned += bytes.len();
         }
-        let weight = weight_of(&occurrence);
+        let weight = weight_of(&mut occurrence);
         match self.charges.last_mut() {
             Some((of, sum)) if *of == id => *sum += weight,
             _ => self.charges.push((id, weight)),
@@ -194,12 +194,12 @@ impl Inbox {
                     self.credits.refund(latest, taken);
                     (latest, taken) = (id, 0);
                 }
-                taken += weight_of(&occurrence);
+                taken += weight_of(&mut occurrence);
                 if id != noted && is_answerable(&occurrence) {
                     noted = id;
                     self.attendance.note_taken(id);
                 }
-                if let Some(Payload::InPlace(range)) = payload_mut(&mut occurrence) {
+                if let Some(Payload::InPlace(range)) = occurrence.payload_mut() {
                     range.start += start;
                     range.end += start;
                 }
@@ -276,7 +276,7 @@ impl Inbox {
             *list = kept;
             let withdrawn: VecDeque<_> = withdrawn;
             for (_, mut occurrence) in withdrawn {
-                if let Some(payload) = payload_mut(&mut occurrence) {
+                if let Some(payload) = occurrence.payload_mut() {
                     *payload = Payload::Owned(payload.as_slice(memory).to_vec());
                 }
                 taker(id, occurrence);
@@ -299,13 +299,8 @@ impl Inbox {
 }
 
 /// What an occurrence and its payload count.
-fn weight_of(occurrence: &Occurrence) -> usize {
-    let payload = match payload_of(occurrence) {
-        Some(Payload::InPlace(range)) => range.len(),
-        Some(Payload::Owned(bytes)) => bytes.len(),
-        None => 0,
-    };
-    OCCURRENCE_WEIGHT + payload
+fn weight_of(occurrence: &mut Occurrence) -> usize {
+    OCCURRENCE_WEIGHT + occurrence.payload_mut().map_or(0, |payload| payload.len())
 }
 
 /// Whether somebody may send something when he learns of an occurrence. What a ping or a pong makes
@@ -315,40 +310,6 @@ const fn is_answerable(occurrence: &Occurrence) -> bool {
         occurrence,
         Occurrence::Frame(Event::Ping(_) | Event::Pong(_)) | Occurrence::AnsweredPing(_)
     )
-}
-
-/// The payload of an occurrence that has one.
-const fn payload_mut(occurrence: &mut Occurrence) -> Option<&mut Payload> {
-    match occurrence {
-        Occurrence::Frame(
-            Event::Text { payload, .. }
-            | Event::Binary { payload, .. }
-            | Event::CompressedFrame { payload, .. }
-            | Event::Ping(payload)
-            | Event::Pong(payload)
-            | Event::Close { reason: payload, .. },
-        )
-        | Occurrence::AnsweredPing(payload)
-        | Occurrence::Raw(payload) => Some(payload),
-        _ => None,
-    }
-}
-
-/// The payload of an occurrence that has one.
-const fn payload_of(occurrence: &Occurrence) -> Option<&Payload> {
-    match occurrence {
-        Occurrence::Frame(
-            Event::Text { payload, .. }
-            | Event::Binary { payload, .. }
-            | Event::CompressedFrame { payload, .. }
-            | Event::Ping(payload)
-            | Event::Pong(payload)
-            | Event::Close { reason: payload, .. },
-        )
-        | Occurrence::AnsweredPing(payload)
-        | Occurrence::Raw(payload) => Some(payload),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -374,9 +335,11 @@ mod tests {
 
     impl Taker {
         /// Connections and payloads.
-        fn payloads(&self, memory: &[u8]) -> Vec<(ConnectionId, Vec<u8>)> {
-            let payload = |occurrence| payload_of(occurrence).unwrap().as_slice(memory).to_vec();
-            self.taken.iter().map(|(id, occurrence)| (*id, payload(occurrence))).collect()
+        fn payloads(&mut self, memory: &[u8]) -> Vec<(ConnectionId, Vec<u8>)> {
+            let payload = |occurrence: &mut Occurrence| {
+                occurrence.payload_mut().unwrap().as_slice(memory).to_vec()
+            };
+            self.taken.iter_mut().map(|(id, occurrence)| (*id, payload(occurrence))).collect()
         }
     }
 
@@ -462,8 +425,8 @@ mod tests {
             read(&mut inbox, 2, &[round + 10; 2]);
         }
         let mut withdrawn = Vec::new();
-        inbox.withdraw(1, |id, occurrence| {
-            withdrawn.push((id, payload_of(&occurrence).unwrap().as_slice(&[]).to_vec()));
+        inbox.withdraw(1, |id, mut occurrence| {
+            withdrawn.push((id, occurrence.payload_mut().unwrap().as_slice(&[]).to_vec()));
         });
         let expected: Vec<_> = (0..3_u8).map(|round| (1, vec![round; 30_000])).collect();
         assert_eq!(withdrawn, expected);

@@ -502,7 +502,7 @@ impl Connection {
                         self.inflate(opcode, fin, payload, 0, id, turn);
                     }
                     Ok(Some(mut event)) => {
-                        self.expects_large = payload_of(&mut event).len() >= MIN_LARGE;
+                        self.expects_large = event.payload_mut().len() >= MIN_LARGE;
                         turn.sink.push(id, Occurrence::Frame(event));
                     }
                     Ok(None) => {}
@@ -703,7 +703,7 @@ impl Connection {
                     }
                 }
                 Ok(Some(mut event)) => {
-                    match payload_of(&mut event) {
+                    match event.payload_mut() {
                         Payload::InPlace(range) => {
                             range.start += chunk.start;
                             range.end += chunk.start;
@@ -978,18 +978,6 @@ fn place<S>(turn: &mut Turn<'_, S>) -> Payload {
 fn release<S>(chunk: &Chunk, turn: &mut Turn<'_, S>) {
     if *turn.used == chunk.end {
         *turn.used = chunk.kept;
-    }
-}
-
-/// The payload of an event.
-const fn payload_of(event: &mut Event) -> &mut Payload {
-    match event {
-        Event::Text { payload, .. }
-        | Event::Binary { payload, .. }
-        | Event::CompressedFrame { payload, .. }
-        | Event::Ping(payload)
-        | Event::Pong(payload)
-        | Event::Close { reason: payload, .. } => payload,
     }
 }
 

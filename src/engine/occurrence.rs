@@ -75,6 +75,17 @@ pub enum Occurrence {
     Fault,
 }
 
+impl Occurrence {
+    /// The payload, if it has one.
+    pub(super) const fn payload_mut(&mut self) -> Option<&mut Payload> {
+        match self {
+            Self::Frame(event) => Some(event.payload_mut()),
+            Self::AnsweredPing(payload) | Self::Raw(payload) => Some(payload),
+            _ => None,
+        }
+    }
+}
+
 /// Why a reactor returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {

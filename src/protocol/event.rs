@@ -78,6 +78,21 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The payload, or the reason of a close frame.
+    #[must_use]
+    pub const fn payload_mut(&mut self) -> &mut Payload {
+        match self {
+            Self::Text { payload, .. }
+            | Self::Binary { payload, .. }
+            | Self::CompressedFrame { payload, .. }
+            | Self::Ping(payload)
+            | Self::Pong(payload)
+            | Self::Close { reason: payload, .. } => payload,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
