@@ -56,7 +56,9 @@ export function install(name, side) {
     npmInstall(folder);
   }
   // Copied, so that `import 'ws'` finds that of the install.
-  copyFileSync(join(here, 'kit.mjs'), join(cache, side, 'kit.mjs'));
+  for (const shared of ['kit.mjs', 'page.mjs']) {
+    copyFileSync(join(here, shared), join(cache, side, shared));
+  }
   copyFileSync(join(here, name, 'scenario.mjs'), join(folder, 'scenario.mjs'));
   return folder;
 }

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -149,6 +149,24 @@ export function delay(milliseconds) {
  */
 export async function until(condition) {
   while (!condition()) await delay(5);
+}
+
+/**
+ * Makes an empty folder for files that a program watches.
+ *
+ * @param {string} install The folder of the install
+ * @return {{ root: string, write: (name: string, text: string) => void }} The folder, and what writes a
+ *     file all at once: who looks must not find half of it
+ */
+export function makeProject(install) {
+  const root = join(install, 'project');
+  rmSync(root, { force: true, recursive: true });
+  mkdirSync(root);
+  const write = (name, text) => {
+    writeFileSync(join(root, 'new'), text);
+    renameSync(join(root, 'new'), join(root, name));
+  };
+  return { root, write };
 }
 
 /**

@@ -1,19 +1,10 @@
-import { createServer } from 'node:http';
 import { chromium } from 'playwright-core';
 import { WebSocketServer } from 'ws';
-import { close, echo, freePort, listen, track } from '../kit.mjs';
+import { close, freePort, track } from '../kit.mjs';
+import { CHROMIUM_FLAGS, servePage, talkInPage } from '../page.mjs';
 
-const http = createServer((_request, response) => {
-  response
-    .setHeader('Content-Type', 'text/html')
-    .end('<!doctype html><title>a page</title><h1>Hello</h1>');
-});
-const wss = new WebSocketServer({ perMessageDeflate: true, server: http });
-wss.on('connection', echo('server'));
-const url = `http://127.0.0.1:${await listen(http)}/`;
-
-const args = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'];
-const launch = { args, executablePath: process.env.ECOSYSTEM_COMMAND };
+const { http, url } = await servePage(WebSocketServer);
+const launch = { args: CHROMIUM_FLAGS, executablePath: process.env.ECOSYSTEM_COMMAND };
 
 /** Has a page talk to the server and listens to its frames. */
 async function browse(name, browser) {
@@ -28,33 +19,7 @@ async function browse(name, browser) {
   await page.goto(url);
   log('title', await page.title());
   log('large', (await page.evaluate(() => 'x'.repeat(1_000_000))).length);
-  log(
-    'WebSocket of the page',
-    await page.evaluate(
-      async (address) => {
-        const socket = new WebSocket(address);
-        socket.binaryType = 'arraybuffer';
-        const events = [];
-        socket.onopen = () => {
-          events.push(`open ${socket.extensions}`);
-          socket.send('text');
-          socket.send(new Uint8Array(100_000).fill(7));
-          socket.send('x'.repeat(100_000));
-        };
-        socket.onmessage = ({ data }) => {
-          events.push(typeof data === 'string' ? data.length : data.byteLength);
-          if (events.length === 4) socket.close(4000, 'enough');
-        };
-        await new Promise((resolve) => {
-          socket.onclose = ({ code, reason, wasClean }) => {
-            resolve(events.push(code, reason, wasClean));
-          };
-        });
-        return events;
-      },
-      url.replace('http', 'ws')
-    )
-  );
+  log('WebSocket of the page', await page.evaluate(talkInPage));
   await page.close();
 }
 
@@ -67,7 +32,7 @@ await piped.close();
 const port = await freePort();
 const owner = await chromium.launch({
   ...launch,
-  args: [...args, `--remote-debugging-port=${port}`]
+  args: [...CHROMIUM_FLAGS, `--remote-debugging-port=${port}`]
 });
 const devtools = await chromium.connectOverCDP(`http://127.0.0.1:${port}`);
 await browse('DevTools', devtools);

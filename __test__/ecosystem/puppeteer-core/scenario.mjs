@@ -1,20 +1,12 @@
-import { createServer } from 'node:http';
 import puppeteer from 'puppeteer-core';
 import { WebSocketServer } from 'ws';
-import { close, echo, listen, track } from '../kit.mjs';
+import { close, track } from '../kit.mjs';
+import { CHROMIUM_FLAGS, servePage, talkInPage } from '../page.mjs';
 
-// A page with a WebSocket of Chromium's own to a server on ws.
-const http = createServer((_request, response) => {
-  response
-    .setHeader('Content-Type', 'text/html')
-    .end('<!doctype html><title>a page</title><h1>Hello</h1>');
-});
-const wss = new WebSocketServer({ perMessageDeflate: true, server: http });
-wss.on('connection', echo('server'));
-const url = `http://127.0.0.1:${await listen(http)}/`;
+const { http, url } = await servePage(WebSocketServer);
 
 const browser = await puppeteer.launch({
-  args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+  args: CHROMIUM_FLAGS,
   executablePath: process.env.ECOSYSTEM_COMMAND
 });
 const log = track('puppeteer');
@@ -54,32 +46,7 @@ await page
   })
   .catch((error) => log('error', error.message.split('\n')[0]));
 
-log(
-  'WebSocket of the page',
-  await page.evaluate(
-    async (address) => {
-      const socket = new WebSocket(address);
-      socket.binaryType = 'arraybuffer';
-      const events = [];
-      socket.onopen = () => {
-        events.push(`open ${socket.extensions}`);
-        socket.send('text');
-        socket.send(new Uint8Array(100_000).fill(7));
-        socket.send('x'.repeat(100_000));
-      };
-      socket.onmessage = ({ data }) => {
-        events.push(typeof data === 'string' ? data.length : data.byteLength);
-        if (events.length === 4) socket.close(4000, 'enough');
-      };
-      await new Promise((resolve) => {
-        socket.onclose = ({ code, reason, wasClean }) =>
-          resolve(events.push(code, reason, wasClean));
-      });
-      return events;
-    },
-    url.replace('http', 'ws')
-  )
-);
+log('WebSocket of the page', await page.evaluate(talkInPage));
 
 // Another connection to the same browser, then the browser goes away under both.
 const other = await puppeteer.connect({ browserWSEndpoint: browser.wsEndpoint() });

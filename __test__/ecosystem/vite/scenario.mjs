@@ -1,18 +1,10 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { join } from 'node:path';
 import { createServer } from 'vite';
 import WebSocket from 'ws';
-import { close, listen, track, until } from '../kit.mjs';
+import { close, listen, makeProject, track, until } from '../kit.mjs';
 
-const root = join(import.meta.dirname, 'project');
-rmSync(root, { force: true, recursive: true });
-mkdirSync(root);
-const write = (name, text) => {
-  // All at once: who looks must not find half of it.
-  writeFileSync(join(root, 'new'), text);
-  renameSync(join(root, 'new'), join(root, name));
-};
+const { root, write } = makeProject(import.meta.dirname);
 write('index.html', '<!doctype html><script type="module" src="/main.js"></script>');
 write(
   'main.js',

@@ -1,19 +1,11 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import webpack from 'webpack';
 import WebpackDevServer from 'webpack-dev-server';
 import WebSocket from 'ws';
-import { track, until } from '../kit.mjs';
+import { makeProject, track, until } from '../kit.mjs';
 
-const root = join(import.meta.dirname, 'project');
-rmSync(root, { force: true, recursive: true });
-mkdirSync(root);
-const write = (name, text) => {
-  // All at once: who looks must not find half of it.
-  writeFileSync(join(root, 'new'), text);
-  renameSync(join(root, 'new'), join(root, name));
-};
+const { root, write } = makeProject(import.meta.dirname);
 write(
   'main.js',
   "import { n } from './part.js';\nconsole.log(n);\nmodule.hot?.accept('./part.js');\n"
