@@ -1,6 +1,6 @@
 //! Broadcast: one connection sends a message, the server sends it to all, and so on.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::time::Instant;
 
 use mio::{Events, Interest, Poll, Token};
@@ -82,18 +82,13 @@ impl Receiver {
     /// The bytes and messages that have arrived.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<(usize, usize)> {
         let mut total = (0, 0);
-        loop {
-            let length = match self.stream.read(buffer) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(length) => length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(total),
-                Err(error) => return Err(error),
-            };
+        while let Some(length) = self.stream.receive(buffer)? {
             total.0 += length;
             total.1 += self.scanner.scan(&buffer[..length])?;
             if self.stream.is_drained(length, buffer.len()) {
-                return Ok(total);
+                break;
             }
         }
+        Ok(total)
     }
 }

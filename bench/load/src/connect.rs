@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use mio::event::Event;
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Interest, Poll, Registry, Token};
 
 use crate::frame::encode_close;
 use crate::meter::{Clock, Meter, Report, Schedule};
@@ -20,35 +20,29 @@ pub(crate) struct Connect {
 /// Counts connections whose server end is closed; the latency is that of the opening handshake.
 pub(crate) fn run(target: &Target, connect: &Connect) -> io::Result<Report> {
     let mut poll = Poll::new()?;
-    let mut opener = Opener { target, request: target.request().into_bytes(), opened: 0 };
-    let mut attempts = (0..connect.connections)
-        .map(|slot| opener.open(&poll, slot))
-        .collect::<io::Result<Vec<_>>>()?;
-    let mut clock = Clock::start(target.pid, connect.schedule)?;
-    let mut events = Events::with_capacity(1024);
-    loop {
-        let now = Instant::now();
-        if !clock.advance(now)? {
-            return clock.meter.report();
+    let registry = poll.registry().try_clone()?;
+    let request = target.request().into_bytes();
+    let mut opener = Opener { target, request, registry, opened: 0 };
+    let mut attempts =
+        (0..connect.connections).map(|slot| opener.open(slot)).collect::<io::Result<Vec<_>>>()?;
+    Clock::start(target.pid, connect.schedule)?.drive(&mut poll, |event, meter| {
+        let slot = event.token().0;
+        if attempts[slot].advance(event, &opener, meter)? {
+            attempts[slot] = opener.open(slot)?;
         }
-        poll.poll(&mut events, Some(clock.timeout(now)))?;
-        for event in &events {
-            let slot = event.token().0;
-            if attempts[slot].advance(event, &opener, &mut clock.meter)? {
-                attempts[slot] = opener.open(&poll, slot)?;
-            }
-        }
-    }
+        Ok(())
+    })
 }
 
 struct Opener<'a> {
     target: &'a Target,
     request: Vec<u8>,
+    registry: Registry,
     opened: usize,
 }
 
 impl Opener<'_> {
-    fn open(&mut self, poll: &Poll, slot: usize) -> io::Result<Attempt> {
+    fn open(&mut self, slot: usize) -> io::Result<Attempt> {
         let started = Instant::now();
         let socket = source_socket(self.opened)?;
         self.opened += 1;
@@ -64,7 +58,7 @@ impl Opener<'_> {
         }
         let mut socket = TcpStream::from_std(socket.into());
         let interest = Interest::READABLE | Interest::WRITABLE;
-        poll.registry().register(&mut socket, Token(slot), interest)?;
+        self.registry.register(&mut socket, Token(slot), interest)?;
         Ok(Attempt { socket, state: State::Connecting, started })
     }
 }

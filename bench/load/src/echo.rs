@@ -6,19 +6,17 @@ use std::net::TcpStream;
 use std::ops::Range;
 use std::time::Instant;
 
-use mio::{Events, Interest, Poll, Token};
+use mio::{Interest, Poll, Token};
 
 use crate::frame::{Kind, Scanner, Tape, encode_message, whole_frame};
 use crate::meter::{Clock, Meter, Report, Schedule};
 use crate::payload::{self, Deflater};
-use crate::stream::Stream;
+use crate::stream::{READ_LENGTH, Stream};
 use crate::target::Target;
 
 /// So many different messages take turns where they are compressed. At 1 KiB each they are more than
 /// the LZ77 window of 32 KiB holds: no server finds a whole message in what it sent before.
 const COMPRESSED_VARIANTS: usize = 64;
-
-const READ_LENGTH: usize = 256 * 1024;
 
 pub(crate) struct Echo {
     pub(crate) connections: usize,
@@ -53,7 +51,19 @@ pub(crate) fn run(target: &Target, echo: &Echo) -> io::Result<Report> {
         let first = if target.takeover { 1 } else { index % variants };
         links.push(Link::new(stream, Scanner::new(expected), first, echo.in_flight));
     }
-    drive(&mut poll, &mut links, &tape, Clock::start(target.pid, echo.schedule)?)
+    let clock = Clock::start(target.pid, echo.schedule)?;
+    for link in &mut links {
+        link.send(&tape)?;
+    }
+    let mut buffer = vec![0; READ_LENGTH];
+    clock.drive(&mut poll, |event, meter| {
+        let link = &mut links[event.token().0];
+        if event.is_readable() || event.is_read_closed() {
+            link.receive(&mut buffer, &tape, meter)
+        } else {
+            link.send(&tape)
+        }
+    })
 }
 
 /// One variant of a message as a frame, compressed if that was agreed on.
@@ -92,29 +102,6 @@ pub(crate) fn probe(stream: &mut Stream<TcpStream>, frame: &[u8], text: &[u8]) -
     }
 }
 
-fn drive(poll: &mut Poll, links: &mut [Link], tape: &Tape, mut clock: Clock) -> io::Result<Report> {
-    let mut events = Events::with_capacity(1024);
-    let mut buffer = vec![0; READ_LENGTH];
-    for link in &mut *links {
-        link.send(tape)?;
-    }
-    loop {
-        let now = Instant::now();
-        if !clock.advance(now)? {
-            return clock.meter.report();
-        }
-        poll.poll(&mut events, Some(clock.timeout(now)))?;
-        for event in &events {
-            let link = &mut links[event.token().0];
-            if event.is_readable() || event.is_read_closed() {
-                link.receive(&mut buffer, tape, &mut clock.meter)?;
-            } else {
-                link.send(tape)?;
-            }
-        }
-    }
-}
-
 /// One connection and its messages in flight.
 struct Link {
     stream: Stream<mio::net::TcpStream>,
@@ -141,13 +128,7 @@ impl Link {
 
     /// Takes what has arrived and sends as many messages as were answered.
     fn receive(&mut self, buffer: &mut [u8], tape: &Tape, meter: &mut Meter) -> io::Result<()> {
-        loop {
-            let length = match self.stream.read(buffer) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(length) => length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            };
+        while let Some(length) = self.stream.receive(buffer)? {
             meter.add_bytes(length);
             let echoes = self.scanner.scan(&buffer[..length])?;
             self.settle(echoes, Instant::now(), meter)?;

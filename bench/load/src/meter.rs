@@ -4,6 +4,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use mio::event::Event;
+use mio::{Events, Poll};
 use serde::Serialize;
 
 use crate::process::{CpuTime, cpu_time};
@@ -113,6 +115,25 @@ impl Clock {
         let meter = Meter::start(pid)?;
         let warm = Instant::now() + schedule.warm_up;
         Ok(Self { meter, measuring: false, warm, end: warm + schedule.measured })
+    }
+
+    /// Hands the events of `poll` to `serve`, together with the meter, until the run is over.
+    pub(crate) fn drive(
+        mut self,
+        poll: &mut Poll,
+        mut serve: impl FnMut(&Event, &mut Meter) -> io::Result<()>,
+    ) -> io::Result<Report> {
+        let mut events = Events::with_capacity(1024);
+        loop {
+            let now = Instant::now();
+            if !self.advance(now)? {
+                return self.meter.report();
+            }
+            poll.poll(&mut events, Some(self.timeout(now)))?;
+            for event in &events {
+                serve(event, &mut self.meter)?;
+            }
+        }
     }
 
     /// Goes on to what `now` is time for; `false` once the run is over.

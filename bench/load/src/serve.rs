@@ -2,23 +2,22 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Interest, Poll, Token};
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
 use crate::frame::Echoer;
 use crate::meter::{Clock, Meter, Report, Schedule};
+use crate::stream::{READ_LENGTH, Stream};
 
 /// RFC 6455, section 1.3: what is hashed behind the key.
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Longest wait for the client to connect, and for its part of a handshake.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
-
-const READ_LENGTH: usize = 256 * 1024;
 
 pub(crate) struct Serve {
     pub(crate) address: SocketAddr,
@@ -39,12 +38,20 @@ pub(crate) fn run(serve: &Serve) -> io::Result<Report> {
         let (mut socket, _) = listener.accept()?;
         accept(&mut socket)?;
         socket.set_nonblocking(true)?;
-        let mut socket = mio::net::TcpStream::from_std(socket);
+        let mut stream = Stream::Plain(mio::net::TcpStream::from_std(socket));
         let interest = Interest::READABLE | Interest::WRITABLE;
-        poll.registry().register(&mut socket, Token(index), interest)?;
-        links.push(Link { socket, echoer: Echoer::new(serve.size), unsent: Vec::new() });
+        poll.registry().register(stream.socket_mut(), Token(index), interest)?;
+        links.push(Link { stream, echoer: Echoer::new(serve.size), unsent: Vec::new() });
     }
-    drive(&mut poll, &mut links, Clock::start(serve.pid, serve.schedule)?)
+    let mut buffer = vec![0; READ_LENGTH];
+    Clock::start(serve.pid, serve.schedule)?.drive(&mut poll, |event, meter| {
+        let link = &mut links[event.token().0];
+        if event.is_readable() || event.is_read_closed() {
+            link.receive(&mut buffer, meter)
+        } else {
+            link.send()
+        }
+    })
 }
 
 /// RFC 6455, section 4.2: the server's part of the opening handshake.
@@ -77,29 +84,9 @@ fn accept(socket: &mut TcpStream) -> io::Result<()> {
     )
 }
 
-fn drive(poll: &mut Poll, links: &mut [Link], mut clock: Clock) -> io::Result<Report> {
-    let mut events = Events::with_capacity(1024);
-    let mut buffer = vec![0; READ_LENGTH];
-    loop {
-        let now = Instant::now();
-        if !clock.advance(now)? {
-            return clock.meter.report();
-        }
-        poll.poll(&mut events, Some(clock.timeout(now)))?;
-        for event in &events {
-            let link = &mut links[event.token().0];
-            if event.is_readable() || event.is_read_closed() {
-                link.receive(&mut buffer, &mut clock.meter)?;
-            } else {
-                link.send()?;
-            }
-        }
-    }
-}
-
 /// One connection of the client.
 struct Link {
-    socket: mio::net::TcpStream,
+    stream: Stream<mio::net::TcpStream>,
     echoer: Echoer,
     /// Echoes that the socket has not taken yet.
     unsent: Vec<u8>,
@@ -107,27 +94,22 @@ struct Link {
 
 impl Link {
     fn receive(&mut self, buffer: &mut [u8], meter: &mut Meter) -> io::Result<()> {
-        loop {
-            let length = match self.socket.read(buffer) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(length) => length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            };
+        while let Some(length) = self.stream.receive(buffer)? {
             let messages = self.echoer.echo(&buffer[..length], &mut self.unsent)?;
             meter.add_bytes(length);
             meter.add_messages(messages, Duration::ZERO);
             self.send()?;
-            if length < buffer.len() {
-                return Ok(());
+            if self.stream.is_drained(length, buffer.len()) {
+                break;
             }
         }
+        Ok(())
     }
 
     fn send(&mut self) -> io::Result<()> {
         let mut sent = 0;
         while sent < self.unsent.len() {
-            match self.socket.write(&self.unsent[sent..]) {
+            match self.stream.write(&self.unsent[sent..]) {
                 Ok(length) => sent += length,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),

@@ -5,6 +5,9 @@ use std::net::TcpStream;
 
 use rustls::ClientConnection;
 
+/// How much is read at once where much arrives: a read mostly empties its socket.
+pub(crate) const READ_LENGTH: usize = 256 * 1024;
+
 /// Enough for the largest TLS record several times over.
 const TLS_BUFFER_LENGTH: usize = 64 * 1024;
 
@@ -46,6 +49,18 @@ impl<S> Stream<S> {
     /// A short read from a TCP socket empties it, and epoll reports what comes later.
     pub(crate) fn is_drained(&self, length: usize, capacity: usize) -> bool {
         matches!(self, Self::Plain(_)) && length < capacity
+    }
+}
+
+impl<S: Read + Write> Stream<S> {
+    /// Reads what has arrived; `None` where nothing has. That the peer has ended is an error.
+    pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        match self.read(buffer) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(length) => Ok(Some(length)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
