@@ -8,6 +8,7 @@ const zlib = require('node:zlib');
 
 const ws = require('ws');
 const oxws = require('..');
+const { kReceiver, kWebSocket } = require('../lib/constants');
 const { getEngine } = require('../lib/engine');
 const { frame } = require('./support/frames');
 
@@ -398,6 +399,56 @@ describe('Compression by the engine', { skip }, () => {
       const received = clients.map((client) => once(client, 'message'));
       for (const peer of wss.clients) peer.send(text + round);
       for (const [data] of await Promise.all(received)) assert.ok(data.toString() === text + round);
+    }
+  });
+
+  describe('the receiver of a young connection', () => {
+    /** What reads a connection now, without asking for it as a user would. */
+    const receiverOf = (websocket) => websocket[kReceiver];
+
+    for (const role of ['client', 'server']) {
+      const end = role === 'client' ? 'websocket' : 'peer';
+      const optionsOf = (options) => ({ [`${role}Options`]: options });
+
+      it(`serves the next connection, ${role}`, async (t) => {
+        const first = await connect(t);
+        const receiver = receiverOf(first[end]);
+        first.websocket.send('a first message');
+        first.peer.send('another');
+        await Promise.all([collect(first.websocket, 1), collect(first.peer, 1)]);
+        await until(() => isTaken(first.websocket) && isTaken(first.peer));
+        assert.strictEqual(receiver[kWebSocket], undefined);
+        assert.deepStrictEqual(receiver._extensions, {});
+
+        const second = await connect(t, optionsOf({ ...WINDOWS, maxPayload: 40 }));
+        assert.strictEqual(receiverOf(second[end]), receiver);
+        assert.strictEqual(receiver._maxPayload, 40);
+        const received = collect(second[end], 2);
+        const sender = role === 'client' ? second.peer : second.websocket;
+        sender.send('a short message');
+        sender.send(Buffer.from('bytes'));
+        assert.deepStrictEqual(await received, ['a short message', Buffer.from('bytes')]);
+        const failed = once(second[end], 'error');
+        sender.send('a'.repeat(41));
+        const [error] = await failed;
+        assert.strictEqual(error.code, 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH');
+
+        // One that has failed serves nobody else, and the first connection has not heard of it.
+        const third = await connect(t);
+        assert.notStrictEqual(receiverOf(third[end]), receiver);
+        const later = collect(first[end], 1);
+        first[role === 'client' ? 'peer' : 'websocket'].send('the first goes on');
+        assert.deepStrictEqual(await later, ['the first goes on']);
+      });
+
+      it(`serves nobody else once it was asked for, ${role}`, async (t) => {
+        const first = await connect(t);
+        const receiver = first[end]._receiver;
+        await sleep(250);
+        assert.strictEqual(receiverOf(first[end]), receiver);
+        const second = await connect(t);
+        assert.notStrictEqual(receiverOf(second[end]), receiver);
+      });
     }
   });
 });

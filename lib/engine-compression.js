@@ -108,7 +108,9 @@ function ask(candidate) {
 function holdBack(candidate) {
   candidate.turns = 0;
   candidate.handle.holdBack(true);
-  candidate.websocket._sender._onRest = () => ask(candidate);
+  // Not assigned as it is made: V8 puts such functions in the old generation, with all they refer to.
+  const onRest = () => ask(candidate);
+  candidate.websocket._sender._onRest = onRest;
   held.push(candidate);
   if (held.length === 1) setImmediate(askHeld);
 }

@@ -24,6 +24,17 @@ const senderPong = Sender.prototype.pong;
 /** The state of a receiver that has not ended, the same for all. */
 const RECEIVING = Object.freeze({ errorEmitted: false, finished: false, needDrain: false });
 
+/**
+ * Receivers that the engine has taken the place of, by role: those of the server's end second. A
+ * connection begins with one of them where there is one: from Node.js 24 on V8 keeps each `Writable`
+ * until it collects the old generation.
+ *
+ * @type {any[][]}
+ */
+const spareReceivers = [[], []];
+/** So many are kept of each role: as many as connections are opened in a moment. */
+const MAX_SPARE_RECEIVERS = 256;
+
 /** The options of the latest receiver: most have the same. @type {any} */
 let latest = {};
 
@@ -284,11 +295,35 @@ function attachFrames(websocket, options, handle) {
  * @param {any} handle The connection of the engine
  */
 function attachYoung(websocket, options, handle) {
-  const receiver = /** @type {any} */ (new Receiver(options));
+  const receiver = spareReceivers[+options.isServer].pop() ?? newReceiver(options);
+  receiver._reuse(options);
   websocket[kReceiver] = receiver;
   receiver[kWebSocket] = websocket;
-  connection.attachReceiver(receiver);
   takeOverLater(websocket, handle, () => takeOver(websocket, options, handle, receiver));
+}
+
+/**
+ * @param {any} options The options of the receiver
+ * @return {any} A receiver whose events are those of its WebSocket
+ */
+function newReceiver(options) {
+  const receiver = new Receiver(options);
+  connection.attachReceiver(receiver);
+  return receiver;
+}
+
+/**
+ * Keeps a receiver for another connection.
+ *
+ * @param {any} receiver One that is idle, and that nobody has asked for
+ * @param {boolean} isServer Its role
+ */
+function keepReceiver(receiver, isServer) {
+  const spares = spareReceivers[+isServer];
+  // What `Writable` still has to tell belongs to the connection before.
+  if (spares.length === MAX_SPARE_RECEIVERS || receiver._writableState.pendingcb > 0) return;
+  receiver._release();
+  spares.push(receiver);
 }
 
 /**
@@ -318,6 +353,7 @@ function takeOver(websocket, options, handle, receiver) {
   }
   attachFrames(websocket, { ...options, binaryType: websocket.binaryType }, handle);
   handle.compressFor(sender);
+  keepReceiver(receiver, options.isServer);
   return true;
 }
 

@@ -141,10 +141,12 @@ class PerMessageDeflate {
       this._inflate = null;
     }
     if (this._deflate !== null) {
-      const callbacks = this._deflate.close();
+      const operations = this._deflate.close();
       this._deflate = null;
-      for (const callback of callbacks) {
-        callback(new Error('The deflate stream was closed while data was being processed'));
+      for (const operation of operations) {
+        operation.conclude(
+          new Error('The deflate stream was closed while data was being processed')
+        );
       }
     }
   }

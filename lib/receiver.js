@@ -6,7 +6,7 @@
 
 const { Writable } = require('node:stream');
 
-const { BINARY_TYPES, EMPTY_BUFFER, kWebSocket } = require('./constants');
+const { BINARY_TYPES, EMPTY_BUFFER, kWebSocket, NOOP } = require('./constants');
 const { FastBuffer, concat, toArrayBuffer } = require('./buffer-util');
 const { createProtocolError } = require('./errors');
 const { enterDispatch, leaveDispatch } = require('./frame-queue');
@@ -42,6 +42,7 @@ const MAX_CHUNK_LENGTH = 2 ** 30;
 const FINAL = 16;
 
 const kLimits = Symbol('limits');
+const NO_EXTENSIONS = Object.freeze({});
 
 /**
  * The events of one chunk, decoded and waiting to be handed out. Reused: a receiver needs one
@@ -57,7 +58,7 @@ class Batch {
     /** @type {Buffer} */
     this.chunk = EMPTY_BUFFER;
     /** @type {(error?: Error | null) => void} */
-    this.callback = () => {};
+    this.callback = NOOP;
     this.maxPayload = 0;
   }
 
@@ -111,12 +112,7 @@ class Receiver extends Writable {
     this._binaryType = options.binaryType || BINARY_TYPES[0];
     this._extensions = options.extensions || {};
     this._isServer = !!options.isServer;
-    this[kLimits] = {
-      maxBufferedChunks: toInt32(options.maxBufferedChunks),
-      maxFragments: toInt32(options.maxFragments),
-      maxPayload: toInt32(options.maxPayload),
-      skipUTF8Validation: !!options.skipUTF8Validation
-    };
+    this[kLimits] = readLimits(options);
     /** @type {any} */
     this[kWebSocket] = undefined;
 
@@ -180,6 +176,27 @@ class Receiver extends Writable {
   /** The declared lengths of the frames of the message that is under way, added up. */
   get _totalPayloadLength() {
     return this._decoder === null ? 0 : native.totalPayloadLength(this._decoder);
+  }
+
+  /**
+   * Takes it for another connection, of the same role. To be called while it is idle, of one that
+   * nobody has asked for.
+   *
+   * @param {any} options The options, as for a new one
+   */
+  _reuse(options) {
+    this._binaryType = options.binaryType;
+    this._extensions = options.extensions;
+    this[kLimits] = readLimits(options);
+    this._applyLimits();
+  }
+
+  /**
+   * Lets go of its connection, and of what that has made.
+   */
+  _release() {
+    this[kWebSocket] = undefined;
+    this._extensions = NO_EXTENSIONS;
   }
 
   /** Whether all that was written is emitted, and ends with a message. */
@@ -331,7 +348,7 @@ class Receiver extends Writable {
     const { callback } = batch;
     this._batch = null;
     batch.chunk = EMPTY_BUFFER;
-    batch.callback = () => {};
+    batch.callback = NOOP;
     if (freeBatches.length < MAX_FREE_BATCHES) freeBatches.push(batch);
     if (error !== null) {
       this._errored = true;
@@ -594,6 +611,22 @@ class Receiver extends Writable {
   _fail(description) {
     this._finish(createProtocolError(description, this._fail));
   }
+}
+
+/**
+ * Reads the limits among the options.
+ *
+ * @param {any} options The options
+ * @return {{maxBufferedChunks: number, maxFragments: number, maxPayload: number,
+ *   skipUTF8Validation: boolean}} The limits
+ */
+function readLimits(options) {
+  return {
+    maxBufferedChunks: toInt32(options.maxBufferedChunks),
+    maxFragments: toInt32(options.maxFragments),
+    maxPayload: toInt32(options.maxPayload),
+    skipUTF8Validation: !!options.skipUTF8Validation
+  };
 }
 
 /**
