@@ -276,9 +276,10 @@ impl InflateState {
 
     /// Forgets what is before the latest `length` bytes, which are the window as agreed.
     ///
-    /// RFC 7692, section 7.1.2: no message refers to it. Within a message zlib can't tell either.
+    /// RFC 7692, section 7.1.2: no message refers to it. Within a message zlib can't tell either. Beyond
+    /// the largest window nothing can be referred to (RFC 1951, section 3.2.5).
     fn trim(&mut self, length: usize) {
-        if self.history() > length as u64 {
+        if length < 1 << MAX_WINDOW_BITS && self.history() > length as u64 {
             let window = self.window(length);
             self.reset();
             self.set_window(window.as_deref().unwrap_or_default());
