@@ -4,6 +4,7 @@
 //! is woken at most once until he comes. He takes them in order, as far as there is room.
 
 use std::collections::{HashSet, VecDeque};
+use std::mem;
 use std::time::Instant;
 
 use super::attendance::Attendance;
@@ -77,7 +78,7 @@ impl Sink for Occurrences {
 }
 
 impl Batch {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             memory: vec![0; BATCH_MEMORY],
             used: 0,
@@ -88,6 +89,77 @@ impl Batch {
 
     fn weight(&self) -> usize {
         self.used + self.occurrences.owned + self.occurrences.list.len() * OCCURRENCE_WEIGHT
+    }
+
+    /// Whether it holds nothing any more.
+    pub(super) fn is_empty(&self) -> bool {
+        self.occurrences.list.is_empty()
+    }
+
+    /// Whether somebody has begun to take it, whose memory the other payloads are in already.
+    pub(super) const fn is_begun(&self) -> bool {
+        self.copied_to.is_some()
+    }
+
+    /// Copies the payloads to `memory` behind `used`, if that is not done yet; `false` where there is
+    /// no room.
+    pub(super) fn begin(&mut self, memory: &mut [u8], used: &mut usize) -> bool {
+        if self.copied_to.is_none() {
+            let start = *used;
+            let Some(space) = memory.get_mut(start..start + self.used) else { return false };
+            space.copy_from_slice(&self.memory[..self.used]);
+            self.copied_to = Some(start);
+            *used += self.used;
+        }
+        true
+    }
+
+    /// Takes the next occurrence of a batch that is begun.
+    pub(super) fn next(&mut self) -> Option<(ConnectionId, Occurrence)> {
+        let (id, mut occurrence) = self.occurrences.list.pop_front()?;
+        if let (Some(start), Some(Payload::InPlace(range))) =
+            (self.copied_to, occurrence.payload_mut())
+        {
+            range.start += start;
+            range.end += start;
+        }
+        Some((id, occurrence))
+    }
+
+    /// Whether it holds something of a connection.
+    pub(super) fn holds(&self, id: ConnectionId) -> bool {
+        self.occurrences.list.iter().any(|(of, _)| *of == id)
+    }
+
+    /// Drops what it holds of a connection; `taker` gets it, with payloads of its own.
+    pub(super) fn withdraw(
+        &mut self,
+        id: ConnectionId,
+        mut taker: impl FnMut(ConnectionId, Occurrence),
+    ) {
+        if !self.holds(id) {
+            return;
+        }
+        let list = mem::take(&mut self.occurrences.list);
+        let (withdrawn, kept): (VecDeque<_>, _) = list.into_iter().partition(|(of, _)| *of == id);
+        self.occurrences.list = kept;
+        for (_, mut occurrence) in withdrawn {
+            if let Some(payload) = occurrence.payload_mut() {
+                *payload = Payload::Owned(payload.as_slice(&self.memory).to_vec());
+            }
+            taker(id, occurrence);
+        }
+    }
+
+    /// Makes an empty batch as good as new.
+    pub(super) fn clear(&mut self) {
+        debug_assert!(self.is_empty());
+        self.used = 0;
+        self.occurrences.owned = 0;
+        self.occurrences.refused = false;
+        self.occurrences.pinged = false;
+        self.occurrences.charges.clear();
+        self.copied_to = None;
     }
 }
 
@@ -125,9 +197,8 @@ impl Inbox {
     /// A batch for what comes next: the last one, if it has room and nobody has begun to take it.
     pub(super) fn open(&mut self) -> Batch {
         let last = self.batches.back();
-        if last.is_some_and(|(last, _)| {
-            last.copied_to.is_none() && BATCH_MEMORY - last.used >= MIN_ROOM
-        }) && let Some((batch, weight)) = self.batches.pop_back()
+        if last.is_some_and(|(last, _)| !last.is_begun() && BATCH_MEMORY - last.used >= MIN_ROOM)
+            && let Some((batch, weight)) = self.batches.pop_back()
         {
             self.weight -= weight;
             return batch;
@@ -146,14 +217,14 @@ impl Inbox {
         if batch.occurrences.pinged {
             self.attendance.expect();
         }
-        if batch.occurrences.list.is_empty() {
+        if batch.is_empty() {
             self.recycle(batch);
             return false;
         }
         let weight = batch.weight();
         self.weight += weight;
         self.batches.push_back((batch, weight));
-        !std::mem::replace(&mut self.is_woken, true)
+        !mem::replace(&mut self.is_woken, true)
     }
 
     /// Says that the taker comes; returns whether he finds something.
@@ -175,20 +246,14 @@ impl Inbox {
         sink: &mut impl Sink,
     ) -> Status {
         while let Some((mut batch, weight)) = self.batches.pop_front() {
-            let start = batch.copied_to.unwrap_or(*used);
-            if batch.copied_to.is_none() {
-                let Some(space) = memory.get_mut(start..start + batch.used) else {
-                    self.batches.push_front((batch, weight));
-                    return Status::MemoryFull;
-                };
-                space.copy_from_slice(&batch.memory[..batch.used]);
-                batch.copied_to = Some(start);
-                *used += batch.used;
+            if !batch.begin(memory, used) {
+                self.batches.push_front((batch, weight));
+                return Status::MemoryFull;
             }
             let (mut latest, mut taken) = (NOBODY, 0);
             let mut noted = NOBODY;
             while sink.has_room()
-                && let Some((id, mut occurrence)) = batch.occurrences.list.pop_front()
+                && let Some((id, mut occurrence)) = batch.next()
             {
                 if id != latest {
                     self.credits.refund(latest, taken);
@@ -199,14 +264,10 @@ impl Inbox {
                     noted = id;
                     self.attendance.note_taken(id);
                 }
-                if let Some(Payload::InPlace(range)) = occurrence.payload_mut() {
-                    range.start += start;
-                    range.end += start;
-                }
                 sink.push(id, occurrence);
             }
             self.credits.refund(latest, taken);
-            if !batch.occurrences.list.is_empty() {
+            if !batch.is_empty() {
                 if batch.occurrences.pinged {
                     self.attendance.expect();
                 }
@@ -258,7 +319,7 @@ impl Inbox {
 
     /// Whether something is on the way from a connection.
     pub(super) fn holds(&self, id: ConnectionId) -> bool {
-        self.batches.iter().any(|(batch, _)| batch.occurrences.list.iter().any(|(of, _)| *of == id))
+        self.batches.iter().any(|(batch, _)| batch.holds(id))
     }
 
     /// Drops what is on the way from a connection; `taker` gets it, with payloads of its own.
@@ -268,19 +329,7 @@ impl Inbox {
         mut taker: impl FnMut(ConnectionId, Occurrence),
     ) {
         for (batch, _) in &mut self.batches {
-            let (list, memory) = (&mut batch.occurrences.list, &batch.memory);
-            if !list.iter().any(|(other, _)| *other == id) {
-                continue;
-            }
-            let (withdrawn, kept) = std::mem::take(list).into_iter().partition(|(of, _)| *of == id);
-            *list = kept;
-            let withdrawn: VecDeque<_> = withdrawn;
-            for (_, mut occurrence) in withdrawn {
-                if let Some(payload) = occurrence.payload_mut() {
-                    *payload = Payload::Owned(payload.as_slice(memory).to_vec());
-                }
-                taker(id, occurrence);
-            }
+            batch.withdraw(id, &mut taker);
         }
         self.credits.forget(id);
     }
@@ -288,11 +337,7 @@ impl Inbox {
     /// Keeps an empty batch for later.
     fn recycle(&mut self, mut batch: Batch) {
         if self.spare.len() < MAX_SPARE {
-            batch.used = 0;
-            batch.occurrences.owned = 0;
-            batch.occurrences.refused = false;
-            batch.occurrences.pinged = false;
-            batch.copied_to = None;
+            batch.clear();
             self.spare.push(batch);
         }
     }
