@@ -378,6 +378,48 @@ describe('Compression by the engine', { skip }, () => {
     assert.deepStrictEqual(new Set(texts), new Set(['the same text, the same text']));
   });
 
+  for (const [title, windows] of Object.entries({
+    'with context takeover': {},
+    'without context takeover': WINDOWS
+  })) {
+    it(`keeps the messages of many busy connections apart and in order, ${title}`, async (t) => {
+      const perMessageDeflate = { ...OPTIONS, ...windows };
+      const serverOptions = { perMessageDeflate };
+      const { wss, websocket } = await connect(t, { serverOptions });
+      const open = Array.from({ length: 39 }, async () => {
+        const client = new oxws.WebSocket(websocket.url, { perMessageDeflate: OPTIONS });
+        t.after(() => client.terminate());
+        await once(client, 'open');
+        return client;
+      });
+      const clients = [websocket, ...(await Promise.all(open))];
+      await until(() => [...wss.clients, ...clients].every(isTaken));
+      for (const peer of wss.clients) {
+        peer.on('message', (data, isBinary) => {
+          peer.send(data, { binary: isBinary });
+          if (data.includes('"last"')) for (const other of wss.clients) other.send('news');
+        });
+      }
+      const texts = (id) =>
+        Array.from({ length: 30 }, (_, number) => {
+          const padding = `${id * number} `.repeat((id * number) % 700);
+          return JSON.stringify({ id, number, padding, part: number === 29 ? 'last' : 'some' });
+        });
+      const heard = clients.map((client) => collect(client, 30 + clients.length));
+      clients.forEach((client, id) => {
+        for (const text of texts(id)) client.send(text);
+      });
+      for (const [id, messages] of (await Promise.all(heard)).entries()) {
+        const isNews = (message) => message === 'news';
+        assert.deepEqual(
+          messages.filter((message) => !isNews(message)),
+          texts(id)
+        );
+        assert.equal(messages.filter(isNews).length, clients.length);
+      }
+    });
+  }
+
   it('compresses a broadcast once', async (t) => {
     const serverOptions = { perMessageDeflate: { ...OPTIONS, ...WINDOWS } };
     const { wss } = await connect(t, { serverOptions });

@@ -79,7 +79,7 @@ impl Pair {
         let (ours, peer) = UnixStream::pair().unwrap();
         let (queue, jobs) = mpsc::channel();
         let mut reactor = Reactor::new().unwrap();
-        reactor.set_spawner(Arc::new(move |job| queue.send(job).unwrap()));
+        reactor.set_spawner(Arc::new(move |job| queue.send(job).unwrap()), 1);
         let config = ConnectionConfig {
             role,
             limits: Limits { max_payload, ..Limits::default() },

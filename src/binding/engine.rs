@@ -29,7 +29,7 @@ use super::loop_driver::{LoopDriver, borrow_descriptor, wait_in_task};
 use super::record::{Payloads, RECORD_ERROR, write_fields};
 #[cfg(debug_assertions)]
 use crate::engine::Fault;
-use crate::engine::pool::GATE;
+use crate::engine::pool::{GATE, work_threads};
 use crate::engine::{ConnectionConfig, Occurrence, Piece, Reactor, SharedReactor, Sink, Status};
 use crate::protocol::deflate::InflateError;
 use crate::protocol::{
@@ -110,7 +110,8 @@ pub fn create_engine(
     dispatch: Function<'_, (), ()>,
 ) -> Result<Option<External<Engine>>> {
     let Ok(mut reactor) = Reactor::new() else { return Ok(None) };
-    reactor.set_spawner(Arc::new(|job| GATE.pass(job, |job| drop(spawn_blocking(job)))));
+    let spawner = |job| GATE.pass(job, |job| drop(spawn_blocking(job)));
+    reactor.set_spawner(Arc::new(spawner), work_threads());
     // libuv tells as long as there is something.
     reactor.set_guessing(true);
     let Ok(descriptor) = reactor.as_fd().try_clone_to_owned() else { return Ok(None) };

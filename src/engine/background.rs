@@ -1,8 +1,8 @@
 //! Work of a reactor on other threads, and what it came to.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use mio::{Registry, Token, Waker};
 
@@ -17,6 +17,29 @@ pub(super) const WAKER: Token = Token(usize::MAX);
 
 /// Has a piece of work done on another thread, some time.
 pub type Spawner = Arc<dyn Fn(Job) + Send + Sync>;
+
+/// How many pieces of work there have been. No two have the same number, so that what a closed
+/// connection left behind is not taken for that of another one.
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+/// Work that is to be started, with its connection and number.
+#[derive(Debug, Default)]
+pub(super) struct Due(Vec<(ConnectionId, u64, Box<Work>)>);
+
+impl Due {
+    /// Adds work for a connection, to be started by the next [`launch`](Background::launch); its
+    /// number.
+    pub(super) fn add(&mut self, id: ConnectionId, work: Box<Work>) -> u64 {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        self.0.push((id, number, work));
+        number
+    }
+
+    /// Adds what another one holds.
+    pub(super) fn append(&mut self, other: &mut Self) {
+        self.0.append(&mut other.0);
+    }
+}
 
 /// What work came to, with its connection and number.
 type Results = Vec<(ConnectionId, u64, Outcome)>;
@@ -58,14 +81,11 @@ pub(super) struct Background {
     spawner: Option<Spawner>,
     /// Made with the first piece of work.
     done: Option<Arc<Done>>,
-    count: u64,
-    /// What is to be started.
-    due: Vec<(ConnectionId, u64, Box<Work>)>,
 }
 
 impl fmt::Debug for Background {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Background").field("count", &self.count).finish_non_exhaustive()
+        formatter.debug_struct("Background").finish_non_exhaustive()
     }
 }
 
@@ -75,23 +95,16 @@ impl Background {
         self.spawner = Some(spawner);
     }
 
-    /// Adds work for a connection, to be started by the next [`launch`](Self::launch); its number.
-    pub(super) fn add(&mut self, id: ConnectionId, work: Box<Work>) -> u64 {
-        self.count += 1;
-        self.due.push((id, self.count, work));
-        self.count
-    }
-
     /// Starts what is due.
-    pub(super) fn launch(&mut self, registry: &Registry) {
-        if self.due.is_empty() {
+    pub(super) fn launch(&mut self, due: &mut Due, registry: &Registry) {
+        if due.0.is_empty() {
             return;
         }
         let done = self.done.get_or_insert_with(|| {
             let waker = Waker::new(registry, WAKER).ok();
             Arc::new(Done { results: Mutex::default(), waker })
         });
-        for (id, number, work) in self.due.drain(..) {
+        for (id, number, work) in due.0.drain(..) {
             let outcome = Err(InflateError::InvalidData("Zlib error"));
             let report = Report { done: Arc::clone(done), id, number, outcome };
             let job = move || report.complete(*work);

@@ -1,15 +1,17 @@
 //! One socket: what arrives becomes occurrences, what is written goes out.
 
 use std::io::{self, IoSlice};
+use std::ops::Deref;
 use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mio::event::Event as Readiness;
 
-use super::background::Background;
+use super::background::Due;
 use super::compression::{Checks, Compression, Inflated, Outcome, Refusal};
 use super::fault::{Fault, Injected};
-use super::occurrence::{ConnectionConfig, ConnectionId, Occurrence, Sink};
+use super::occurrence::{ConnectionConfig, ConnectionId, Occurrence, Piece, Sink};
+use super::outgoing::Broadcast;
 use super::reactor::MIN_READ;
 use super::socket::{MAX_PARTS, Socket};
 use super::write_queue::{MAX_SLICES, WriteQueue};
@@ -44,7 +46,8 @@ pub(super) struct Turn<'a, S> {
 pub(super) struct Inflating {
     /// Where messages are put before it is known how long they are.
     pub(super) scratch: Vec<u8>,
-    pub(super) background: Background,
+    /// What is to be inflated elsewhere.
+    pub(super) due: Due,
 }
 
 /// What one read brought, in the memory of a turn.
@@ -309,6 +312,11 @@ impl Connection {
 
     pub(super) fn compression(&self) -> Option<&Compression> {
         self.compression.as_deref()
+    }
+
+    /// Whether it has frames to read that may have to be inflated.
+    pub(super) fn may_inflate(&self) -> bool {
+        self.compression.is_some() && !self.raw && self.may_receive()
     }
 
     /// Takes what work on another thread came to.
@@ -743,7 +751,7 @@ impl Connection {
         let data = payload.as_slice(turn.memory.get(start..).unwrap_or_default());
         match compression.inflate(opcode, fin, data, checks, &mut turn.inflating.scratch) {
             Ok(Inflated::Large(work)) => {
-                let number = turn.inflating.background.add(id, work);
+                let number = turn.inflating.due.add(id, work);
                 compression.wait_for(number, opcode, fin);
                 0
             }
@@ -854,6 +862,30 @@ impl Connection {
         }
         self.writing = false;
         self.pending()
+    }
+
+    /// Writes pieces of a flush in one go, those with a frame compressed, by way of `outgoing`.
+    /// Returns how much waits.
+    pub(super) fn write_pieces<B: Deref<Target = [u8]>>(
+        &mut self,
+        pieces: &[Piece],
+        broadcast: &Broadcast<B>,
+        outgoing: &mut Vec<u8>,
+    ) -> usize {
+        let Some(compression) = &self.compression else {
+            let slice = |piece: &Piece| IoSlice::new(&broadcast.bytes[piece.bytes.clone()]);
+            return self.write(&mut pieces.iter().map(slice).collect::<Vec<_>>());
+        };
+        outgoing.clear();
+        for Piece { bytes, frame, .. } in pieces {
+            match frame {
+                Some(frame) => {
+                    broadcast.append_frame(frame, bytes, &compression.deflation, outgoing);
+                }
+                None => outgoing.extend_from_slice(&broadcast.bytes[bytes.clone()]),
+            }
+        }
+        self.write(&mut [IoSlice::new(outgoing)])
     }
 
     /// Whether there is a queue for the first time, so that the kernel has to tell when it takes

@@ -13,6 +13,13 @@ struct Slot {
     queued: bool,
 }
 
+/// A connection that somebody else works on, until it is given back.
+#[derive(Debug)]
+pub(super) struct Lent {
+    pub(super) id: ConnectionId,
+    pub(super) connection: Box<Connection>,
+}
+
 /// The connections and the queue of those that are ready.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
@@ -56,6 +63,41 @@ impl Connections {
     /// The connection of a number.
     pub(super) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
         self.slots.get_mut(id as usize)?.connection.as_deref_mut()
+    }
+
+    /// Lends the connection of a number. Its number is not free meanwhile.
+    pub(super) fn lend(&mut self, id: ConnectionId) -> Option<Lent> {
+        let connection = self.slots.get_mut(id as usize)?.connection.take()?;
+        Some(Lent { id, connection })
+    }
+
+    /// Lends those that wait for their turn and are `wanted`, if there are so many. They have had it
+    /// when they are given back.
+    pub(super) fn lend_ready(
+        &mut self,
+        least: usize,
+        wanted: impl Fn(&Connection) -> bool,
+    ) -> Vec<Lent> {
+        let is_wanted = |id: &ConnectionId| self.get(*id).is_some_and(&wanted);
+        if self.ready.len() < least || self.ready.iter().filter(|id| is_wanted(id)).count() < least
+        {
+            return Vec::new();
+        }
+        let ready = self.ready.iter().copied();
+        let (lent, rest): (VecDeque<_>, _) = ready.partition(is_wanted);
+        self.ready = rest;
+        let lend = |id: ConnectionId| {
+            self.slots[id as usize].queued = false;
+            self.lend(id)
+        };
+        lent.into_iter().filter_map(lend).collect()
+    }
+
+    /// Takes a connection back, and gives it a turn if there is something to do.
+    pub(super) fn give_back(&mut self, lent: Lent) {
+        let Lent { id, connection } = lent;
+        self.slots[id as usize].connection = Some(connection);
+        self.update(id, |_| {});
     }
 
     /// Changes a connection and gives it a turn if there is something to do then.

@@ -21,7 +21,11 @@ mod connections;
 #[cfg(unix)]
 mod credit;
 #[cfg(unix)]
+mod crew;
+#[cfg(unix)]
 mod fault;
+#[cfg(unix)]
+mod gathering;
 #[cfg(unix)]
 mod occurrence;
 #[cfg(unix)]

@@ -25,6 +25,12 @@ pub fn task_threads(asked: Option<&str>) -> usize {
     asked.and_then(|asked| asked.parse().ok()).unwrap_or(1).clamp(1, processors)
 }
 
+/// How many threads do work.
+#[must_use]
+pub fn work_threads() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get).min(MAX_WORK_THREADS)
+}
+
 /// Makes the runtime, of which so many threads poll tasks. Threads for work start when there is some,
 /// and end when there is none.
 ///
@@ -32,10 +38,9 @@ pub fn task_threads(asked: Option<&str>) -> usize {
 ///
 /// The operating system gives no thread.
 pub fn new_runtime(task_threads: usize) -> io::Result<Runtime> {
-    let processors = thread::available_parallelism().map_or(1, NonZero::get);
     Builder::new_multi_thread()
         .worker_threads(task_threads)
-        .max_blocking_threads(processors.min(MAX_WORK_THREADS))
+        .max_blocking_threads(work_threads())
         .thread_name("oxws")
         .enable_all()
         .build()

@@ -21,14 +21,16 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
-use super::background::{Spawner, WAKER};
+use super::background::{Background, Spawner, WAKER};
 use super::compression::Compression;
 use super::connection::{Chunk, Connection, Inflating, Served, Turn};
-use super::connections::Connections;
+use super::connections::{Connections, Lent};
+use super::crew::{Crew, Done};
 use super::direction::{Deflation, Shared};
 use super::fault::{Fault, Injected};
+use super::gathering::{Gathering, Reader};
 use super::occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Piece, Sink, Status};
-use super::outgoing::Broadcast;
+use super::outgoing::{Broadcast, is_worth_sharing};
 use crate::protocol::deflate::Decompressor;
 use crate::protocol::{
     FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, ProtocolError, Role, mask_in_place,
@@ -42,6 +44,10 @@ const MAX_PONG_LENGTH: usize = MAX_HEADER_LENGTH + 125;
 
 /// Where unpredictable masking keys come from; none where there are none.
 pub type MaskingKeys = fn() -> Option<[u8; 4]>;
+
+/// From so many connections on that are ready and inflate several threads share a turn.
+const MIN_GATHERED: usize = 16;
+
 /// Memory for frames that are put together is kept up to here.
 const MAX_OUTGOING: usize = 256 * 1024;
 
@@ -51,6 +57,14 @@ const EVENTS: usize = 1024;
 /// How often in a row a connection is served without asking the kernel who is ready; then others
 /// have their chance.
 const MAX_GUESSES: u8 = 8;
+
+/// What is to be written to a connection, on whichever thread.
+struct Delivery {
+    lent: Lent,
+    pieces: Vec<Piece>,
+    /// How much waits then; nothing after a panic.
+    pending: Option<usize>,
+}
 
 /// Owns sockets behind their opening handshake.
 ///
@@ -76,8 +90,14 @@ pub struct Reactor {
     fault_due: bool,
     injected: Injected,
     inflating: Inflating,
+    background: Background,
+    crew: Crew,
+    /// What it has read.
+    gathering: Gathering,
     /// Where frames are put together that are compressed, kept for its memory.
     outgoing: Vec<u8>,
+    /// There is, or was, a connection that inflates.
+    has_inflated: bool,
 }
 
 impl Reactor {
@@ -100,13 +120,19 @@ impl Reactor {
             fault_due: false,
             injected: Injected::default(),
             inflating: Inflating::default(),
+            background: Background::default(),
+            crew: Crew::default(),
+            gathering: Gathering::default(),
             outgoing: Vec::new(),
+            has_inflated: false,
         })
     }
 
-    /// Has work that takes long done on other threads.
-    pub fn set_spawner(&mut self, spawner: Spawner) {
-        self.inflating.background.set_spawner(spawner);
+    /// Has work that takes long done on other threads, and work of many connections on so many at a
+    /// time, the one that polls among them.
+    pub fn set_spawner(&mut self, spawner: Spawner, threads: usize) {
+        self.background.set_spawner(Arc::clone(&spawner));
+        self.crew.set_spawner(spawner, threads);
     }
 
     /// A descriptor that is readable while the kernel has something for [`poll`](Self::poll).
@@ -184,13 +210,12 @@ impl Reactor {
             self.fault_due = false;
             turn.sink.push(NOBODY, Occurrence::Fault);
         }
-        let results = turn.inflating.background.take_results();
-        for (id, number, outcome) in results {
+        for (id, number, outcome) in self.background.take_results() {
             self.connections.update(id, |connection| connection.note_outcome(number, outcome));
         }
         let served = catch_unwind(AssertUnwindSafe(|| self.serve(&mut turn)));
         self.inflating = inflating;
-        self.inflating.background.launch(self.poll.registry());
+        self.background.launch(&mut self.inflating.due, self.poll.registry());
         served.unwrap_or_else(|_| {
             self.recover();
             Ok(Status::RecordsFull)
@@ -235,6 +260,9 @@ impl Reactor {
 
     /// Serves whoever is ready.
     fn serve(&mut self, turn: &mut Turn<'_, impl Sink>) -> io::Result<Status> {
+        if !self.gathering.is_empty() {
+            return Ok(self.gathering.hand_out(turn));
+        }
         if let Some((id, chunk)) = self.unfinished.take() {
             let go_on = |connection: &mut Connection| connection.go_on(chunk, id, turn);
             let served = self.connections.update(id, go_on).unwrap_or(Served::Done);
@@ -254,9 +282,36 @@ impl Reactor {
         }
         if self.due == 0 {
             self.take_events()?;
+            self.gather(turn);
             self.due = self.connections.ready_count();
+            if !self.gathering.is_empty() {
+                return Ok(self.gathering.hand_out(turn));
+            }
         }
         Ok(self.serve_due(turn).unwrap_or(Status::Idle))
+    }
+
+    /// Has several threads read and inflate, where that is worth their while.
+    fn gather<S>(&mut self, turn: &mut Turn<'_, S>) {
+        if !self.has_inflated || self.crew.size() == 1 {
+            return;
+        }
+        let lent = self.connections.lend_ready(MIN_GATHERED, Connection::may_inflate);
+        if lent.is_empty() {
+            return;
+        }
+        let Done { jobs, tools, has_panicked } =
+            self.crew.work(lent, || self.gathering.reader(), Reader::serve);
+        for mut reader in tools {
+            turn.inflating.due.append(&mut reader.inflating.due);
+            self.gathering.add(reader);
+        }
+        for lent in jobs {
+            self.connections.give_back(lent);
+        }
+        if has_panicked {
+            self.recover();
+        }
     }
 
     /// Takes it that the connection is ready that alone was so lately. With one busy connection that
@@ -329,6 +384,11 @@ impl Reactor {
         used: &mut usize,
         sink: &mut impl Sink,
     ) {
+        self.gathering.withdraw(id, |id, occurrence| {
+            if sink.has_room() {
+                sink.push(id, occurrence);
+            }
+        });
         let inflating = &mut self.inflating;
         if let Some(connection) = self.connections.get_mut(id) {
             connection.set_paused(false);
@@ -346,9 +406,10 @@ impl Reactor {
     #[must_use]
     pub fn has_ready(&self) -> bool {
         self.unfinished.is_some()
+            || !self.gathering.is_empty()
             || self.fault_due
             || self.connections.ready_count() > 0
-            || self.inflating.background.has_results()
+            || self.background.has_results()
     }
 
     /// Sets whether [`as_fd`](Self::as_fd) is watched by somebody who hears of it as long as it is
@@ -365,8 +426,8 @@ impl Reactor {
 
     /// Whether the next call of [`poll`](Self::poll) has to be given the same memory.
     #[must_use]
-    pub const fn is_interrupted(&self) -> bool {
-        self.unfinished.is_some()
+    pub fn is_interrupted(&self) -> bool {
+        self.unfinished.is_some() || self.gathering.is_begun()
     }
 
     /// Writes all `parts`, at once if nothing waits; what the kernel does not take is copied.
@@ -442,32 +503,66 @@ impl Reactor {
         Some(self.write(id, &mut [IoSlice::new(&frame[..end])]))
     }
 
-    /// Writes the pieces of one connection, of which some are to be compressed, in one go; otherwise
-    /// as [`write`](Self::write). `bytes` is what they are in.
-    pub(super) fn write_compressed(
+    /// Writes pieces of `bytes`, those of a connection that follow each other in one go; adds to
+    /// `waiting` the connections of which something waits then.
+    pub(super) fn write_pieces(
         &mut self,
-        id: ConnectionId,
         bytes: &[u8],
         pieces: &[Piece],
-        broadcast: &mut Broadcast,
-    ) -> usize {
+        waiting: &mut Vec<ConnectionId>,
+    ) {
+        if self.crew.size() > 1 && is_worth_sharing(pieces) {
+            return self.write_together(bytes, pieces, waiting);
+        }
+        let broadcast = Broadcast::new(bytes);
         let mut outgoing = mem::take(&mut self.outgoing);
-        outgoing.clear();
-        let compression = self.connections.get(id).and_then(Connection::compression);
-        for piece in pieces {
-            let payload = &bytes[piece.bytes.clone()];
-            match (&piece.frame, compression) {
-                (Some(frame), Some(compression)) => {
-                    broadcast.append_frame(frame, payload, &compression.deflation, &mut outgoing);
-                }
-                _ => outgoing.extend_from_slice(payload),
+        for run in pieces.chunk_by(|a, b| a.id == b.id) {
+            let id = run[0].id;
+            let pending = if let [Piece { bytes: range, frame: None, .. }] = run {
+                self.write(id, &mut [IoSlice::new(&bytes[range.clone()])])
+            } else {
+                let write = |connection: &mut Connection| {
+                    connection.write_pieces(run, &broadcast, &mut outgoing)
+                };
+                self.write_by(id, write)
+            };
+            if pending > 0 && waiting.last() != Some(&id) {
+                waiting.push(id);
             }
         }
-        let pending = self.write(id, &mut [IoSlice::new(&outgoing)]);
         if outgoing.capacity() <= MAX_OUTGOING {
             self.outgoing = outgoing;
         }
-        pending
+    }
+
+    /// Does as [`write_pieces`](Self::write_pieces) on several threads, all pieces of a connection
+    /// in one go.
+    fn write_together(&mut self, bytes: &[u8], pieces: &[Piece], waiting: &mut Vec<ConnectionId>) {
+        let used = pieces.iter().map(|piece| piece.bytes.end).max().unwrap_or_default();
+        let broadcast = Broadcast::new(bytes[..used].to_vec());
+        let mut pieces = pieces.to_vec();
+        pieces.sort_by_key(|piece| piece.id); // keeps the order of those of a connection
+        let runs = pieces.chunk_by(|a, b| a.id == b.id);
+        let deliveries = runs.filter_map(|run| {
+            let lent = self.connections.lend(run[0].id)?;
+            Some(Delivery { lent, pieces: run.to_vec(), pending: Some(0) })
+        });
+        let deliveries = deliveries.collect();
+        let deliver = move |outgoing: &mut Vec<u8>, delivery: &mut Delivery| {
+            let Delivery { lent, pieces, pending } = delivery;
+            let write =
+                |connection: &mut Connection| connection.write_pieces(pieces, &broadcast, outgoing);
+            *pending = lent.connection.guard(write);
+        };
+        let done = self.crew.work(deliveries, Vec::new, deliver);
+        for Delivery { lent, pending, .. } in done.jobs {
+            let id = lent.id;
+            self.connections.has_fault |= pending.is_none();
+            self.connections.give_back(lent);
+            if self.write_by(id, |connection| connection.pending()) > 0 {
+                waiting.push(id);
+            }
+        }
     }
 
     /// How many bytes wait for the kernel to take them.
@@ -496,6 +591,7 @@ impl Reactor {
     /// Closes the connection at once, whatever waits; with `reset` so that the peer sees a reset.
     pub fn close(&mut self, id: ConnectionId, reset: bool) {
         let Some(connection) = self.connections.remove(id) else { return };
+        self.gathering.withdraw(id, |_, _| {});
         if self.unfinished.as_ref().is_some_and(|(unfinished, _)| *unfinished == id) {
             self.unfinished = None;
         }
@@ -541,6 +637,7 @@ impl Reactor {
         deflation: Shared<Deflation>,
         inflation: Shared<Decompressor>,
     ) {
+        self.has_inflated = true;
         let compression = Compression::new(deflation, inflation);
         self.connections.update(id, |connection| connection.set_compression(compression));
     }
@@ -557,7 +654,8 @@ impl Reactor {
 
     /// Ends raw mode, if no message is under way and nothing that was read is still to be decoded.
     pub fn begin_frames(&mut self, id: ConnectionId) -> bool {
-        let is_unfinished = self.unfinished.as_ref().is_some_and(|(other, _)| *other == id);
+        let is_unfinished = self.unfinished.as_ref().is_some_and(|(other, _)| *other == id)
+            || self.gathering.holds(id);
         let begin = |connection: &mut Connection| {
             let can = !is_unfinished && connection.is_between_messages();
             if can {

@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -25,7 +25,6 @@ use tokio::time::sleep_until;
 
 use super::batch::Inbox;
 use super::occurrence::{ConnectionId, Occurrence, Piece, Sink, Status};
-use super::outgoing::Broadcast;
 use super::reactor::{MaskingKeys, Reactor};
 use super::sync::{AtomicUsize, Mutex, MutexGuard, bound, yield_now as yield_thread};
 
@@ -265,7 +264,7 @@ impl SharedReactor {
     pub fn write(&self, bytes: &[u8], pieces: &[Piece], waiting: &mut Vec<ConnectionId>) {
         let mut core = self.core();
         self.write_out(&mut core.reactor, waiting);
-        write_pieces(&mut core.reactor, bytes, pieces, waiting);
+        core.reactor.write_pieces(bytes, pieces, waiting);
         self.leave(core);
     }
 
@@ -274,7 +273,7 @@ impl SharedReactor {
         let Outbox { parcels, .. } = std::mem::take(&mut *lock(&self.outbox));
         for parcel in parcels {
             match parcel {
-                Parcel::Pieces(bytes, pieces) => write_pieces(reactor, &bytes, &pieces, waiting),
+                Parcel::Pieces(bytes, pieces) => reactor.write_pieces(&bytes, &pieces, waiting),
                 Parcel::Whole(id, bytes) => {
                     if reactor.write_owned(id, bytes) > 0 && waiting.last() != Some(&id) {
                         waiting.push(id);
@@ -450,30 +449,6 @@ impl SharedReactor {
 fn apply(changes: Vec<(ConnectionId, bool)>, reactor: &mut Reactor) {
     for (id, is_exhausted) in changes {
         reactor.set_starved(id, is_exhausted);
-    }
-}
-
-/// Writes pieces in order, those in a row that are of one connection in one call.
-fn write_pieces(
-    reactor: &mut Reactor,
-    bytes: &[u8],
-    pieces: &[Piece],
-    waiting: &mut Vec<ConnectionId>,
-) {
-    let mut broadcast = Broadcast::default();
-    for run in pieces.chunk_by(|a, b| a.id == b.id) {
-        let id = run[0].id;
-        let slice = |piece: &Piece| IoSlice::new(&bytes[piece.bytes.clone()]);
-        let pending = match run {
-            run if run.iter().any(|piece| piece.frame.is_some()) => {
-                reactor.write_compressed(id, bytes, run, &mut broadcast)
-            }
-            [piece] => reactor.write(id, &mut [slice(piece)]),
-            run => reactor.write(id, &mut run.iter().map(slice).collect::<Vec<_>>()),
-        };
-        if pending > 0 && waiting.last() != Some(&id) {
-            waiting.push(id);
-        }
     }
 }
 

@@ -3,12 +3,12 @@
 
 #[cfg(all(test, shuttle))]
 pub(super) use shuttle::{
-    sync::{Mutex, MutexGuard, atomic::AtomicUsize},
+    sync::{Condvar, Mutex, MutexGuard, atomic::AtomicUsize},
     thread::yield_now,
 };
 #[cfg(not(all(test, shuttle)))]
 pub(super) use std::{
-    sync::{Mutex, MutexGuard, atomic::AtomicUsize},
+    sync::{Condvar, Mutex, MutexGuard, atomic::AtomicUsize},
     thread::yield_now,
 };
 

@@ -1,0 +1,271 @@
+//! Work of one turn that several threads share, the one whose turn it is among them.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use super::background::Spawner;
+use super::sync::{AtomicUsize, Condvar, Mutex, MutexGuard};
+
+/// Takes a lock. Work that panics does so while nothing is half done that a lock guards.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Threads that help with a turn if they have the time.
+///
+/// Whoever has the turn works as well, and does everything if nobody comes. So he never waits for a
+/// thread that has not begun, only for the job that one is at.
+#[derive(Default)]
+pub(super) struct Crew {
+    spawner: Option<Spawner>,
+    /// How many may help.
+    helpers: usize,
+    /// How many were called and have not come yet.
+    called: Arc<AtomicUsize>,
+}
+
+impl fmt::Debug for Crew {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Crew").field("helpers", &self.helpers).finish_non_exhaustive()
+    }
+}
+
+/// What has become of jobs.
+pub(super) struct Done<J, T> {
+    /// The jobs, in the order in which they were given.
+    pub(super) jobs: Vec<J>,
+    /// The tools of all threads.
+    pub(super) tools: Vec<T>,
+    /// Some of the work panicked.
+    pub(super) has_panicked: bool,
+}
+
+impl Crew {
+    /// Sets who finds threads, and on how many work may be done at a time, this one among them.
+    pub(super) fn set_spawner(&mut self, spawner: Spawner, threads: usize) {
+        self.spawner = Some(spawner);
+        self.helpers = threads.saturating_sub(1);
+    }
+
+    /// How many threads may share work, this one among them.
+    pub(super) const fn size(&self) -> usize {
+        self.helpers + 1
+    }
+
+    /// Does `work` on each job, with the tools of the thread that does it. Returns when all is done.
+    pub(super) fn work<J, T, W>(
+        &self,
+        jobs: Vec<J>,
+        tools: impl FnMut() -> T,
+        work: W,
+    ) -> Done<J, T>
+    where
+        J: Send + 'static,
+        T: Send + 'static,
+        W: Fn(&mut T, &mut J) + Send + Sync + 'static,
+    {
+        let wanted = self.helpers.min(jobs.len().saturating_sub(1));
+        let tools = std::iter::repeat_with(tools).take(self.size());
+        let shift = Arc::new(Shift {
+            progress: Mutex::new(Progress { left: jobs.len(), has_panicked: false }),
+            finished: Condvar::new(),
+            jobs: jobs.into_iter().map(|job| Mutex::new(Some(job))).collect(),
+            next: AtomicUsize::new(0),
+            tools: tools.map(|tools| Mutex::new(Some(tools))).collect(),
+            members: AtomicUsize::new(0),
+            work,
+        });
+        self.call(wanted, &shift);
+        shift.serve();
+        let has_panicked = shift.wait();
+        Done { jobs: take_all(&shift.jobs), tools: take_all(&shift.tools), has_panicked }
+    }
+
+    /// Calls so many helpers, but for those who were called earlier and are still to come: it takes
+    /// as long until others come.
+    fn call<J, T, W>(&self, wanted: usize, shift: &Arc<Shift<J, T, W>>)
+    where
+        J: Send + 'static,
+        T: Send + 'static,
+        W: Fn(&mut T, &mut J) + Send + Sync + 'static,
+    {
+        let Some(spawner) = &self.spawner else { return };
+        for _ in self.called.load(Ordering::Relaxed)..wanted {
+            self.called.fetch_add(1, Ordering::Relaxed);
+            let (shift, called) = (Arc::clone(shift), Arc::clone(&self.called));
+            spawner(Box::new(move || {
+                called.fetch_sub(1, Ordering::Relaxed);
+                shift.serve();
+            }));
+        }
+    }
+}
+
+/// Jobs that several threads share.
+struct Shift<J, T, W> {
+    /// Each locked by the thread that is at it; none left when all is done.
+    jobs: Vec<Mutex<Option<J>>>,
+    /// The first job that nobody has taken.
+    next: AtomicUsize,
+    /// As many as threads may come.
+    tools: Vec<Mutex<Option<T>>>,
+    /// How many threads have come.
+    members: AtomicUsize,
+    work: W,
+    progress: Mutex<Progress>,
+    /// All jobs are done.
+    finished: Condvar,
+}
+
+struct Progress {
+    left: usize,
+    has_panicked: bool,
+}
+
+impl<J, T, W: Fn(&mut T, &mut J)> Shift<J, T, W> {
+    /// Does jobs as long as there are some.
+    fn serve(&self) {
+        if self.next.load(Ordering::Relaxed) >= self.jobs.len() {
+            return;
+        }
+        let member = self.members.fetch_add(1, Ordering::Relaxed);
+        let Some(tools) = self.tools.get(member) else { return };
+        let mut tools = lock(tools);
+        while let Some(job) = self.jobs.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            let is_done = match (&mut *tools, &mut *lock(job)) {
+                (Some(tools), Some(job)) => {
+                    catch_unwind(AssertUnwindSafe(|| (self.work)(tools, job))).is_ok()
+                }
+                // They are taken out when all is done.
+                _ => false,
+            };
+            self.note(is_done);
+        }
+    }
+
+    /// Notes that a job has come to its end.
+    fn note(&self, is_done: bool) {
+        let mut progress = lock(&self.progress);
+        progress.left -= 1;
+        progress.has_panicked |= !is_done;
+        if progress.left == 0 {
+            self.finished.notify_one();
+        }
+    }
+
+    /// Waits until all jobs are done; returns whether one panicked.
+    fn wait(&self) -> bool {
+        let mut progress = lock(&self.progress);
+        while progress.left > 0 {
+            progress = self.finished.wait(progress).unwrap_or_else(PoisonError::into_inner);
+        }
+        progress.has_panicked
+    }
+}
+
+fn take_all<T>(slots: &[Mutex<Option<T>>]) -> Vec<T> {
+    slots.iter().filter_map(|slot| lock(slot).take()).collect()
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn crew(threads: usize) -> Crew {
+        let mut crew = Crew::default();
+        crew.set_spawner(Arc::new(|job| drop(thread::spawn(job))), threads);
+        crew
+    }
+
+    #[test]
+    fn does_every_job_once_and_keeps_their_order() {
+        let crew = crew(4);
+        for count in [0, 1, 3, 1000] {
+            let jobs = (0..count).map(|number| (number, 0)).collect();
+            let done = crew.work(
+                jobs,
+                || 0,
+                |worked, job: &mut (i32, i32)| {
+                    job.1 += 1;
+                    *worked += 1;
+                },
+            );
+            assert_eq!(done.jobs, (0..count).map(|number| (number, 1)).collect::<Vec<_>>());
+            assert_eq!((done.tools.len(), done.tools.iter().sum::<i32>()), (4, count));
+            assert!(!done.has_panicked);
+        }
+    }
+
+    #[test]
+    fn has_others_work_at_the_same_time() {
+        let crew = crew(2);
+        let meeting = std::sync::Barrier::new(2);
+        let done = crew.work(vec![(), ()], || (), move |(), ()| _ = meeting.wait());
+        assert_eq!(done.jobs.len(), 2);
+    }
+
+    #[test]
+    fn does_everything_itself_where_nobody_comes() {
+        let called = Arc::new(AtomicUsize::new(0));
+        let calls = Arc::clone(&called);
+        let mut crew = Crew::default();
+        crew.set_spawner(Arc::new(move |_| _ = calls.fetch_add(1, Ordering::Relaxed)), 3);
+        for _ in 0..5 {
+            let done = crew.work(vec![1, 2, 3], || (), |(), job| *job *= 2);
+            assert_eq!(done.jobs, [2, 4, 6]);
+        }
+        // Who has not come yet is not called again.
+        assert_eq!(called.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn goes_on_behind_a_panic() {
+        let done = crew(2).work(
+            vec![1, 2, 3, 4],
+            || (),
+            |(), job| {
+                assert_ne!(*job, 2, "on purpose");
+                *job = 0;
+            },
+        );
+        assert_eq!(done.jobs, [0, 2, 0, 0]);
+        assert!(done.has_panicked);
+    }
+}
+
+#[cfg(all(test, shuttle))]
+mod model {
+    use shuttle::scheduler::RandomScheduler;
+    use shuttle::{Config, Runner, thread};
+
+    use super::*;
+
+    /// The orders that the model is run in.
+    const ORDERS: usize = 3000;
+
+    #[test]
+    fn does_every_job_once_whoever_comes_when() {
+        let model = || {
+            let mut crew = Crew::default();
+            crew.set_spawner(Arc::new(|job| drop(thread::spawn(job))), 3);
+            // The helpers of one shift may come in the next one, or when all is done.
+            for count in [3, 1, 4] {
+                let jobs = (0..count).map(|number| (number, 0)).collect();
+                let work = |worked: &mut usize, job: &mut (usize, usize)| {
+                    job.1 += 1;
+                    *worked += 1;
+                    thread::yield_now();
+                };
+                let done = crew.work(jobs, || 0, work);
+                assert_eq!(done.jobs, (0..count).map(|number| (number, 1)).collect::<Vec<_>>());
+                assert_eq!(done.tools.iter().sum::<usize>(), count);
+                assert!(!done.has_panicked);
+            }
+        };
+        Runner::new(RandomScheduler::new(ORDERS), Config::new()).run(model);
+    }
+}

@@ -1,0 +1,117 @@
+//! What several threads have read in a turn, until it is handed out.
+
+use std::collections::VecDeque;
+
+use super::batch::Batch;
+use super::connection::{Inflating, Served, Turn};
+use super::connections::Lent;
+use super::occurrence::{ConnectionId, Occurrence, Sink, Status};
+
+/// Empty batches that are kept for later.
+const MAX_SPARE: usize = 8;
+
+/// What a thread reads with.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) inflating: Inflating,
+    batch: Batch,
+    /// Those that have no room any more.
+    full: Vec<Batch>,
+}
+
+impl Reader {
+    /// Gives a connection its turn.
+    pub(super) fn serve(&mut self, lent: &mut Lent) {
+        loop {
+            let Batch { memory, used, occurrences, .. } = &mut self.batch;
+            let mut turn = Turn { memory, used, sink: occurrences, inflating: &mut self.inflating };
+            let id = lent.id;
+            let served = lent.connection.guard(|connection| connection.serve(id, &mut turn));
+            // A batch is room for whatever is read at once, and for all that it becomes.
+            if !matches!(served, Some(Served::MemoryFull)) || self.batch.is_empty() {
+                return;
+            }
+            self.full.push(std::mem::replace(&mut self.batch, Batch::new()));
+        }
+    }
+}
+
+/// What was read by several threads, in the order in which it is handed out.
+#[derive(Debug, Default)]
+pub(super) struct Gathering {
+    batches: VecDeque<Batch>,
+    spare: Vec<Batch>,
+}
+
+impl Gathering {
+    /// Something to read with.
+    pub(super) fn reader(&mut self) -> Reader {
+        let batch = self.spare.pop().unwrap_or_else(Batch::new);
+        Reader { inflating: Inflating::default(), batch, full: Vec::new() }
+    }
+
+    /// Takes what a thread has read.
+    pub(super) fn add(&mut self, reader: Reader) {
+        for batch in reader.full.into_iter().chain([reader.batch]) {
+            if batch.is_empty() {
+                self.recycle(batch);
+            } else {
+                self.batches.push_back(batch);
+            }
+        }
+    }
+
+    /// Whether everything is handed out.
+    pub(super) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// Whether the rest of what is being handed out refers to memory of the turn before.
+    pub(super) fn is_begun(&self) -> bool {
+        self.batches.front().is_some_and(Batch::is_begun)
+    }
+
+    /// Hands out as much as there is room for.
+    pub(super) fn hand_out(&mut self, turn: &mut Turn<'_, impl Sink>) -> Status {
+        while let Some(batch) = self.batches.front_mut() {
+            if !batch.begin(turn.memory, turn.used) {
+                return Status::MemoryFull;
+            }
+            while turn.sink.has_room()
+                && let Some((id, occurrence)) = batch.next()
+            {
+                turn.sink.push(id, occurrence);
+            }
+            if !batch.is_empty() {
+                return Status::RecordsFull;
+            }
+            if let Some(batch) = self.batches.pop_front() {
+                self.recycle(batch);
+            }
+        }
+        Status::Idle
+    }
+
+    /// Whether it holds something of a connection.
+    pub(super) fn holds(&self, id: ConnectionId) -> bool {
+        self.batches.iter().any(|batch| batch.holds(id))
+    }
+
+    /// Drops what it holds of a connection; `taker` gets it, with payloads of its own.
+    pub(super) fn withdraw(
+        &mut self,
+        id: ConnectionId,
+        mut taker: impl FnMut(ConnectionId, Occurrence),
+    ) {
+        for batch in &mut self.batches {
+            batch.withdraw(id, &mut taker);
+        }
+    }
+
+    fn recycle(&mut self, mut batch: Batch) {
+        if self.spare.len() < MAX_SPARE {
+            batch.clear();
+            self.spare.push(batch);
+        }
+    }
+}

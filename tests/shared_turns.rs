@@ -1,0 +1,498 @@
+//! Turns that several threads share: those of many connections that inflate and deflate.
+#![cfg(all(unix, feature = "engine"))]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests do")]
+
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use oxws::engine::direction::{Deflation, new_inflation};
+use oxws::engine::{
+    ConnectionConfig, ConnectionId, Occurrence, Piece, Reactor, SharedReactor, Sink, Status,
+};
+use oxws::protocol::deflate::{
+    Compressor, CompressorConfig, Decompressor, DecompressorConfig, InflateError,
+};
+use oxws::protocol::{
+    Event, FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, Payload, ProtocolError, Role,
+    mask_in_place,
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const KEY: [u8; 4] = [0x11, 0x22, 0x33, 0x44];
+const COUNT: usize = 24;
+
+/// What a connection reported: messages, and the rest by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Seen {
+    Text(String),
+    Violation(ProtocolError),
+    Uninflatable(InflateError),
+    End,
+    Fault,
+}
+
+/// Takes a few occurrences at a time.
+#[derive(Default)]
+struct Records(Vec<(ConnectionId, Occurrence)>);
+
+impl Sink for Records {
+    fn has_room(&self) -> bool {
+        self.0.len() < 7
+    }
+
+    fn push(&mut self, id: ConnectionId, occurrence: Occurrence) {
+        self.0.push((id, occurrence));
+    }
+}
+
+struct Peer {
+    socket: UnixStream,
+    compressor: Compressor,
+    decompressor: Decompressor,
+}
+
+/// A reactor with many connections, whose turns three threads may share.
+struct Crowd {
+    reactor: Arc<SharedReactor>,
+    peers: Vec<Peer>,
+    role: Role,
+    memory: Vec<u8>,
+    used: usize,
+    seen: Vec<Vec<Seen>>,
+    /// How often a thread was called.
+    calls: Arc<AtomicUsize>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Setup {
+    no_context_takeover: bool,
+    max_payload: u64,
+}
+
+impl Crowd {
+    fn new(role: Role, setup: Setup) -> Self {
+        let Setup { no_context_takeover, max_payload } = setup;
+        let mut reactor = Reactor::new().unwrap();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&calls);
+        let spawner = move |job| {
+            count.fetch_add(1, Ordering::Relaxed);
+            thread::spawn(job);
+        };
+        reactor.set_spawner(Arc::new(spawner), 3);
+        let config = ConnectionConfig {
+            role,
+            limits: Limits { max_payload, ..Limits::default() },
+            permessage_deflate: true,
+            skip_utf8_validation: false,
+            raw: false,
+        };
+        let compressing = CompressorConfig { no_context_takeover, ..CompressorConfig::default() };
+        let inflating = DecompressorConfig { no_context_takeover, ..DecompressorConfig::default() };
+        let mut connect = |index| {
+            let (ours, socket) = UnixStream::pair().unwrap();
+            let id = reactor.adopt(ours.as_fd(), config).unwrap();
+            assert_eq!(id as usize, index);
+            let deflation = Deflation::new(compressing.clone()).unwrap();
+            reactor.set_compression(id, deflation, new_inflation(inflating.clone()));
+            Peer {
+                socket,
+                compressor: Compressor::new(compressing.clone()).unwrap(),
+                decompressor: Decompressor::new(inflating.clone()),
+            }
+        };
+        let peers = (0..COUNT).map(&mut connect).collect();
+        Self {
+            reactor: SharedReactor::new(reactor, Box::new(|| {}), || None),
+            peers,
+            role,
+            memory: vec![0; 64 * 1024],
+            used: 0,
+            seen: vec![Vec::new(); COUNT],
+            calls,
+        }
+    }
+
+    /// A peer sends compressed texts.
+    fn say(&mut self, index: usize, texts: &[String]) {
+        let masking_key = (self.role == Role::Server).then_some(KEY);
+        let peer = &mut self.peers[index];
+        let mut bytes = Vec::new();
+        for text in texts {
+            let mut payload = peer.compressor.compress(text.as_bytes(), true);
+            let payload_length = payload.len() as u64;
+            let opcode = Opcode::Text;
+            let header = FrameHeader { fin: true, rsv1: true, opcode, masking_key, payload_length };
+            let mut head = [0; MAX_HEADER_LENGTH];
+            let length = header.encode(&mut head);
+            if let Some(key) = masking_key {
+                mask_in_place(&mut payload, key, 0);
+            }
+            bytes.extend_from_slice(&head[..length]);
+            bytes.extend(payload);
+        }
+        peer.socket.write_all(&bytes).unwrap();
+    }
+
+    /// A turn of the owner; whether there is more to do.
+    fn poll(&mut self) -> bool {
+        let mut records = Records::default();
+        let status = self.reactor.poll(&mut self.memory, &mut self.used, &mut records).unwrap();
+        for (id, occurrence) in records.0 {
+            self.seen[id as usize].push(see(occurrence, &self.memory[..self.used]));
+        }
+        if status == Status::MemoryFull {
+            self.used = 0;
+        }
+        status != Status::Idle || self.reactor.has_ready()
+    }
+
+    /// Polls until each connection has reported what is expected of it, and then some.
+    fn expect(&mut self, expected: &[Vec<Seen>]) {
+        let start = Instant::now();
+        let count = |lists: &[Vec<Seen>]| lists.iter().map(Vec::len).sum::<usize>();
+        while self.poll() || count(&self.seen) < count(expected) {
+            assert!(start.elapsed() < PATIENCE, "waited in vain, seen: {:?}", self.seen);
+        }
+        assert_eq!(std::mem::replace(&mut self.seen, vec![Vec::new(); COUNT]), expected);
+    }
+
+    fn send(&self, payloads: &[(usize, bool, &[u8])]) {
+        let masking_key = (self.role == Role::Client).then_some(KEY);
+        let (mut bytes, mut pieces) = (Vec::new(), Vec::new());
+        for &(index, compressed, payload) in payloads {
+            let start = bytes.len();
+            let opcode = Opcode::Text;
+            let header = FrameHeader {
+                fin: true,
+                rsv1: compressed,
+                opcode,
+                masking_key,
+                payload_length: payload.len() as u64,
+            };
+            if compressed {
+                bytes.extend_from_slice(payload);
+            } else {
+                let mut head = [0; MAX_HEADER_LENGTH];
+                let length = header.encode(&mut head);
+                bytes.extend_from_slice(&head[..length]);
+                let begin = bytes.len();
+                bytes.extend_from_slice(payload);
+                if let Some(key) = masking_key {
+                    mask_in_place(&mut bytes[begin..], key, 0);
+                }
+            }
+            let frame = compressed.then_some(header);
+            pieces.push(Piece { id: index as ConnectionId, bytes: start..bytes.len(), frame });
+        }
+        let mut waiting = Vec::new();
+        self.reactor.write(&bytes, &pieces, &mut waiting);
+        assert_eq!(waiting, []);
+    }
+
+    /// The text that a peer gets, and whether it was compressed.
+    fn hear(&mut self, index: usize) -> (bool, Vec<u8>) {
+        let is_masked = self.role == Role::Client;
+        let peer = &mut self.peers[index];
+        let mut read = |length: usize| {
+            let mut bytes = vec![0; length];
+            peer.socket.read_exact(&mut bytes).unwrap();
+            bytes
+        };
+        let head = read(2);
+        assert_eq!(head[1] & 0x80 != 0, is_masked);
+        let length = match head[1] & 0x7f {
+            126 => usize::from(u16::from_be_bytes(read(2).try_into().unwrap())),
+            length => usize::from(length),
+        };
+        let key = if is_masked { read(4).try_into().unwrap() } else { [0; 4] };
+        let mut payload = read(length);
+        mask_in_place(&mut payload, key, 0);
+        let compressed = head[0] & 0x40 != 0;
+        if compressed {
+            payload = peer.decompressor.decompress(&payload, true, None).unwrap();
+        }
+        (compressed, payload)
+    }
+}
+
+fn see(occurrence: Occurrence, memory: &[u8]) -> Seen {
+    match occurrence {
+        Occurrence::Frame(Event::Text { payload, .. }) => {
+            let bytes = |payload: Payload| payload.as_slice(memory).to_vec();
+            Seen::Text(String::from_utf8(bytes(payload)).unwrap())
+        }
+        Occurrence::Violation(error) => Seen::Violation(error),
+        Occurrence::Uninflatable(error) => Seen::Uninflatable(error),
+        Occurrence::End => Seen::End,
+        Occurrence::Fault => Seen::Fault,
+        other => panic!("not expected: {other:?}"),
+    }
+}
+
+/// A text of its own for each connection and number.
+fn text(index: usize, number: usize) -> String {
+    format!(
+        "{{\"connection\":{index},\"number\":{number},\"padding\":\"{:0>900}\"}}",
+        number * index
+    )
+}
+
+fn texts(index: usize, count: usize) -> Vec<String> {
+    (0..count).map(|number| text(index, number)).collect()
+}
+
+fn seen(texts: Vec<String>) -> Vec<Seen> {
+    texts.into_iter().map(Seen::Text).collect()
+}
+
+/// Runs a test in both roles, with and without windows that are taken over.
+fn in_all_ways(max_payload: u64, test: impl Fn(Crowd)) {
+    for role in [Role::Server, Role::Client] {
+        for no_context_takeover in [false, true] {
+            test(Crowd::new(role, Setup { no_context_takeover, max_payload }));
+        }
+    }
+}
+
+#[test]
+fn inflates_in_the_order_of_each_connection() {
+    in_all_ways(0, |mut crowd| {
+        for _ in 0..3 {
+            for index in 0..COUNT {
+                crowd.say(index, &texts(index, 6));
+            }
+            let expected: Vec<_> = (0..COUNT).map(|index| seen(texts(index, 6))).collect();
+            crowd.expect(&expected);
+        }
+        assert!(crowd.calls.load(Ordering::Relaxed) > 0, "nobody was asked to help");
+    });
+}
+
+#[test]
+fn does_it_alone_where_few_are_ready() {
+    in_all_ways(0, |mut crowd| {
+        let mut expected = vec![Vec::new(); COUNT];
+        for (index, expected) in expected.iter_mut().enumerate().take(3) {
+            crowd.say(index, &texts(index, 2));
+            *expected = seen(texts(index, 2));
+        }
+        crowd.expect(&expected);
+        crowd.send(&[(0, true, b"small"), (1, true, b"small")]);
+        assert_eq!(crowd.calls.load(Ordering::Relaxed), 0);
+    });
+}
+
+#[test]
+fn deflates_in_the_order_of_each_connection() {
+    in_all_ways(0, |mut crowd| {
+        let payloads: Vec<_> = (0..5)
+            .flat_map(|number| (0..COUNT).map(move |index| (index, number, text(index, number))))
+            .collect();
+        // Not all of them compressed, and those of a connection not in a row.
+        let sent: Vec<_> = payloads
+            .iter()
+            .map(|(index, number, text)| (*index, (index + number) % 4 > 0, text.as_bytes()))
+            .collect();
+        crowd.send(&sent);
+        assert!(crowd.calls.load(Ordering::Relaxed) > 0, "nobody was asked to help");
+        for (index, compressed, payload) in sent {
+            assert_eq!(crowd.hear(index), (compressed, payload.to_vec()));
+        }
+    });
+}
+
+#[test]
+fn sends_the_same_to_all() {
+    in_all_ways(0, |mut crowd| {
+        let news = [text(1, 1), text(2, 2), text(1, 3)];
+        let sent: Vec<_> = (0..COUNT)
+            .flat_map(|index| news.iter().map(move |news| (index, true, news.as_bytes())))
+            .collect();
+        crowd.send(&sent);
+        for (index, compressed, payload) in sent {
+            assert_eq!(crowd.hear(index), (compressed, payload.to_vec()));
+        }
+    });
+}
+
+#[test]
+fn writes_behind_what_waits() {
+    in_all_ways(0, |mut crowd| {
+        // More than a socket takes: incompressible, and read by nobody yet.
+        let mut state = 1_u32;
+        let mut noise = || -> Vec<u8> {
+            let mut next = || {
+                state = state.wrapping_mul(1_103_515_245).wrapping_add(12345);
+                b' ' + (state >> 16) as u8 % 90
+            };
+            (0..60_000).map(|_| next()).collect()
+        };
+        let all: Vec<Vec<u8>> = (0..20).map(|_| noise()).collect();
+        let (mut bytes, mut pieces) = (Vec::new(), Vec::new());
+        let masking_key = (crowd.role == Role::Client).then_some(KEY);
+        for payload in &all {
+            let start = bytes.len();
+            bytes.extend_from_slice(payload);
+            for id in 0..2 {
+                let header = FrameHeader {
+                    fin: true,
+                    rsv1: true,
+                    opcode: Opcode::Text,
+                    masking_key,
+                    payload_length: 0,
+                };
+                pieces.push(Piece { id, bytes: start..bytes.len(), frame: Some(header) });
+            }
+        }
+        let mut waiting = Vec::new();
+        crowd.reactor.write(&bytes, &pieces, &mut waiting);
+        waiting.sort_unstable();
+        assert_eq!(waiting, [0, 1]);
+        let reactor = Arc::clone(&crowd.reactor);
+        let stop = Arc::new(AtomicUsize::new(0));
+        let stopped = Arc::clone(&stop);
+        let polling = thread::spawn(move || {
+            let (mut memory, mut used) = (vec![0; 64 * 1024], 0);
+            while stopped.load(Ordering::Relaxed) == 0 {
+                reactor.poll(&mut memory, &mut used, &mut Records::default()).unwrap();
+                thread::yield_now();
+            }
+        });
+        for index in 0..2 {
+            for payload in &all {
+                assert_eq!(crowd.hear(index), (true, payload.clone()));
+            }
+        }
+        stop.store(1, Ordering::Relaxed);
+        polling.join().unwrap();
+    });
+}
+
+#[test]
+fn reports_what_is_wrong_with_one_among_many() {
+    in_all_ways(2000, |mut crowd| {
+        let mut expected = Vec::new();
+        for index in 0..COUNT {
+            let mut said = texts(index, 3);
+            if index == 5 {
+                said[1] = "x".repeat(20_000);
+            }
+            crowd.say(index, &said);
+            expected.push(seen(said));
+        }
+        crowd.peers[9].socket.shutdown(std::net::Shutdown::Write).unwrap();
+        expected[9].push(Seen::End);
+        expected[5].truncate(1);
+        expected[5].push(Seen::Uninflatable(InflateError::LimitExceeded));
+        crowd.expect(&expected);
+    });
+}
+
+#[test]
+fn lets_a_limit_be_raised_that_a_frame_exceeds() {
+    in_all_ways(2000, |mut crowd| {
+        let long = "x".repeat(2001);
+        let masking_key = (crowd.role == Role::Server).then_some([0; 4]);
+        let (opcode, payload_length) = (Opcode::Text, 2001);
+        let header = FrameHeader { fin: true, rsv1: false, opcode, masking_key, payload_length };
+        let mut expected = Vec::new();
+        for index in 0..COUNT {
+            let mut head = [0; MAX_HEADER_LENGTH];
+            let length = header.encode(&mut head);
+            crowd.peers[index].socket.write_all(&head[..length]).unwrap();
+            crowd.peers[index].socket.write_all(long.as_bytes()).unwrap();
+            let violation = Seen::Violation(ProtocolError::UnsupportedMessageLength);
+            expected.push(vec![violation]);
+            // Every other one is allowed it.
+            if index % 2 == 0 {
+                expected[index].push(Seen::Text(long.clone()));
+            }
+        }
+        let mut raised = [false; COUNT];
+        let start = Instant::now();
+        while crowd.poll() || crowd.seen != expected {
+            assert!(start.elapsed() < PATIENCE, "waited in vain, seen: {:?}", crowd.seen);
+            for index in (0..COUNT).step_by(2) {
+                if !crowd.seen[index].is_empty() && !std::mem::replace(&mut raised[index], true) {
+                    let limits = Limits { max_payload: 3000, ..Limits::default() };
+                    let id = index as ConnectionId;
+                    crowd.reactor.with(|reactor| reactor.set_limits(id, limits, false));
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn forgets_a_connection_that_is_closed_before_all_is_handed_out() {
+    in_all_ways(0, |mut crowd| {
+        for index in 0..COUNT {
+            crowd.say(index, &texts(index, 2));
+        }
+        assert!(crowd.poll());
+        let closed: Vec<_> = (0..COUNT).filter(|index| crowd.seen[*index].is_empty()).collect();
+        assert!(!closed.is_empty());
+        for index in &closed {
+            crowd.reactor.close(*index as ConnectionId, false);
+        }
+        let mut expected: Vec<_> = (0..COUNT).map(|index| seen(texts(index, 2))).collect();
+        for index in closed {
+            expected[index].clear();
+        }
+        crowd.expect(&expected);
+    });
+}
+
+#[test]
+fn gives_a_connection_what_is_its_own_before_it_is_closed() {
+    in_all_ways(0, |mut crowd| {
+        for index in 0..COUNT {
+            crowd.say(index, &texts(index, 2));
+        }
+        assert!(crowd.poll());
+        let last = (0..COUNT).find(|index| crowd.seen[*index].is_empty()).unwrap();
+        let mut records = Records::default();
+        let (mut memory, mut used) = (vec![0; 64 * 1024], 0);
+        crowd.reactor.drain(last as ConnectionId, &mut memory, &mut used, &mut records);
+        let drained: Vec<_> =
+            records.0.into_iter().map(|(_, occurrence)| see(occurrence, &memory)).collect();
+        assert_eq!(drained, seen(texts(last, 2)));
+        let mut expected: Vec<_> = (0..COUNT).map(|index| seen(texts(index, 2))).collect();
+        expected[last].clear();
+        crowd.expect(&expected);
+    });
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn loses_one_connection_by_a_panic_in_it() {
+    use oxws::engine::Fault;
+
+    in_all_ways(0, |mut crowd| {
+        crowd.reactor.with(|reactor| reactor.inject(3, Fault::Receive));
+        crowd.reactor.with(|reactor| reactor.inject(4, Fault::Write));
+        let mut expected = Vec::new();
+        for index in 0..COUNT {
+            crowd.say(index, &texts(index, 2));
+            expected.push(seen(texts(index, 2)));
+        }
+        expected[3] = vec![Seen::Fault];
+        crowd.expect(&expected);
+        let payloads: Vec<_> = (0..COUNT).map(|index| (index, text(index, 9))).collect();
+        let sent: Vec<_> =
+            payloads.iter().map(|(index, text)| (*index, true, text.as_bytes())).collect();
+        crowd.send(&sent);
+        for (index, compressed, payload) in sent {
+            if index != 3 && index != 4 {
+                assert_eq!(crowd.hear(index), (compressed, payload.to_vec()));
+            }
+        }
+        assert!(crowd.seen.iter().all(Vec::is_empty));
+    });
+}
