@@ -18,7 +18,10 @@ const WebSocket = require('..');
 const { parse } = require('../bin/cli/arguments');
 const { CAT_OPTIONS } = require('../bin/cli/options');
 const { cert, key } = require('./support/certificate');
-const { findTmux, openTerminal } = require('./support/terminal');
+const { freePort, isReachable } = require('./support/ports');
+const findProgram = require('./support/programs');
+const openTerminal = require('./support/terminal');
+const until = require('./support/until');
 
 /** Windows has no signals: a process that gets one is just ended. */
 const withoutSignals = process.platform === 'win32' && 'there are no signals';
@@ -96,19 +99,6 @@ function echo(ws) {
   ws.on('message', (data, isBinary) => ws.send(data, { binary: isBinary }));
 }
 
-/**
- * Waits until something is so.
- *
- * @param {() => boolean} condition Tells whether it is
- * @return {Promise<void>}
- */
-async function until(condition) {
-  for (const deadline = Date.now() + 10_000; !condition(); ) {
-    if (Date.now() > deadline) throw new Error(`not so: ${condition}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 describe('The arguments of oxws', () => {
   it('are read in all forms that wscat takes', () => {
     /** @type {[string[], Record<string, any>][]} */
@@ -184,11 +174,11 @@ describe('The arguments of oxws', () => {
   });
 });
 
-describe('oxws --connect', { timeout: 60_000 }, () => {
+describe('oxws --connect', { timeout: 120_000 }, () => {
   it('sends the lines of its input, and prints the answers to all of them', async () => {
     const port = await serveOn();
     const { child, ended } = start('-c', `localhost:${port}`);
-    const lines = Array.from({ length: 1000 }, (_, i) => `line ${i} ü`);
+    const lines = Array.from({ length: 300 }, (_, i) => `line ${i} ü`);
     child.stdin.end(lines.join('\r\n'));
 
     assert.deepEqual(await ended, { code: 0, stdout: `${lines.join('\n')}\n`, stderr: '' });
@@ -340,16 +330,16 @@ describe('oxws --connect', { timeout: 60_000 }, () => {
       ws.on('close', (code) => closes.push(code));
     });
     const { child, ended, output } = start('-c', `ws://127.0.0.1:${port}`);
-    await until(() => output.stdout === 'hello\n');
+    await until(() => output.stdout === 'hello\n', 'the message');
     child.kill('SIGINT');
 
     assert.equal((await ended).code, 0);
-    await until(() => closes.length > 0);
+    await until(() => closes.length > 0, 'the end of the connection');
     assert.deepEqual(closes, [1005]);
   });
 });
 
-describe('oxws --connect with TLS and proxies', { timeout: 60_000 }, () => {
+describe('oxws --connect with TLS and proxies', { timeout: 120_000 }, () => {
   /** @type {string} */
   let folder;
   /** @type {string} */
@@ -479,7 +469,7 @@ describe('oxws --connect with TLS and proxies', { timeout: 60_000 }, () => {
   });
 });
 
-describe('oxws --listen', { timeout: 60_000 }, () => {
+describe('oxws --listen', { timeout: 120_000 }, () => {
   /**
    * Starts the command as a server.
    *
@@ -487,18 +477,14 @@ describe('oxws --listen', { timeout: 60_000 }, () => {
    * @return {Promise<ReturnType<typeof start> & { address: string }>} The process and where it listens
    */
   async function listen(...args) {
-    const server = net.createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = /** @type {net.AddressInfo} */ (server.address());
-    await new Promise((resolve) => server.close(resolve));
+    const port = await freePort();
     const started = start('--listen', `${port}`, ...args);
     const address = `ws://127.0.0.1:${port}`;
     // It prints nothing: whether it listens is seen by asking.
-    for (;;) {
-      const response = await fetch(`http://127.0.0.1:${port}`).catch(() => undefined);
-      if (response !== undefined) break;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    await until(
+      () => isReachable(port),
+      () => `the command to listen; it has printed ${started.output.stderr}`
+    );
     return { ...started, address };
   }
 
@@ -510,7 +496,8 @@ describe('oxws --listen', { timeout: 60_000 }, () => {
     await once(other, 'close');
 
     one.send('to the server');
-    await until(() => output.stdout === 'to the server\n');
+    const printed = () => `something else than ${output.stdout}`;
+    await until(() => output.stdout === 'to the server\n', printed);
     child.stdin.write('to the client\n');
     assert.equal(String((await once(one, 'message'))[0]), 'to the client');
     one.close();
@@ -519,7 +506,7 @@ describe('oxws --listen', { timeout: 60_000 }, () => {
     const next = new WebSocket(address);
     await once(next, 'open');
     next.send(Buffer.from([255]));
-    await until(() => output.stdout === 'to the server\nff\n');
+    await until(() => output.stdout === 'to the server\nff\n', printed);
     next.close();
     await once(next, 'close');
   });
@@ -543,7 +530,7 @@ describe('oxws --listen', { timeout: 60_000 }, () => {
       const messages = [];
       ws.on('message', (data) => messages.push(String(data)));
       await once(ws, 'open');
-      if (expected !== undefined) await until(() => messages.length > 0);
+      if (expected !== undefined) await until(() => messages.length > 0, 'what it had read');
       ws.close();
       await once(ws, 'close');
       assert.equal(messages[0], expected);
@@ -559,7 +546,7 @@ describe('oxws --listen', { timeout: 60_000 }, () => {
   });
 });
 
-describe('oxws bench', { timeout: 60_000 }, () => {
+describe('oxws bench', { timeout: 120_000 }, () => {
   it('measures, and gives the result as JSON', async () => {
     let clients = 0;
     let bytes = 0;
@@ -658,7 +645,8 @@ describe('oxws bench', { timeout: 60_000 }, () => {
   });
 });
 
-const skip = findTmux() === undefined && 'no tmux found: it is the terminal of these tests';
+const skip =
+  findProgram('tmux') === undefined && 'no tmux found: it is the terminal of these tests';
 
 describe('oxws in a terminal', { skip, timeout: 120_000 }, () => {
   /**

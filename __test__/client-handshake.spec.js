@@ -13,6 +13,7 @@ const { describe, it } = require('node:test');
 
 const { parseAddress, targetOf, urlFault } = require('../lib/client-url');
 const { attempt, closed, compare, oxws, sleep, ws } = require('./support/differential');
+const until = require('./support/until');
 
 /** The lines of a request, without the values that are random or name a port. */
 function anonymise(head) {
@@ -26,7 +27,7 @@ async function noteRequest(world, makeOptions, protocols) {
   const websocket = world.connect(url, protocols, makeOptions?.(url));
 
   websocket.on('error', () => {});
-  while (heads.length === 0) await sleep(5);
+  await until(() => heads.length > 0, 'the request');
   world.note(...anonymise(heads[0]));
   websocket.terminate();
   await closed(websocket);

@@ -10,6 +10,7 @@ const assert = require('node:assert/strict');
 const { after, before, describe, it } = require('node:test');
 const { createDemo } = require('../examples/demo/server');
 const { findChromium, launch } = require('./support/browser');
+const until = require('./support/until');
 
 /**
  * Reads the text of an element.
@@ -87,11 +88,14 @@ describe('The demo', { skip, timeout: 60_000 }, () => {
    * @param {(value: number) => boolean} wanted Tells whether it is
    */
   async function waitForFigure(page, id, wanted) {
-    for (;;) {
-      const text = await textOf(page.locator(`#${id}`));
-      if (wanted(Number(text.replaceAll(',', '')))) return;
-      await page.waitForTimeout(50);
-    }
+    let text = '';
+    await until(
+      async () => {
+        text = await textOf(page.locator(`#${id}`));
+        return wanted(Number(text.replaceAll(',', '')));
+      },
+      () => `another figure of ${id} than ${text}`
+    );
   }
 
   it('lets two windows chat, and shows live figures', async () => {

@@ -7,20 +7,18 @@ const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
-const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const { afterEach, describe, it } = require('node:test');
-const { setTimeout: sleep } = require('node:timers/promises');
 
 const WebSocket = require('..');
 const { findChromium, launch } = require('./support/browser');
 const { cert, key } = require('./support/certificate');
+const { freePort, isReachable } = require('./support/ports');
+const findProgram = require('./support/programs');
+const until = require('./support/until');
 
 const EXAMPLES = path.join(__dirname, '..', 'examples');
-
-/** Milliseconds to wait for something to happen. */
-const PATIENCE = 20_000;
 
 /** @type {(() => unknown)[]} What ends what a test has started. */
 const cleanups = [];
@@ -28,22 +26,6 @@ const cleanups = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
-
-/**
- * Waits until something is there.
- *
- * @template T
- * @param {() => T | undefined | null | false} look Looks for it
- * @param {() => string} [explain] Says what there is in its place
- * @return {Promise<T>} What was found
- */
-async function until(look, explain = () => String(look)) {
-  for (const deadline = Date.now() + PATIENCE; ; await sleep(10)) {
-    const found = look();
-    if (found) return found;
-    if (Date.now() > deadline) throw new Error(`not so: ${explain()}`);
-  }
-}
 
 /**
  * Starts an example.
@@ -98,7 +80,7 @@ async function connect(address, options) {
   return {
     ws,
     next: async () => {
-      await until(() => messages.length > 0);
+      await until(() => messages.length > 0, 'a message');
       return /** @type {string} */ (messages.shift());
     }
   };
@@ -130,19 +112,6 @@ async function openWindows(address, count) {
     pages.push(page);
   }
   return { pages, errors };
-}
-
-/**
- * Finds a program.
- *
- * @param {string} name Its name
- * @return {string | undefined} Its path
- */
-function findProgram(name) {
-  return (process.env.PATH ?? '')
-    .split(path.delimiter)
-    .map((folder) => path.join(folder, name))
-    .find((file) => fs.existsSync(file));
 }
 
 describe('The examples', { timeout: 120_000 }, () => {
@@ -209,7 +178,10 @@ describe('The examples', { timeout: 120_000 }, () => {
     const { ws, next } = await connect(await example.address(), { ca: cert });
     ws.send('hello');
     assert.equal(await next(), 'over TLSv1.3: hello');
-    await until(() => example.output().includes('The client got back "over TLSv1.3: hello"'));
+    await until(
+      () => example.output().includes('The client got back "over TLSv1.3: hello"'),
+      example.output
+    );
   });
 
   it('https: makes a certificate where none is given', {
@@ -237,7 +209,14 @@ describe('The examples', { timeout: 120_000 }, () => {
       });
     /** @type {(page: import('playwright-core').Page, wanted: (ink: number) => boolean) => Promise<void>} */
     const waitForInk = async (page, wanted) => {
-      while (!wanted(await inkOn(page))) await sleep(50);
+      let ink = 0;
+      await until(
+        async () => {
+          ink = await inkOn(page);
+          return wanted(ink);
+        },
+        () => `another drawing than one of ${ink} points`
+      );
     };
 
     for (const [page, turn] of /** @type {const} */ ([
@@ -289,14 +268,14 @@ describe('The examples', { timeout: 120_000 }, () => {
         ((await page.locator(`#${id}`).textContent()) ?? '').replace(/[^\d.]/g, '') || Number.NaN
       );
 
-    while (!((await figure('connections')) === 1)) await sleep(50);
+    await until(async () => (await figure('connections')) === 1, 'the connection in the figures');
     await page.click('#load');
-    while (!((await figure('messages')) > 100)) await sleep(50);
-    while (!((await figure('memory')) > 10)) await sleep(50);
+    await until(async () => (await figure('messages')) > 100, 'messages in the figures');
+    await until(async () => (await figure('memory')) > 10, 'memory in the figures');
     assert.ok((await figure('heap')) > 1);
     const points = async () =>
       String(await page.locator('.line').first().getAttribute('d')).split('L').length;
-    while ((await points()) < 4) await sleep(50);
+    await until(async () => (await points()) >= 4, 'four points of a line');
     assert.deepEqual(errors, []);
   });
 
@@ -362,17 +341,7 @@ describe('The examples', { timeout: 120_000 }, () => {
       if (server.exitCode === null && server.signalCode === null) await once(server, 'exit');
       fs.rmSync(folder, { recursive: true });
     });
-    await until(() => server.exitCode === null);
-    for (;;) {
-      const socket = net.connect(port, '127.0.0.1');
-      const isThere = await Promise.race([
-        once(socket, 'connect').then(() => true),
-        once(socket, 'close').then(() => false)
-      ]).catch(() => false);
-      socket.destroy();
-      if (isThere) break;
-      await sleep(20);
-    }
+    await until(() => isReachable(port), 'Redis');
 
     const example = start('scale-out', { REDIS_URL: `redis://127.0.0.1:${port}` });
     const addresses = [];
@@ -385,7 +354,13 @@ describe('The examples', { timeout: 120_000 }, () => {
     clients.forEach(({ ws }, i) => {
       ws.on('message', (data) => String(data) === 'hello ü' && heard.add(i));
     });
-    for (; heard.size < 3; await sleep(20)) clients[1].ws.send('hello ü');
+    await until(
+      () => {
+        clients[1].ws.send('hello ü');
+        return heard.size === 3;
+      },
+      () => `all three to hear it, not only ${[...heard]}`
+    );
   });
 
   it('scale-out: says what is missing', async () => {
@@ -398,16 +373,3 @@ describe('The examples', { timeout: 120_000 }, () => {
     assert.match(output(), /^no Redis \(.*ECONNREFUSED.*\); REDIS_URL says where it is\n$/);
   });
 });
-
-/**
- * Finds a free port.
- *
- * @return {Promise<number>} The port
- */
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = /** @type {net.AddressInfo} */ (server.address());
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

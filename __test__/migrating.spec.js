@@ -7,19 +7,20 @@ const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
-const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const { after, before, describe, it } = require('node:test');
-const { setTimeout: sleep } = require('node:timers/promises');
 const { pathToFileURL } = require('node:url');
 
 const WebSocket = require('..');
+const { freePort, isReachable } = require('./support/ports');
+const findProgram = require('./support/programs');
+const until = require('./support/until');
 
 const ROOT = path.join(__dirname, '..');
 
-/** Milliseconds that a program may take to start, and an answer to come. */
-const PATIENCE = 20_000;
+/** Bun: the one that `BUN` names, or that of the system. */
+const bun = process.env.BUN || findProgram('bun');
 
 /**
  * Finds a program in the document.
@@ -32,29 +33,6 @@ function readProgram(name) {
   const found = text.split('```js\n').find((part) => part.startsWith(`// ${name}\n`));
   assert.ok(found, name);
   return found.slice(0, found.indexOf('```'));
-}
-
-/**
- * Finds Bun: the one that `BUN` names, or that of the system.
- *
- * @return {string | undefined} Its path
- */
-function findBun() {
-  const folders = (process.env.PATH ?? '').split(path.delimiter);
-  const paths = folders.map((folder) => path.join(folder, 'bun'));
-  return [process.env.BUN, ...paths].find((file) => file && fs.existsSync(file));
-}
-
-/**
- * Waits until something is so.
- *
- * @param {() => boolean} condition Tells whether it is
- * @return {Promise<void>}
- */
-async function until(condition) {
-  for (const deadline = Date.now() + PATIENCE; !condition(); await sleep(10)) {
-    if (Date.now() > deadline) throw new Error(`not so: ${condition}`);
-  }
 }
 
 /**
@@ -73,23 +51,6 @@ async function enter(address) {
 }
 
 /**
- * Waits until a program listens.
- *
- * @param {number} port Where
- * @return {Promise<void>}
- */
-async function waitForServer(port) {
-  for (const deadline = Date.now() + PATIENCE; ; await sleep(50)) {
-    const response = await fetch(`http://127.0.0.1:${port}/`).catch(() => undefined);
-    if (response !== undefined) {
-      assert.equal(response.status, 404);
-      return;
-    }
-    if (Date.now() > deadline) throw new Error('the server does not listen');
-  }
-}
-
-/**
  * Uses a program.
  *
  * @param {string} address Where it listens
@@ -101,15 +62,15 @@ async function use(address) {
 
   const ada = await enter(`${address}/rooms/blue?user=ada`);
   const bob = await enter(`${address}/rooms/blue?user=bob`);
-  await until(() => ada.heard.length === 1);
+  await until(() => ada.heard.length === 1, 'the news of Bob');
   const eve = await enter(`${address}/rooms/red?user=eve`);
 
   bob.ws.send('hello');
-  await until(() => ada.heard.length === 2);
+  await until(() => ada.heard.length === 2, 'what Bob says');
   ada.ws.send(Buffer.from('hello, Bob'));
-  await until(() => bob.heard.length === 1);
+  await until(() => bob.heard.length === 1, 'what Ada says');
   bob.ws.close();
-  await until(() => ada.heard.length === 3);
+  await until(() => ada.heard.length === 3, 'the news that Bob has left');
 
   assert.deepEqual(ada.heard, ['bob came in', 'bob: hello', 'bob left']);
   assert.deepEqual(bob.heard, ['ada: hello, Bob']);
@@ -139,11 +100,7 @@ describe('The programs of doc/migrating.md', { timeout: 60_000 }, () => {
    * @return {Promise<void>}
    */
   async function check(name, runtime) {
-    const server = net.createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = /** @type {net.AddressInfo} */ (server.address());
-    await new Promise((resolve) => server.close(resolve));
-
+    const port = await freePort();
     const module = pathToFileURL(path.join(ROOT, 'wrapper.mjs')).href;
     const file = path.join(folder, `${name}.mjs`);
     const code = readProgram(name).replaceAll("'oxws'", `'${module}'`);
@@ -154,7 +111,8 @@ describe('The programs of doc/migrating.md', { timeout: 60_000 }, () => {
       complaints += chunk;
     });
     try {
-      await waitForServer(port);
+      await until(() => isReachable(port), 'the program to listen');
+      assert.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 404);
       await use(`ws://127.0.0.1:${port}`);
     } finally {
       child.kill();
@@ -168,8 +126,6 @@ describe('The programs of doc/migrating.md', { timeout: 60_000 }, () => {
   }
 
   it('run: oxws', () => check('oxws', process.execPath));
-
-  const bun = findBun();
 
   it('run: Bun', { skip: bun === undefined && 'no bun found (BUN=PATH names one)' }, () =>
     check('Bun', /** @type {string} */ (bun))

@@ -7,19 +7,16 @@ const assert = require('node:assert');
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
-const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const { after, before, describe, it } = require('node:test');
-const { setTimeout: sleep } = require('node:timers/promises');
 const { pathToFileURL } = require('node:url');
 
 const WebSocket = require('..');
+const { freePort, isReachable } = require('./support/ports');
+const until = require('./support/until');
 
 const ROOT = path.join(__dirname, '..');
-
-/** Milliseconds that a process may take to start. */
-const START_TIMEOUT = 20_000;
 
 /**
  * Reads the examples: the code blocks below each heading, in order.
@@ -38,20 +35,7 @@ function readExamples() {
 }
 
 /**
- * Finds a free port.
- *
- * @return {Promise<number>} The port
- */
-async function freePort() {
-  const server = net.createServer().listen(0);
-  await once(server, 'listening');
-  const { port } = /** @type {net.AddressInfo} */ (server.address());
-  server.close();
-  return port;
-}
-
-/**
- * Connects to an example, as soon as it listens.
+ * Connects to an example.
  *
  * @param {string} address Where to
  * @param {any} [options] Options of the client
@@ -59,29 +43,19 @@ async function freePort() {
  *   The connection: `next` gives the next message as text
  */
 async function connect(address, options) {
-  const deadline = Date.now() + START_TIMEOUT;
-  for (;;) {
-    const ws = new WebSocket(address, options);
-    /** @type {string[]} */
-    const messages = [];
-    ws.on('message', (data) => messages.push(data.toString()));
-    try {
-      await once(ws, 'open');
-    } catch (error) {
-      const { code } = /** @type {any} */ (error);
-      if (code !== 'ECONNREFUSED' || Date.now() > deadline) throw error;
-      await sleep(50);
-      continue;
-    }
-    return {
-      send: (data) => ws.send(data),
-      next: async () => {
-        while (messages.length === 0) await once(ws, 'message');
-        return /** @type {string} */ (messages.shift());
-      },
-      close: () => ws.terminate()
-    };
-  }
+  const ws = new WebSocket(address, options);
+  /** @type {string[]} */
+  const messages = [];
+  ws.on('message', (data) => messages.push(data.toString()));
+  await once(ws, 'open');
+  return {
+    send: (data) => ws.send(data),
+    next: async () => {
+      await until(() => messages.length > 0, 'a message');
+      return /** @type {string} */ (messages.shift());
+    },
+    close: () => ws.terminate()
+  };
 }
 
 /**
@@ -205,6 +179,7 @@ describe('The examples of the README', { timeout: 120_000 }, () => {
       const port = await freePort();
       const { child, output } = start(code, port);
       try {
+        await until(() => isReachable(port), 'the example to listen');
         await ask(`ws://127.0.0.1:${port}`);
         assert.strictEqual(output(), '');
       } finally {
@@ -220,7 +195,7 @@ describe('The examples of the README', { timeout: 120_000 }, () => {
         const codes = /** @type {string[]} */ (examples.get(heading));
         const wss = new WebSocket.Server({ port: 0, perMessageDeflate: true });
         await once(wss, 'listening');
-        const { port } = /** @type {net.AddressInfo} */ (wss.address());
+        const { port } = /** @type {import('node:net').AddressInfo} */ (wss.address());
         wss.on('connection', (ws) => {
           ws.on('message', (data, isBinary) => ws.send(data, { binary: isBinary }));
           ws.ping();

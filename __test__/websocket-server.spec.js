@@ -20,6 +20,7 @@ const {
   sleep,
   upgradeRequest
 } = require('./support/differential');
+const until = require('./support/until');
 
 /** Sends bytes to a server and notes down all that comes back, but for the time of day. */
 async function exchange(world, port, bytes) {
@@ -531,7 +532,10 @@ describe('a request that is accepted', () => {
       });
       world.note('after');
       far.write(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]));
-      while (!response.includes('\x88\0')) await sleep(5);
+      await until(
+        () => response.includes('\x88\0'),
+        () => `a close frame behind ${response}`
+      );
       world.note(response);
       for (const client of wss.clients) client.terminate();
     }));
@@ -682,7 +686,7 @@ describe('what programs do to a server', () => {
 
       socket.on('error', () => {});
       socket.write(upgradeRequest());
-      while (!callback) await sleep(5);
+      await until(() => callback, 'the handshake');
       socket.resetAndDestroy();
       await sleep(20);
       callback(true);

@@ -4,9 +4,10 @@
 // A real Chromium, without a screen: the one that `CHROMIUM` names, or the system's.
 
 const fs = require('node:fs');
-const path = require('node:path');
 
-const CANDIDATES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+const findProgram = require('./programs');
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
 /**
  * Finds a Chromium.
@@ -14,9 +15,8 @@ const CANDIDATES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chr
  * @return {string | undefined} Its path
  */
 function findChromium() {
-  const folders = (process.env.PATH ?? '').split(path.delimiter).concat('/usr/bin');
-  const paths = CANDIDATES.flatMap((name) => folders.map((folder) => path.join(folder, name)));
-  return [process.env.CHROMIUM, ...paths].find((file) => file && fs.existsSync(file));
+  const { CHROMIUM: named } = process.env;
+  return named && fs.existsSync(named) ? named : findProgram(...NAMES);
 }
 
 /**

@@ -8,25 +8,14 @@ const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { setTimeout: sleep } = require('node:timers/promises');
 
-/** Milliseconds to wait for something to appear. */
-const PATIENCE = 15_000;
+const until = require('./until');
+
+/** A look at the screen starts a process. */
+const LOOK_EVERY_MS = 50;
 
 /** Runs a command and writes its exit code to the file that `$0` names; Ctrl+C is for the command. */
 const WITH_RESULT = 'trap : INT; "$@"; echo $? >"$0"';
-
-/**
- * Finds tmux.
- *
- * @return {string | undefined} Its path
- */
-function findTmux() {
-  return (process.env.PATH ?? '')
-    .split(path.delimiter)
-    .map((folder) => path.join(folder, 'tmux'))
-    .find((file) => fs.existsSync(file));
-}
 
 /**
  * Runs a command in a terminal.
@@ -70,17 +59,19 @@ function openTerminal(command, { columns = 120, rows = 40 } = {}) {
     press: (...keys) => void tmux('send-keys', ...keys),
     screen,
     async waitFor(pattern) {
-      for (const deadline = Date.now() + PATIENCE; !pattern.test(screen()); ) {
-        if (Date.now() > deadline) throw new Error(`no ${pattern} on the screen:\n${screen()}`);
-        await sleep(50);
-      }
+      await until(
+        () => pattern.test(screen()),
+        () => `${pattern} on the screen:\n${screen()}`,
+        LOOK_EVERY_MS
+      );
     },
     async exitCode() {
-      for (const deadline = Date.now() + PATIENCE; ; await sleep(50)) {
-        const code = fs.existsSync(result) ? fs.readFileSync(result, 'utf8') : '';
-        if (code !== '') return Number(code);
-        if (Date.now() > deadline) throw new Error(`it didn't end:\n${screen()}`);
-      }
+      const code = await until(
+        () => fs.existsSync(result) && fs.readFileSync(result, 'utf8'),
+        () => `the end of the command:\n${screen()}`,
+        LOOK_EVERY_MS
+      );
+      return Number(code);
     },
     close() {
       try {
@@ -92,4 +83,4 @@ function openTerminal(command, { columns = 120, rows = 40 } = {}) {
   };
 }
 
-module.exports = { findTmux, openTerminal };
+module.exports = openTerminal;
