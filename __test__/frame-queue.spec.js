@@ -12,7 +12,8 @@ const { setImmediate: turn } = require('node:timers/promises');
 const { kWebSocket } = require('../lib/constants');
 const Sender = require('../lib/sender');
 const { frame } = require('./support/frames');
-const uncaught = require('./support/uncaught');
+const { uncaught } = require('./support/uncaught');
+const until = require('./support/until');
 
 /** A socket that keeps its writes, and a sender that owns it. */
 function createPair() {
@@ -64,7 +65,10 @@ describe('The frames of a tick', () => {
     for (let i = 0; i < 5; i++) sender.send(String(i), { fin: true }, () => called.push(i));
     sender.flush();
     assert.deepStrictEqual(called, []);
-    while (called.length < 5) await turn();
+    await until(
+      () => called.length === 5,
+      () => `five callbacks, not only ${called}`
+    );
     assert.deepStrictEqual(called, [0, 1, 2, 3, 4]);
   });
 
@@ -76,7 +80,10 @@ describe('The frames of a tick', () => {
     storage.run('a', () => sender.send('1', { fin: true }, note));
     storage.run('b', () => sender.send('2', { fin: true }, note));
     storage.run('c', () => sender.sendFrame([frame(2, Buffer.alloc(20_000))], note));
-    while (called.length < 3) await turn();
+    await until(
+      () => called.length === 3,
+      () => `three callbacks, not only ${called}`
+    );
     assert.deepStrictEqual(called, ['a', 'b', 'c']);
   });
 

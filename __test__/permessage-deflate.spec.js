@@ -16,6 +16,8 @@ const PerMessageDeflate = require('../lib/permessage-deflate');
 const { generator } = require('./support/frames');
 const { outcome } = require('./support/outcome');
 const { internal } = require('./support/reference');
+const { uncaught, uncaughtDuring } = require('./support/uncaught');
+const until = require('./support/until');
 
 const Reference = internal('permessage-deflate');
 
@@ -463,7 +465,7 @@ describe('PerMessageDeflate', () => {
         await new Promise((resolve) => process.nextTick(resolve));
         await null;
         assert.strictEqual(compressed, null);
-        while (compressed === null) await turn();
+        await until(() => compressed, 'what is compressed');
 
         let output = null;
         extension.decompress(compressed, true, (_error, data) => {
@@ -472,7 +474,7 @@ describe('PerMessageDeflate', () => {
         await new Promise((resolve) => process.nextTick(resolve));
         await null;
         assert.strictEqual(output, null);
-        while (output === null) await turn();
+        await until(() => output, 'what is inflated');
         assert.strictEqual(output.length, length);
         extension.cleanup();
       }
@@ -521,29 +523,20 @@ describe('PerMessageDeflate', () => {
     it('lets what a callback throws through', async () => {
       for (const length of [10, 100_000]) {
         const { extension } = agreed();
-        const listeners = process.rawListeners('uncaughtException');
-        process.removeAllListeners('uncaughtException');
-        try {
-          const caught = new Promise((resolve) => process.once('uncaughtException', resolve));
+        const error = await uncaught(() => {
           extension.compress(Buffer.alloc(length), true, () => {
             throw new Error('on purpose');
           });
-          assert.strictEqual((await caught).message, 'on purpose');
-        } finally {
-          for (const listener of listeners) process.on('uncaughtException', listener);
-        }
+        });
+        assert.strictEqual(error.message, 'on purpose');
         extension.cleanup();
       }
     });
 
     it('gives the others their results when the callback of one throws', async () => {
-      const listeners = process.rawListeners('uncaughtException');
-      process.removeAllListeners('uncaughtException');
-      const errors = [];
-      process.on('uncaughtException', (error) => errors.push(error.message));
       // So many in a turn are compressed together.
       const extensions = Array.from({ length: 20 }, () => agreed().extension);
-      try {
+      const errors = await uncaughtDuring(async () => {
         const outputs = await Promise.all(
           extensions.map(
             (extension, index) =>
@@ -560,10 +553,7 @@ describe('PerMessageDeflate', () => {
           extensions.map((_extension, index) => `message ${index}`)
         );
         await turn();
-      } finally {
-        process.removeAllListeners('uncaughtException');
-        for (const listener of listeners) process.on('uncaughtException', listener);
-      }
+      });
       assert.deepStrictEqual(
         errors,
         [0, 5, 10, 15].map((index) => `on purpose ${index}`)

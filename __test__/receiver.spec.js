@@ -10,7 +10,7 @@ const Receiver = require('../lib/receiver');
 const PerMessageDeflate = require('../lib/permessage-deflate');
 const { frame, generator } = require('./support/frames');
 const { internal } = require('./support/reference');
-const uncaught = require('./support/uncaught');
+const { uncaught } = require('./support/uncaught');
 
 const KEY = Buffer.from([0x11, 0x22, 0x33, 0x44]);
 const ROLES = [

@@ -26,6 +26,8 @@ const {
   upgradeResponse
 } = require('./support/differential');
 const { frame } = require('./support/frames');
+const { uncaughtDuring } = require('./support/uncaught');
+const until = require('./support/until');
 
 const root = path.join(__dirname, '..');
 const ROLES = ['server', 'client'];
@@ -1189,14 +1191,8 @@ describe('the lessons of other implementations', () => {
     for (const role of ROLES) {
       it(`a listener of ${event} that throws does not silence the connection, as ${role}`, async () => {
         const opcode = { message: 1, ping: 9, pong: 10 }[event];
-        const uncaught = [];
-        const onUncaught = (error) => uncaught.push(error.message);
-        const listeners = process.listeners('uncaughtException');
-
-        process.removeAllListeners('uncaughtException');
-        process.on('uncaughtException', onUncaught);
-        try {
-          await perform(oxws, async (world) => {
+        const errors = await uncaughtDuring(() =>
+          perform(oxws, async (world) => {
             const { websocket, peer } = await world.open(role);
             const seen = [];
 
@@ -1213,20 +1209,20 @@ describe('the lessons of other implementations', () => {
                 incoming(role, opcode, 'c')
               ])
             );
-            while (seen.length < 3) await sleep(5);
+            await until(
+              () => seen.length === 3,
+              () => `three events, not only ${seen}`
+            );
             peer.socket.end(
               Buffer.concat([incoming(role, opcode, 'd'), incomingClose(role, 4000)])
             );
             const [code] = await isClosed;
 
             assert.deepStrictEqual(seen, ['a', 'b', 'c', 'd']);
-            assert.deepStrictEqual(uncaught, ['thrown a', 'thrown b']);
             assert.strictEqual(code, 4000);
-          });
-        } finally {
-          process.removeListener('uncaughtException', onUncaught);
-          for (const listener of listeners) process.on('uncaughtException', listener);
-        }
+          })
+        );
+        assert.deepStrictEqual(errors, ['thrown a', 'thrown b']);
       });
     }
   }
