@@ -10,7 +10,9 @@ const ws = require('ws');
 const oxws = require('..');
 const { kReceiver, kWebSocket } = require('../lib/constants');
 const { getEngine } = require('../lib/engine');
+const connections = require('./support/connections');
 const { frame } = require('./support/frames');
+const until = require('./support/until');
 
 /** Without an engine (other platforms, or pinned) there is nothing to test here. */
 const skip = getEngine() === null ? 'there is no engine' : false;
@@ -21,49 +23,32 @@ const OPTIONS = { threshold: 0 };
 const TAIL = Buffer.from('0000ffff', 'hex');
 const WINDOWS = { serverNoContextTakeover: true, clientNoContextTakeover: true };
 
-/** Waits for a condition. */
-async function until(isTrue) {
-  for (let rounds = 0; !isTrue(); rounds++) {
-    assert.ok(rounds < 500, 'it never came');
-    await sleep(10);
-  }
-}
-
 /** Whether the engine inflates and deflates what a connection sends and receives. */
 function isTaken(websocket) {
   return websocket._sender._frames._isCompressing === true;
 }
 
 /** A server and a client, of one of the two packages each, and the server's end. */
-async function connect(t, { client = oxws, server = oxws, clientOptions, serverOptions } = {}) {
-  const wss = new server.WebSocketServer({
-    host: '127.0.0.1',
-    port: 0,
-    perMessageDeflate: OPTIONS,
-    ...serverOptions
+async function connect(t, { clientOptions, serverOptions, ...packages } = {}) {
+  const { ws: websocket, ...rest } = await connections.connect(t, {
+    ...packages,
+    clientOptions: { perMessageDeflate: OPTIONS, ...clientOptions },
+    serverOptions: { perMessageDeflate: OPTIONS, ...serverOptions }
   });
-  t.after(() => {
-    for (const peer of wss.clients) peer.terminate();
-    wss.close();
-  });
-  await once(wss, 'listening');
-  const accepted = once(wss, 'connection');
-  const websocket = new client.WebSocket(`ws://127.0.0.1:${wss.address().port}`, {
-    perMessageDeflate: OPTIONS,
-    ...clientOptions
-  });
-  t.after(() => websocket.terminate());
-  await once(websocket, 'open');
-  const [peer] = await accepted;
-  return { peer, websocket, wss };
+  return { websocket, ...rest };
+}
+
+/** Waits until the engine inflates and deflates for a connection. */
+async function taken(websocket) {
+  await until(() => isTaken(websocket), 'the engine to take the connection over');
 }
 
 /** Both ends, the engine on those that are ours. */
 async function connectTaken(t, options = {}) {
   const ends = await connect(t, options);
   const { client = oxws, server = oxws } = options;
-  if (client === oxws) await until(() => isTaken(ends.websocket));
-  if (server === oxws) await until(() => isTaken(ends.peer));
+  if (client === oxws) await taken(ends.websocket);
+  if (server === oxws) await taken(ends.peer);
   return ends;
 }
 
@@ -130,7 +115,7 @@ describe('Compression by the engine', { skip }, () => {
     const text = zlib.deflateSync(Buffer.from('first')).toString('hex').repeat(50);
     const sizes = [];
     for (const round of ['before', 'taken', 'given back']) {
-      if (round === 'taken') await until(() => isTaken(websocket) && isTaken(peer));
+      if (round === 'taken') await Promise.all([websocket, peer].map(taken));
       // To ask for the receiver is to see bytes.
       if (round === 'given back') assert.ok(websocket._receiver && peer._receiver);
       for (const [from, to] of [
@@ -162,7 +147,7 @@ describe('Compression by the engine', { skip }, () => {
       });
     });
     for (; sent < 16; sent++) websocket.send(`message ${sent}, as one of many`);
-    await until(() => isTaken(websocket) && isTaken(peer));
+    await Promise.all([websocket, peer].map(taken));
     await sleep(50);
     isEnding = true;
     await ended;
@@ -176,7 +161,7 @@ describe('Compression by the engine', { skip }, () => {
     for (const [name, server] of Object.entries({ oxws, ws })) {
       const options = { serverOptions: { perMessageDeflate: { threshold: 3, ...WINDOWS } } };
       const { peer, websocket } = await connect(t, { client: ws, server, ...options });
-      if (server === oxws) await until(() => isTaken(peer));
+      if (server === oxws) await taken(peer);
       const chunks = [];
       websocket._socket.prependListener('data', (chunk) => chunks.push(Buffer.from(chunk)));
       peer.send('');
@@ -246,7 +231,7 @@ describe('Compression by the engine', { skip }, () => {
       websocket.send('behind', (error) => called.push(error.message, websocket.readyState));
       websocket.terminate();
       await once(websocket, 'close');
-      await until(() => called.length === 4);
+      await until(() => called.length === 4, 'both callbacks');
       const message = 'The socket was closed while data was being compressed';
       assert.deepStrictEqual(called.slice(0, 3), [message, 2, message], String(size));
     }
@@ -287,7 +272,7 @@ describe('Compression by the engine', { skip }, () => {
           server,
           serverOptions: { maxPayload: title.includes('too long') ? 1024 : 0 }
         });
-        if (server === oxws) await until(() => isTaken(peer));
+        if (server === oxws) await taken(peer);
         const messages = [];
         peer.on('message', (data) => messages.push(data.toString()));
         const failed = once(peer, 'error');
@@ -302,16 +287,12 @@ describe('Compression by the engine', { skip }, () => {
   }
 
   it('keeps a connection that inflates much from holding up others', async (t) => {
-    const { peer, websocket, wss } = await connectTaken(t, { client: ws });
-    const accepted = once(wss, 'connection');
-    const other = new ws.WebSocket(`ws://127.0.0.1:${wss.address().port}`);
-    t.after(() => other.terminate());
-    const [otherPeer] = await accepted;
-    await once(other, 'open');
+    const { peer, websocket, ...server } = await connectTaken(t, { client: ws });
+    const other = await connections.join(t, server, {}, ws);
     const order = [];
     peer.on('message', (data) => order.push(data.length));
     peer.on('ping', () => order.push('ping'));
-    otherPeer.on('message', () => order.push('other'));
+    other.peer.on('message', () => order.push('other'));
     websocket._socket.write(
       Buffer.concat([
         masked(2, deflated(Buffer.alloc(90_000_000))),
@@ -320,8 +301,11 @@ describe('Compression by the engine', { skip }, () => {
       ])
     );
     await sleep(5);
-    other.send('hi', { compress: false });
-    await until(() => order.length === 4);
+    other.ws.send('hi', { compress: false });
+    await until(
+      () => order.length === 4,
+      () => `the other message, not only ${order}`
+    );
     assert.deepStrictEqual(
       order.filter((entry) => entry !== 'other'),
       [90_000_000, 'ping', 6]
@@ -353,8 +337,9 @@ describe('Compression by the engine', { skip }, () => {
       compressed.push(data.toString());
       compress.call(this, data, ...rest);
     };
-    await sleep(300);
-    assert.ok(isTaken(websocket) && !isTaken(peer));
+    await taken(websocket);
+    await sleep(200);
+    assert.ok(!isTaken(peer));
     peer.send('seen');
     assert.deepStrictEqual(await collect(websocket, 1), ['seen']);
     assert.deepStrictEqual(compressed, ['seen']);
@@ -422,16 +407,9 @@ describe('Compression by the engine', { skip }, () => {
 
   it('compresses a broadcast once', async (t) => {
     const serverOptions = { perMessageDeflate: { ...OPTIONS, ...WINDOWS } };
-    const { wss } = await connect(t, { serverOptions });
-    const clients = await Promise.all(
-      Array.from({ length: 50 }, async () => {
-        const client = new oxws.WebSocket(`ws://127.0.0.1:${wss.address().port}`);
-        t.after(() => client.terminate());
-        await once(client, 'open');
-        return client;
-      })
-    );
-    await until(() => wss.clients.size === 51 && [...wss.clients].every(isTaken));
+    const { url, wss } = await connections.serve(t, serverOptions);
+    const clients = await Promise.all(Array.from({ length: 50 }, () => connections.open(t, url)));
+    await Promise.all([...wss.clients].map(taken));
     const text = zlib
       .deflateSync(Buffer.alloc(3000, 'seed'))
       .toString('base64')

@@ -12,11 +12,13 @@ const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises'
 const { promisify } = require('node:util');
 const { Worker } = require('node:worker_threads');
 
-const { WebSocket, WebSocketServer } = require('..');
+const { WebSocket } = require('..');
 const { DriverChoice } = require('../lib/engine-driver');
 const { getEngine } = require('../lib/engine');
+const { connect, open, serve } = require('./support/connections');
 const { parseFrames, upgradeRequest, upgradeResponse } = require('./support/differential');
 const { frame } = require('./support/frames');
+const until = require('./support/until');
 
 const root = path.join(__dirname, '..');
 const skip =
@@ -33,16 +35,10 @@ async function run(driver, script, threads = '') {
   return (await promisify(execFile)(process.execPath, ['-e', script], options)).stdout;
 }
 
-/** A server that ends with the test, and its address. */
-async function listen(t) {
-  const wss = new WebSocketServer({ host: '127.0.0.1', port: 0 });
-  t.after(() => {
-    for (const ws of wss.clients) ws.terminate();
-    wss.close();
-    getEngine().setTasked(false);
-  });
-  await once(wss, 'listening');
-  return { wss, url: `ws://127.0.0.1:${wss.address().port}` };
+/** Has a task drive the engine, until the test ends. */
+function useTask(t) {
+  t.after(() => getEngine().setTasked(false));
+  getEngine().setTasked(true);
 }
 
 describe('The driver of the engine', { skip }, () => {
@@ -63,7 +59,7 @@ describe('The driver of the engine', { skip }, () => {
     });
 
     it(`lets a process end, with what it sent last: ${driver}`, async (t) => {
-      const { wss, url } = await listen(t);
+      const { wss, url } = await serve(t);
       const received = new Promise((resolve) => {
         wss.on('connection', (ws) => {
           ws.send('go');
@@ -124,21 +120,21 @@ describe('The driver of the engine', { skip }, () => {
 
   describe('while JavaScript is busy', () => {
     /**
-     * Connects two processes of which one, here of either role, is busy for a while; gives the frames
-     * that it sends meanwhile, all of them in the end, and what it prints.
+     * Connects two processes of which one, here of either role, is busy until it is told to go on; gives
+     * the frames that it sends meanwhile, at least as many as are awaited, all of them in the end, and
+     * what it prints.
      */
-    async function pingBusy(t, role, { prepare = '', frames }) {
+    async function pingBusy(t, role, { prepare = '', frames, awaited = 0 }) {
       const script = `
+        const { readSync } = require('node:fs');
         const { WebSocket, WebSocketServer } = require('.');
-        const wait = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
         const use = (ws) => {
           ws.on('ping', (data) => console.log('ping ' + data));
           ws.on('close', () => process.exit());
           ${prepare}
           setTimeout(() => {
             process.send('busy');
-            wait(800);
-            process.send('done');
+            readSync(0, Buffer.alloc(1));
           }, 50);
         };
         const { PORT, ROLE } = process.env;
@@ -160,7 +156,7 @@ describe('The driver of the engine', { skip }, () => {
         await once(listener, 'listening');
         env.PORT = listener.address().port;
       }
-      const stdio = ['ignore', 'pipe', 'inherit', 'ipc'];
+      const stdio = ['pipe', 'pipe', 'inherit', 'ipc'];
       const child = spawn(process.execPath, ['-e', script], { cwd: root, env, stdio });
       t.after(() => child.kill());
       let printed = '';
@@ -184,16 +180,17 @@ describe('The driver of the engine', { skip }, () => {
       });
       const key = role === 'server' ? Buffer.from([1, 2, 3, 4]) : null;
       await once(child, 'message');
-      const done = once(child, 'message');
       for (const [opcode, payload] of frames) {
         socket.write(frame(opcode, payload, { key }));
-        await sleep(100);
+        await sleep(20);
       }
+      await until(() => parseFrames(bytes).length >= awaited, `${awaited} frames while it is busy`);
+      await sleep(100);
       const meanwhile = parseFrames(bytes);
-      await done;
+      child.stdin.end('.');
       await sleep(50);
       socket.end();
-      await once(child, 'exit');
+      await once(child, 'close');
       return { meanwhile, finally: parseFrames(bytes), printed: printed.trim().split('\n') };
     }
 
@@ -211,7 +208,8 @@ describe('The driver of the engine', { skip }, () => {
             [9, ''],
             [10, 'x'],
             [9, 'two']
-          ]
+          ],
+          awaited: 3
         });
         const pongs = ['one', '', 'two'].map((payload) => pong(payload, role));
         assert.deepStrictEqual(result.meanwhile, pongs);
@@ -231,7 +229,8 @@ describe('The driver of the engine', { skip }, () => {
             [9, 'before'],
             [1, 'question'],
             [9, 'behind']
-          ]
+          ],
+          awaited: 1
         });
         assert.deepStrictEqual(result.meanwhile, [pong('before', role)]);
         const frames = [pong('before', role), text('answer', role), pong('behind', role)];
@@ -340,15 +339,15 @@ describe('The driver of the engine', { skip }, () => {
   });
 
   it('moves under load without losing, doubling or reordering a message', async (t) => {
-    const { wss, url } = await listen(t);
+    const { wss, url } = await serve(t);
     const engine = getEngine();
+    t.after(() => engine.setTasked(false));
     wss.on('connection', (ws) =>
       ws.on('message', (data, isBinary) => ws.send(data, { binary: isBinary }))
     );
     const count = 4000;
     const lengths = [4, 20, 300, 5000];
-    const clients = Array.from({ length: 12 }, () => new WebSocket(url));
-    await Promise.all(clients.map((ws) => once(ws, 'open')));
+    const clients = await Promise.all(Array.from({ length: 12 }, () => open(t, url)));
     let isDone = false;
     const echoes = clients.map(
       (ws, number) =>
@@ -388,8 +387,8 @@ describe('The driver of the engine', { skip }, () => {
   });
 
   it('gives a number to another connection only when nothing of the old one is on the way', async (t) => {
-    const { wss, url } = await listen(t);
-    getEngine().setTasked(true);
+    const { wss, url } = await serve(t);
+    useTask(t);
     const strays = [];
     wss.on('connection', (ws) => {
       ws.on('message', (data) => {
@@ -418,12 +417,8 @@ describe('The driver of the engine', { skip }, () => {
   });
 
   it('counts exactly what waits while a task writes', async (t) => {
-    const { wss, url } = await listen(t);
-    getEngine().setTasked(true);
-    const accepted = once(wss, 'connection');
-    const ws = new WebSocket(url);
-    const [peer] = await accepted;
-    await once(ws, 'open');
+    useTask(t);
+    const { peer, ws } = await connect(t);
     peer.pause();
     const part = Buffer.alloc(10_000);
     while (ws.bufferedAmount === 0) {
@@ -436,17 +431,13 @@ describe('The driver of the engine', { skip }, () => {
     assert.deepStrictEqual(called, []);
     assert.ok(ws.bufferedAmount > 0);
     peer.resume();
-    while (called.length === 0) await turn();
+    await until(() => called.length > 0, 'the callback');
     assert.strictEqual(ws.bufferedAmount, 0);
   });
 
   it('writes long payloads in their place, whoever writes them', async (t) => {
-    const { wss, url } = await listen(t);
-    getEngine().setTasked(true);
-    const accepted = once(wss, 'connection');
-    const ws = new WebSocket(url);
-    const [peer] = await accepted;
-    await once(ws, 'open');
+    useTask(t);
+    const { peer, ws } = await connect(t);
     const received = [];
     ws.on('message', (data) => received.push(`${data[0]} ${data.length}`));
     const expected = [];
@@ -457,7 +448,10 @@ describe('The driver of the engine', { skip }, () => {
       peer.send(data, i % 7 === 0 ? () => called.push(i) : undefined);
     }
     assert.ok(peer.bufferedAmount > 0);
-    while (received.length < expected.length) await turn();
+    await until(
+      () => received.length === expected.length,
+      () => `all, not only ${received}`
+    );
     assert.strictEqual(peer.bufferedAmount, 0);
     assert.deepStrictEqual(received, expected);
     assert.deepStrictEqual(called, [0, 7, 14, 21, 28, 35, 42, 49, 56]);

@@ -7,9 +7,9 @@ const assert = require('node:assert');
 const { once } = require('node:events');
 const { describe, it } = require('node:test');
 
-const { WebSocket, WebSocketServer } = require('..');
 const { getEngine } = require('../lib/engine');
 const native = require('../lib/native');
+const { join, serve } = require('./support/connections');
 
 const skip = native.injectFault && getEngine() ? false : 'this addon does not panic on demand';
 
@@ -21,23 +21,11 @@ const TASK = 3;
 
 /** Two connections to a server that echoes; one is to panic. */
 async function connect(t, isTasked) {
-  const wss = new WebSocketServer({ host: '127.0.0.1', port: 0 });
-  t.after(() => {
-    for (const ws of wss.clients) ws.terminate();
-    wss.close();
-    getEngine().setTasked(false);
-  });
-  await once(wss, 'listening');
+  t.after(() => getEngine().setTasked(false));
   getEngine().setTasked(isTasked);
-  const pairs = [];
-  for (let i = 0; i < 2; i++) {
-    const accepted = once(wss, 'connection');
-    const ws = new WebSocket(`ws://127.0.0.1:${wss.address().port}`);
-    await once(ws, 'open');
-    const [peer] = await accepted;
-    peer.on('message', (data) => peer.send(`echo of ${data}`));
-    pairs.push({ ws, peer });
-  }
+  const server = await serve(t);
+  const pairs = [await join(t, server), await join(t, server)];
+  for (const { peer } of pairs) peer.on('message', (data) => peer.send(`echo of ${data}`));
   return pairs;
 }
 

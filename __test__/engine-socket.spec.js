@@ -11,10 +11,12 @@ const net = require('node:net');
 const path = require('node:path');
 const { describe, it } = require('node:test');
 
-const { WebSocket, WebSocketServer } = require('..');
+const { WebSocket } = require('..');
 const { getEngine } = require('../lib/engine');
+const { connect, join } = require('./support/connections');
 const { attempt, closed, compare, sleep, upgradeRequest } = require('./support/differential');
 const { frame } = require('./support/frames');
+const until = require('./support/until');
 
 const root = path.join(__dirname, '..');
 const KEY = Buffer.from([1, 2, 3, 4]);
@@ -181,13 +183,19 @@ describe('The socket of a WebSocket', () => {
     const { incoming, note, peer, socket, websocket } = test;
     watch(test);
     note(socket.setTimeout(200) === socket, socket.timeout);
-    for (let i = 0; i < 5; i++) {
+    const timedOut = once(socket, 'timeout');
+    // The time of this one begins later, and ends first.
+    let isActive = true;
+    new net.Socket().setTimeout(200, () => {
+      isActive = false;
+      note('idle');
+    });
+    while (isActive) {
       peer.socket.write(incoming(1, 'active'));
       await once(websocket, 'message');
-      await sleep(60);
+      await sleep(10);
     }
-    note('idle');
-    await once(socket, 'timeout');
+    await timedOut;
     socket.setTimeout(0);
     note(socket.timeout);
     await sleep(250);
@@ -228,7 +236,10 @@ describe('The socket of a WebSocket', () => {
     text('0');
     // Five frames of one byte, three bytes of raw writes, and what is long.
     await peer.until(({ bytes }) => bytes.length >= 5 * 3 + 3 + 30_000 + 4 + 20_000);
-    await sleep(20);
+    await until(
+      () => order.length === 10,
+      () => `ten callbacks, not only ${order.length}`
+    );
     note(peer.bytes.length, peer.bytes.toString('latin1').replace(/(.)\1{100,}/g, '$1…'));
     note(order.map((data) => data.slice(0, 3)));
   });
@@ -307,22 +318,11 @@ describe('The descriptor of a connection', {
         : 'there is no /proc'
 }, () => {
   it('is one for each end', async (t) => {
-    const wss = new WebSocketServer({ host: '127.0.0.1', port: 0 });
-    await once(wss, 'listening');
+    const server = await connect(t);
     const descriptors = () => fs.readdirSync('/proc/self/fd').length;
-    const open = async () => {
-      const ws = new WebSocket(`ws://127.0.0.1:${wss.address().port}`);
-      await Promise.all([once(ws, 'open'), once(wss, 'connection')]);
-      return ws;
-    };
-    t.after(() => {
-      for (const ws of wss.clients) ws.terminate();
-      wss.close();
-    });
-    await open();
     await sleep(20);
     const before = descriptors();
-    for (let i = 0; i < 20; i++) await open();
+    for (let i = 0; i < 20; i++) await join(t, server);
     await sleep(20);
     assert.strictEqual(descriptors() - before, 40);
   });

@@ -9,7 +9,7 @@ const assert = require('node:assert');
 const { createHash } = require('node:crypto');
 const { once } = require('node:events');
 const net = require('node:net');
-const { setTimeout: sleep } = require('node:timers/promises');
+const { setImmediate: turn, setTimeout: delay } = require('node:timers/promises');
 
 const oxws = require('../..');
 const { ws } = require('./reference');
@@ -361,6 +361,15 @@ async function compare(script) {
   assert.ok(expected.length > 0, 'the script noted nothing down');
   assert.deepStrictEqual(actual, expected);
   return actual;
+}
+
+/**
+ * Waits, and lets the event loop look at sockets at the end: after the process has been held up, timers
+ * come before what arrived meanwhile.
+ */
+async function sleep(milliseconds) {
+  await delay(milliseconds);
+  for (let i = 0; i < 3; i++) await turn();
 }
 
 /** Waits until a WebSocket is closed. */
