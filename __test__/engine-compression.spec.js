@@ -8,7 +8,7 @@ const zlib = require('node:zlib');
 
 const ws = require('ws');
 const oxws = require('..');
-const { kReceiver, kWebSocket } = require('../lib/constants');
+const { kReceiver, kSender, kWebSocket } = require('../lib/constants');
 const { getEngine } = require('../lib/engine');
 const connections = require('./support/connections');
 const { frame } = require('./support/frames');
@@ -109,6 +109,21 @@ describe('Compression by the engine', { skip }, () => {
       });
     }
   }
+
+  it('makes no sender where nothing is sent', async (t) => {
+    const { peer, websocket } = await connect(t);
+    for (const end of [peer, websocket]) {
+      await until(() => end._socket._handle._isCompressing, 'the engine to take it over');
+      assert.ok(!(end[kSender] instanceof oxws.Sender));
+    }
+    const received = collect(peer, 2);
+    websocket.send('compressed, and compressed');
+    websocket.send('again');
+    assert.ok(websocket.bufferedAmount > 0);
+    assert.deepStrictEqual(await received, ['compressed, and compressed', 'again']);
+    assert.strictEqual(websocket.bufferedAmount, 0);
+    assert.ok(!(peer[kSender] instanceof oxws.Sender));
+  });
 
   it('keeps the window from before it took over, and gives it back', async (t) => {
     const { peer, websocket } = await connect(t);

@@ -15,7 +15,8 @@ const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises'
 const { promisify } = require('node:util');
 const { Worker } = require('node:worker_threads');
 
-const { WebSocket, WebSocketServer } = require('..');
+const { Sender, WebSocket, WebSocketServer } = require('..');
+const { kSender } = require('../lib/constants');
 const EngineConnection = require('../lib/engine-connection');
 const { getEngine } = require('../lib/engine');
 const { connect, connectRaw, join, open, serve } = require('./support/connections');
@@ -31,6 +32,11 @@ const skip = getEngine() === null ? 'there is no engine' : false;
 /** Whether a WebSocket is carried by the engine. */
 function isNative(ws) {
   return ws._socket._handle instanceof EngineConnection;
+}
+
+/** Whether there is a sender for a WebSocket. */
+function hasSender(ws) {
+  return ws[kSender] instanceof Sender;
 }
 
 describe('The engine', { skip }, () => {
@@ -135,6 +141,89 @@ describe('The engine', { skip }, () => {
     socket.write(frame(2, Buffer.alloc(50), { key: KEY }));
     await until(() => messages.length > 0, 'the message');
     assert.deepStrictEqual(messages, [50]);
+  });
+
+  it('makes no sender for a connection that sends nothing', async (t) => {
+    const { peer, ws } = await connect(t);
+    const { socket, ws: third } = await connectRaw(t);
+    const received = once(peer, 'message');
+    const ponged = once(third, 'pong');
+    ws.send('to the peer');
+    socket.write(frame(10, 'unasked for', { key: KEY }));
+    await received;
+    await ponged;
+    for (const silent of [peer, third]) {
+      silent.pause();
+      silent.resume();
+      assert.strictEqual(silent.bufferedAmount, 0);
+      assert.ok(!hasSender(silent));
+      const closed = once(silent, 'close');
+      silent.terminate();
+      await closed;
+      assert.ok(!hasSender(silent));
+    }
+    assert.ok(hasSender(ws));
+  });
+
+  for (const [title, send] of Object.entries({
+    'a message': (ws) => ws.send('x'),
+    'a ping': (ws) => ws.ping('x'),
+    'a pong': (ws) => ws.pong('x'),
+    'a close frame': (ws) => ws.close(1000, 'x')
+  })) {
+    it(`makes a sender for ${title}, in both roles`, async (t) => {
+      for (const role of ['client', 'server']) {
+        const { peer, ws } = await connect(t);
+        const [from, to] = role === 'client' ? [ws, peer] : [peer, ws];
+        const events = ['message', 'ping', 'pong', 'close'];
+        const arrived = Promise.race(events.map((event) => once(to, event)));
+        assert.ok(!hasSender(from));
+        send(from);
+        assert.ok(hasSender(from));
+        assert.ok((await arrived).some((value) => String(value) === 'x'));
+      }
+    });
+  }
+
+  it('makes a sender for whoever asks for it, whenever that is', async (t) => {
+    for (const isClosed of [false, true]) {
+      const { peer, ws } = await connect(t);
+      if (isClosed) {
+        const closed = once(peer, 'close');
+        ws.terminate();
+        await closed;
+      }
+      const sender = peer._sender;
+      assert.ok(sender instanceof Sender);
+      assert.strictEqual(peer._sender, sender);
+      assert.strictEqual(sender._socket, peer._socket);
+      assert.deepStrictEqual([sender._state, sender._bufferedBytes], [0, 0]);
+    }
+  });
+
+  it('sends what a sender is given that was asked for, in its place', async (t) => {
+    const { peer, ws } = await connect(t);
+    const messages = [];
+    ws.on('message', (data) => messages.push(String(data)));
+    peer._sender.sendFrame(Sender.frame(Buffer.from('a'), { fin: true, opcode: 1 }));
+    peer.send('b');
+    peer._sender.send('c', { fin: true });
+    await until(() => messages.length === 3, 'three messages');
+    assert.deepStrictEqual(messages, ['a', 'b', 'c']);
+  });
+
+  it('sends by what has become of `Sender.prototype` by then', async (t) => {
+    const { peer, ws } = await connect(t);
+    const { send } = Sender.prototype;
+    t.after(() => {
+      Sender.prototype.send = send;
+    });
+    const arrived = once(ws, 'message');
+    Sender.prototype.send = function (data, ...rest) {
+      send.call(this, `<${data}>`, ...rest);
+    };
+    peer.send('x');
+    assert.strictEqual(String((await arrived)[0]), '<x>');
   });
 
   it('keeps frames and raw writes in order, corked or not', async (t) => {

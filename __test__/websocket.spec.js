@@ -886,6 +886,31 @@ describe('what programs reach into', () => {
     { maxPayload: 10 }
   );
 
+  inBothRoles('the sender is there from the first to the last', async (test) => {
+    const { websocket, note, world } = test;
+    const look = (websocket) =>
+      note(Object.hasOwn(websocket, '_sender'), websocket._sender?._bufferedBytes ?? null);
+    const lonely = new world.WebSocket(null, undefined, {});
+
+    look(lonely);
+    look(websocket);
+    websocket.terminate();
+    await closed(websocket);
+    websocket.send('too late');
+    look(websocket);
+    note(websocket.bufferedAmount);
+  });
+
+  inBothRoles('what is sent too late counts as buffered', async ({ websocket, note }) => {
+    websocket.terminate();
+    note(websocket.bufferedAmount);
+    note(await called((callback) => websocket.send('late', callback)));
+    note(websocket.bufferedAmount);
+    await closed(websocket);
+    note(await called((callback) => websocket.ping('later', undefined, callback)));
+    note(websocket.bufferedAmount, websocket._sender._bufferedBytes);
+  });
+
   inBothRoles('frames that are made once and sent to many', async (test) => {
     const { websocket, peer, note, world } = test;
     const list = world.WebSocket.Sender.frame(Buffer.from('shared'), {
@@ -1049,8 +1074,11 @@ describe('what programs reach into', () => {
       const { websocket } = await world.openServer();
       const sent = [];
 
-      websocket._sender = { _bufferedBytes: 0, send: (data) => sent.push(data) };
+      const sender = { _bufferedBytes: 0, send: (data) => sent.push(data) };
+
+      websocket._sender = sender;
       websocket.send('a');
+      assert.strictEqual(websocket._sender, sender);
       assert.strictEqual(websocket.bufferedAmount, 0);
       assert.deepStrictEqual(sent, ['a']);
       websocket.terminate();

@@ -10,6 +10,7 @@
 
 const { EMPTY_BUFFER, kReceiver, kStatusCode, kWebSocket, NOOP } = require('./constants');
 const { CLOSED, CLOSING, OPEN } = require('./ready-state');
+const Sender = require('./sender');
 
 /**
  * Makes a socket behind its opening handshake ready to carry frames.
@@ -26,14 +27,30 @@ function prepareSocket(socket, head) {
 }
 
 /**
- * Connects a sender and its socket with the WebSocket that they belong to.
+ * Makes the sender of a WebSocket.
  *
- * @param {any} sender The sender
+ * @param {any} websocket The WebSocket
+ * @param {any} socket The socket, or any `Duplex`
+ * @param {((key: Buffer) => void) | undefined} generateMask Fills a masking key
+ * @param {any} [frames] What collects the frames of a tick, if not a `FrameQueue`
+ * @return {Sender} The sender
+ */
+function createSender(websocket, socket, generateMask, frames) {
+  /** @type {any} */
+  const sender = new Sender(socket, websocket._extensions, generateMask);
+
+  sender[kWebSocket] = websocket;
+  sender.onerror = onSenderError;
+  sender.coalesce(frames);
+  return sender;
+}
+
+/**
+ * Connects a socket with the WebSocket that it belongs to.
+ *
  * @param {any} socket The socket, or any `Duplex`
  */
-function attachSocket(sender, socket) {
-  sender.onerror = onSenderError;
-
+function attachSocket(socket) {
   socket.on('close', onSocketClose);
   socket.on('end', onSocketEnd);
   socket.on('error', onSocketError);
@@ -378,6 +395,7 @@ function concludeReceiver(websocket, socket) {
 module.exports = {
   attachReceiver,
   attachSocket,
+  createSender,
   finishAfterCloseFrame,
   onConclude,
   onPing,

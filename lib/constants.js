@@ -21,10 +21,12 @@ module.exports = {
   kForOnEventAttribute: Symbol('kIsForOnEventAttribute'),
   /** On a wrapped listener: the function that the user gave. */
   kListener: Symbol('kListener'),
-  /** On a `WebSocket`: its receiver, or what stands in its place. */
   /** On a `WebSocket`: whether it answers pings, `_autoPong`. */
   kAutoPong: Symbol('auto-pong'),
+  /** On a `WebSocket`: its receiver, or what stands in its place. */
   kReceiver: Symbol('kReceiver'),
+  /** On a `WebSocket`: its sender, or the connection of the engine for which none was made yet. */
+  kSender: Symbol('sender'),
   /** On an error: the close code with which the connection fails. */
   kStatusCode: Symbol('status-code'),
   /** On a socket, receiver or sender: the `WebSocket` that it belongs to. */

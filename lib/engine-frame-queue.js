@@ -56,9 +56,10 @@ class EngineFrameQueue extends EngineHandle {
     /** @type {{end: number, callback: (error?: Error | null) => void}[]} */
     this._callbacks = NONE;
     this._isExpecting = false;
-    /** The sender, once the engine compresses its messages, and whether it does. @type {any} */
-    this._sender = null;
+    /** Whether the engine compresses; the sender of which it has compressed something. */
     this._isCompressing = false;
+    /** @type {any} */
+    this._sender = null;
     /** Whether something is to be compressed by the next flush; the bytes of that and of what was
      * sent behind it, and where it begins. */
     this._isHolding = false;
@@ -94,11 +95,8 @@ class EngineFrameQueue extends EngineHandle {
 
   /**
    * From now on the engine compresses.
-   *
-   * @param {any} sender The sender whose messages those are
    */
-  compressFor(sender) {
-    this._sender = sender;
+  beginToCompress() {
     this._isCompressing = true;
   }
 
@@ -130,13 +128,15 @@ class EngineFrameQueue extends EngineHandle {
   /**
    * Adds a frame whose payload is copied, and compressed by the flush.
    *
+   * @param {any} sender Its sender
    * @param {Buffer | string} data The payload
    * @param {number} length Its bytes
    * @param {number} first The first byte of the header
    * @param {boolean} mask Whether it's masked
    * @param {((error?: Error | null) => void) | undefined} callback Called when it's written
    */
-  appendCompressed(data, length, first, mask, callback) {
+  appendCompressed(sender, data, length, first, mask, callback) {
+    this._sender = sender;
     const from = this._sentBytes;
     if (!this._isHolding) this._beginToHold(from, 0);
     this.append(data, length, first | COMPRESSED, mask, callback);

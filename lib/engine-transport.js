@@ -6,9 +6,10 @@
 // It is chosen where nobody can tell it from the stream transport, and left, at the end of a
 // message, when somebody begins to look at the bytes or at the receiver.
 
-const { kReceiver, kWebSocket } = require('./constants');
+const { kReceiver, kSender, kWebSocket } = require('./constants');
 const connection = require('./connection');
 const { isOriginal, takeOverLater } = require('./engine-compression');
+const EngineConnection = require('./engine-connection');
 const { handOver, isUntouched } = require('./engine-socket');
 const PerMessageDeflate = require('./permessage-deflate');
 const { CONNECTING, OPEN } = require('./ready-state');
@@ -219,7 +220,10 @@ EngineReceiver.pong = /** @type {any} */ (null);
  * @return {boolean} Whether nobody has
  */
 function answersAsAlways(websocket) {
-  return websocket.pong === EngineReceiver.pong && websocket._sender.pong === senderPong;
+  const sender = websocket[kSender];
+  // One that is made later has what its class has then.
+  const { pong } = sender instanceof EngineConnection ? Sender.prototype : sender;
+  return websocket.pong === EngineReceiver.pong && pong === senderPong;
 }
 
 /**
@@ -267,7 +271,7 @@ function attachEngine(websocket, options, generateMask) {
   const onData = connection.onSocketData;
   const handle = handOver(socket, options.isServer, limits, onData, isCompressed);
   if (handle === null) return false;
-  websocket._sender.coalesce(handle);
+  websocket[kSender] = handle;
   if (isCompressed) attachYoung(websocket, options, handle);
   else attachFrames(websocket, options, handle);
   return true;
@@ -336,14 +340,15 @@ function keepReceiver(receiver, isServer) {
  * @return {boolean | null} Whether it did; `null` where it never can
  */
 function takeOver(websocket, options, handle, receiver) {
-  const { _extensions: extensions, _sender: sender, _socket: socket } = websocket;
+  const { _extensions: extensions, [kSender]: sender, _socket: socket } = websocket;
   const perMessageDeflate = extensions[PerMessageDeflate.extensionName];
   if (websocket[kReceiver] !== receiver || receiver._isExposed || socket._handle !== handle) {
     return null;
   }
   if (!isPossible(websocket, options, undefined)) return null;
   if (!isUntouched(socket, connection.onSocketData)) return null;
-  const isCalm = sender._isIdle && receiver._isIdle && socket._readableState.length === 0;
+  const isSilent = sender === handle || sender._isIdle;
+  const isCalm = isSilent && receiver._isIdle && socket._readableState.length === 0;
   if (!isCalm || websocket.isPaused) return false;
   try {
     if (!perMessageDeflate._giveTo(handle)) return false;
@@ -352,7 +357,7 @@ function takeOver(websocket, options, handle, receiver) {
     return null;
   }
   attachFrames(websocket, { ...options, binaryType: websocket.binaryType }, handle);
-  handle.compressFor(sender);
+  handle.beginToCompress();
   keepReceiver(receiver, options.isServer);
   return true;
 }

@@ -300,7 +300,7 @@ class Sender {
         return;
       }
       if (compress && frames?.compresses(length)) {
-        frames.appendCompressed(data, length, firstByte(fin, rsv1, opcode), !!mask, callback);
+        frames.appendCompressed(this, data, length, firstByte(fin, rsv1, opcode), !!mask, callback);
         return;
       }
     }
@@ -336,7 +336,7 @@ class Sender {
     const { fin, mask, opcode, rsv1, [kByteLength]: length } = options;
     if (isCallable(callback) && this._frames?.compresses(length)) {
       const first = firstByte(fin, rsv1, opcode);
-      this._frames.appendCompressed(data, length, first, !!mask, callback);
+      this._frames.appendCompressed(this, data, length, first, !!mask, callback);
       return;
     }
     this._bufferedBytes += options[kByteLength];

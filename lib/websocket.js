@@ -13,12 +13,21 @@ const { abortRequest, openConnection } = require('./client-handshake');
 const {
   attachReceiver,
   attachSocket,
+  createSender,
   finishAfterCloseFrame,
   onSocketData,
   prepareSocket,
   startCloseTimer
 } = require('./connection');
-const { BINARY_TYPES, EMPTY_BUFFER, kAutoPong, kReceiver, kWebSocket } = require('./constants');
+const {
+  BINARY_TYPES,
+  EMPTY_BUFFER,
+  kAutoPong,
+  kReceiver,
+  kSender,
+  kWebSocket
+} = require('./constants');
+const EngineConnection = require('./engine-connection');
 const { attachEngine, EngineReceiver } = require('./engine-transport');
 const { EventTarget, onEventAttribute } = require('./event-target');
 const PerMessageDeflate = require('./permessage-deflate');
@@ -52,6 +61,30 @@ const RECEIVER = {
    */
   set(receiver) {
     this[kReceiver] = receiver;
+  }
+};
+
+/**
+ * The field `_sender`. A connection of the engine has none until something is sent, or somebody asks.
+ */
+const SENDER = {
+  configurable: true,
+  enumerable: true,
+  /** @this {any} */
+  get() {
+    const sender = this[kSender];
+
+    // The first question is the shorter one, and each `send()` asks it.
+    if (sender instanceof Sender || !(sender instanceof EngineConnection)) return sender;
+    this[kSender] = createSender(this, sender._socket, undefined, sender);
+    return this[kSender];
+  },
+  /**
+   * @this {any}
+   * @param {any} sender The sender
+   */
+  set(sender) {
+    this[kSender] = sender;
   }
 };
 
@@ -112,7 +145,8 @@ class WebSocket extends EventEmitter {
     this[kReceiver] = null;
     Object.defineProperty(this, '_receiver', RECEIVER);
     /** @type {any} */
-    this._sender = null;
+    this[kSender] = null;
+    Object.defineProperty(this, '_sender', SENDER);
     /** @type {any} */
     this._socket = null;
 
@@ -165,8 +199,11 @@ class WebSocket extends EventEmitter {
 
     // Frames that wait for the end of the tick only do so to leave together: they don't count as
     // waiting.
-    this._sender.flush?.();
-    return this._socket._writableState.length + this._sender._bufferedBytes;
+    const sender = this[kSender];
+
+    sender.flush?.();
+    // Without a sender nothing waits there.
+    return this._socket._writableState.length + (sender._bufferedBytes ?? 0);
   }
 
   /** @return {string} The names of the extensions in use, separated by commas */
@@ -215,12 +252,9 @@ class WebSocket extends EventEmitter {
       maxPayload: options.maxPayload,
       skipUTF8Validation: options.skipUTF8Validation
     };
-    /** @type {any} */
-    const sender = new Sender(socket, this._extensions, options.generateMask);
 
-    this._sender = sender;
     this._socket = socket;
-    sender[kWebSocket] = socket[kWebSocket] = this;
+    socket[kWebSocket] = this;
 
     prepareSocket(socket, head);
 
@@ -230,11 +264,11 @@ class WebSocket extends EventEmitter {
 
       this[kReceiver] = receiver;
       receiver[kWebSocket] = this;
-      sender.coalesce?.();
+      this[kSender] = createSender(this, socket, options.generateMask);
       attachReceiver(receiver);
       socket.on('data', onSocketData);
     }
-    attachSocket(sender, socket);
+    attachSocket(socket);
 
     this._readyState = OPEN;
     this.emit('open');
@@ -370,7 +404,7 @@ class WebSocket extends EventEmitter {
 
     if (this._socket) {
       this._readyState = CLOSING;
-      this._sender.flush?.();
+      this[kSender]?.flush?.();
       this._socket.destroy();
     }
   }
@@ -454,7 +488,7 @@ function refuseToSend(websocket, data, callback) {
 
   if (callback) {
     // The callbacks of frames that wait for the end of the tick come before this one.
-    websocket._sender?.flush?.();
+    websocket[kSender]?.flush?.();
     process.nextTick(callback, notOpenError(websocket));
   }
 }
