@@ -60,11 +60,9 @@ class EngineFrameQueue extends EngineHandle {
     this._isCompressing = false;
     /** @type {any} */
     this._sender = null;
-    /** Whether something is to be compressed by the next flush; the bytes of that and of what was
-     * sent behind it, and where it begins. */
-    this._isHolding = false;
-    this._heldBytes = 0;
-    this._heldFrom = Number.POSITIVE_INFINITY;
+    /** What is to be compressed by the next flush, and what was sent behind it: where that begins, and
+     * its bytes. @type {{from: number, length: number} | null} */
+    this._held = null;
     /** @type {((error?: Error | null) => void) | null} Of a write of the socket. */
     this._onDrained = null;
     /** @type {((error?: Error | null) => void) | null} Of the shutdown. */
@@ -120,7 +118,7 @@ class EngineFrameQueue extends EngineHandle {
    */
   append(data, length, first, mask, callback) {
     this._noteActivity();
-    if (this._isHolding) this._hold(length);
+    if (this._held !== null) this._hold(length);
     this._sentBytes += this._engine.append(this._id, data, length, first, mask);
     if (callback) this._expect(callback);
   }
@@ -138,10 +136,10 @@ class EngineFrameQueue extends EngineHandle {
   appendCompressed(sender, data, length, first, mask, callback) {
     this._sender = sender;
     const from = this._sentBytes;
-    if (!this._isHolding) this._beginToHold(from, 0);
+    if (this._held === null) this._beginToHold(from, 0);
     this.append(data, length, first | COMPRESSED, mask, callback);
     // The scratch was full: what was in it is flushed, but not this.
-    if (!this._isHolding) this._beginToHold(from, length);
+    if (this._held === null) this._beginToHold(from, length);
   }
 
   /**
@@ -152,8 +150,7 @@ class EngineFrameQueue extends EngineHandle {
    * @private
    */
   _beginToHold(from, length) {
-    this._isHolding = true;
-    this._heldFrom = from;
+    this._held = { from, length: 0 };
     this._engine.hold(this);
     this._hold(length);
   }
@@ -163,7 +160,7 @@ class EngineFrameQueue extends EngineHandle {
    * @private
    */
   _hold(length) {
-    this._heldBytes += length;
+    /** @type {any} */ (this._held).length += length;
     this._sender._bufferedBytes += length;
   }
 
@@ -171,11 +168,9 @@ class EngineFrameQueue extends EngineHandle {
    * The engine has what was to be compressed.
    */
   release() {
-    if (!this._isHolding) return;
-    this._isHolding = false;
-    this._heldFrom = Number.POSITIVE_INFINITY;
-    this._sender._bufferedBytes -= this._heldBytes;
-    this._heldBytes = 0;
+    if (this._held === null) return;
+    this._sender._bufferedBytes -= this._held.length;
+    this._held = null;
   }
 
   /**
@@ -205,7 +200,7 @@ class EngineFrameQueue extends EngineHandle {
    * as buffered, and is lost with the socket, as with ws.
    */
   flush() {
-    if (!this._isHolding) this.flushAll();
+    if (this._held === null) this.flushAll();
   }
 
   /**
@@ -314,7 +309,7 @@ class EngineFrameQueue extends EngineHandle {
   _countWritten() {
     const pending = this._countPending();
     if (pending > 0 && this._sender !== null) return 0;
-    return Math.min(this._sentBytes - pending, this._heldFrom);
+    return this._sentBytes - pending;
   }
 
   /**
@@ -332,12 +327,13 @@ class EngineFrameQueue extends EngineHandle {
   /**
    * Calls all callbacks: of the bytes that were sent some are written, the others won't be.
    *
+   * @param {number} heldFrom From where on they were still to be compressed
    * @private
    */
-  _abandon() {
+  _abandon(heldFrom) {
     this._callBack(this._writtenBytes);
     for (const { end, callback } of this._callbacks) {
-      callback(end > this._heldFrom ? compressingError() : destroyedError());
+      callback(end > heldFrom ? compressingError() : destroyedError());
     }
     this._callbacks = NONE;
     const onDrained = this._onDrained;
@@ -404,17 +400,16 @@ class EngineFrameQueue extends EngineHandle {
    */
   _close(reset, callback) {
     const wasClosed = this._isClosed;
+    const heldFrom = this._held?.from ?? Number.POSITIVE_INFINITY;
     if (!wasClosed) {
-      if (this._isHolding) this._engine.takeBack(this._id);
-      const heldFrom = this._heldFrom;
+      if (this._held !== null) this._engine.takeBack(this._id);
       this._engine.flush(true);
-      this._heldFrom = heldFrom;
-      this._writtenBytes = this._countWritten();
+      this._writtenBytes = Math.min(this._countWritten(), heldFrom);
     }
     super._close(reset, callback);
     if (wasClosed) return;
     // What the kernel has is written, whatever becomes of it.
-    process.nextTick(() => this._abandon());
+    process.nextTick(() => this._abandon(heldFrom));
     this._shutdown?.(destroyedError());
     this._shutdown = null;
   }
