@@ -21,10 +21,8 @@ const MIN_AGE_MS = 100;
 const MAX_TURNS = 200;
 
 /** What nobody may have replaced on a `PerMessageDeflate`, or on its class. */
-const METHODS = ['cleanup', 'compress', 'decompress'];
-/** @type {any} */
-const prototype = PerMessageDeflate.prototype;
-const originals = METHODS.map((name) => prototype[name]);
+const { prototype } = PerMessageDeflate;
+const { cleanup, compress, decompress } = prototype;
 
 /**
  * A connection that may be taken over.
@@ -53,7 +51,9 @@ let held = [];
 function isOriginal(perMessageDeflate) {
   return (
     Object.getPrototypeOf(perMessageDeflate) === prototype &&
-    METHODS.every((name, index) => perMessageDeflate[name] === originals[index])
+    perMessageDeflate.cleanup === cleanup &&
+    perMessageDeflate.compress === compress &&
+    perMessageDeflate.decompress === decompress
   );
 }
 

@@ -267,7 +267,8 @@ function handOver(socket, isServer, limits, onData, isCompressed) {
   socket._handle = connection;
   // An http server leaves methods of the prototype on the socket itself. To delete them would make
   // the socket a slow object, twice its size.
-  for (const name of METHODS) {
+  for (let i = 0; i < METHODS.length; i++) {
+    const name = METHODS[i];
     if (Object.hasOwn(socket, name))
       socket[name] = /** @type {any} */ (EngineSocket.prototype)[name];
   }

@@ -21,6 +21,13 @@ function append(map, name, value) {
 }
 
 /**
+ * The header that was parsed last: most clients of a server send the same.
+ *
+ * @type {{text: string, elements: any[], error?: string} | null}
+ */
+let latest = null;
+
+/**
  * Parses the header.
  *
  * @param {string} header The field value
@@ -30,11 +37,12 @@ function append(map, name, value) {
  */
 function parse(header) {
   // What has no characters is as an empty header.
-  const { elements, error } = native.parseExtensions(header.length > 0 ? String(header) : '');
-  if (error !== undefined) throw new SyntaxError(error);
+  const text = header.length > 0 ? String(header) : '';
+  if (latest === null || latest.text !== text) latest = { text, ...native.parseExtensions(text) };
+  if (latest.error !== undefined) throw new SyntaxError(latest.error);
 
   const extensions = Object.create(null);
-  for (const { name, parameters } of elements) {
+  for (const { name, parameters } of latest.elements) {
     const map = Object.create(null);
     for (const parameter of parameters) append(map, parameter.name, parameter.value ?? true);
     append(extensions, name, map);
@@ -77,9 +85,14 @@ function formatElement(name, parameters) {
  * @return {string} The field value
  */
 function format(extensions) {
-  return Object.keys(extensions)
-    .flatMap((name) => toList(extensions[name]).map((element) => formatElement(name, element)))
-    .join(', ');
+  let header = '';
+  for (const name of Object.keys(extensions)) {
+    for (const parameters of toList(extensions[name])) {
+      const element = formatElement(name, parameters);
+      header = header === '' ? element : `${header}, ${element}`;
+    }
+  }
+  return header;
 }
 
 module.exports = { format, parse };

@@ -125,9 +125,8 @@ class PerMessageDeflate {
 
     const agreed = configurations[result.index];
     for (const name of Object.keys(agreed)) delete agreed[name];
-    for (const [index, name] of result.names.entries()) {
-      agreed[name] = result.values[index] || true;
-    }
+    const { names, values } = result;
+    for (let i = 0; i < names.length; i++) agreed[names[i]] = values[i] || true;
     this.params = agreed;
     return agreed;
   }
@@ -341,12 +340,14 @@ function toNegotiationOptions(options) {
  * @return {import('../binding.js').ParameterText[]} One for each value
  */
 function toTexts(parameters) {
-  return Object.keys(parameters).flatMap((name) =>
-    [].concat(parameters[name]).map((value) => ({
-      name,
-      value: value === true ? undefined : String(value)
-    }))
-  );
+  const texts = [];
+  for (const name of Object.keys(parameters)) {
+    const given = parameters[name];
+    for (const value of Array.isArray(given) ? given : [given]) {
+      texts.push({ name, value: value === true ? undefined : String(value) });
+    }
+  }
+  return texts;
 }
 
 module.exports = PerMessageDeflate;

@@ -68,6 +68,9 @@ function toDictionary(value) {
   return types.isAnyArrayBuffer(value) ? Buffer.from(value) : undefined;
 }
 
+/** Those of who has none, by the window. @type {any[]} */
+const defaults = [];
+
 /**
  * Reads the options of one direction.
  *
@@ -81,6 +84,20 @@ function toDictionary(value) {
  * @throws {TypeError | RangeError} What `createStream` throws
  */
 function readZlibOptions(userOptions, agreedWindowBits, createStream) {
+  if (userOptions !== undefined) return read(userOptions, agreedWindowBits, createStream);
+  defaults[agreedWindowBits] ??= Object.freeze(read({}, agreedWindowBits, createStream));
+  return defaults[agreedWindowBits];
+}
+
+/**
+ * Does as `readZlibOptions`, each time anew.
+ *
+ * @param {object} userOptions What the user gave
+ * @param {number} agreedWindowBits The window as agreed
+ * @param {Parameters<typeof readZlibOptions>[2]} createStream The function that throws
+ * @return {ReturnType<typeof readZlibOptions>} The options that count here
+ */
+function read(userOptions, agreedWindowBits, createStream) {
   /** @type {Record<string, any>} */
   const options = { ...userOptions, windowBits: agreedWindowBits };
   if (!Object.keys(options).every((name) => isPlain(name, options[name]))) {
