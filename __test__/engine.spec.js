@@ -39,6 +39,18 @@ function hasSender(ws) {
   return ws[kSender] instanceof Sender;
 }
 
+/** A raw connection that takes 10 bytes, and 100 once a message has come; and what comes. */
+async function connectToRaise(t) {
+  const { socket, ws } = await connectRaw(t, { maxPayload: 10 });
+  const lengths = [];
+  ws.on('error', (error) => lengths.push(error.code));
+  ws.on('message', (data) => {
+    lengths.push(data.length);
+    ws._receiver._maxPayload = 100;
+  });
+  return { lengths, socket };
+}
+
 describe('The engine', { skip }, () => {
   it('carries both ends of a plain connection', async (t) => {
     const { peer, ws } = await connect(t);
@@ -334,13 +346,7 @@ describe('The engine', { skip }, () => {
   });
 
   it('takes a limit that a listener raises for the next frame of the batch', async (t) => {
-    const { socket, ws } = await connectRaw(t, { maxPayload: 10 });
-    const lengths = [];
-    ws.on('error', (error) => lengths.push(error.code));
-    ws.on('message', (data) => {
-      lengths.push(data.length);
-      ws._receiver._maxPayload = 100;
-    });
+    const { lengths, socket } = await connectToRaise(t);
     const frames = [5, 50, 60].map((length) => frame(2, Buffer.alloc(length), { key: KEY }));
     socket.write(Buffer.concat(frames));
     await until(
@@ -351,13 +357,7 @@ describe('The engine', { skip }, () => {
   });
 
   it('takes a limit that a listener raises, however much was decoded by then', async (t) => {
-    const { socket, ws } = await connectRaw(t, { maxPayload: 10 });
-    const lengths = [];
-    ws.on('error', (error) => lengths.push(error.code));
-    ws.on('message', (data) => {
-      lengths.push(data.length);
-      ws._receiver._maxPayload = 100;
-    });
+    const { lengths, socket } = await connectToRaise(t);
     // More than one batch takes, and time for a task to decode all of it.
     const count = 1500;
     const small = frame(2, Buffer.alloc(5), { key: KEY });
