@@ -13,6 +13,9 @@ const PRELOAD = join(dirname(fileURLToPath(import.meta.url)), 'loaded.cjs');
 /** No scenario takes longer. */
 const TIME_LIMIT = 60_000;
 
+// What a terminal interrupts is this process only: scenarios have groups of their own.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
+
 /**
  * What came of a scenario.
  *
@@ -53,12 +56,19 @@ export async function runScenario(folder, env) {
   const notes = mkdtempSync(join(tmpdir(), 'oxws-ecosystem-'));
   const log = join(notes, 'log.json');
   const loaded = join(notes, 'loaded');
+  let child;
+  const cleanUp = () => {
+    if (child !== undefined) killGroup(child.pid);
+    // What was just killed may still be writing.
+    rmSync(notes, { force: true, maxRetries: 5, recursive: true });
+  };
+  process.on('exit', cleanUp);
   try {
     const start = performance.now();
-    const child = spawn(process.execPath, ['scenario.mjs'], {
+    child = spawn(process.execPath, ['scenario.mjs'], {
       cwd: folder,
       detached: true, // a process group of its own, to end all of it
-      env: { ...environment(log, loaded), ...env },
+      env: { ...environment(log, loaded), TMPDIR: notes, ...env },
       stdio: ['ignore', 'pipe', 'pipe']
     });
     const { end, output } = await ended(child);
@@ -71,7 +81,8 @@ export async function runScenario(folder, env) {
       tracks: existsSync(log) ? JSON.parse(readFileSync(log, 'utf8')) : {}
     };
   } finally {
-    rmSync(notes, { force: true, recursive: true });
+    process.off('exit', cleanUp);
+    cleanUp();
   }
 }
 
