@@ -72,6 +72,48 @@ describe('requireNode', () => {
   });
 });
 
+describe('A script', () => {
+  const mistakes = {
+    'an option that there is not': [['interop.mjs', '--nothing'], /Unknown option '--nothing'/],
+    'a number that is none': [['interop.mjs', '--step', 'x'], /--step takes a number/],
+    'a role that there is not': [['interop.mjs', '--role', 'peer'], /--role takes client, server/],
+    'a version of Node that there is not': [['test-nodes.mjs', '1'], /no Node 1; there are: 20,/]
+  };
+  for (const [title, [args, message]] of Object.entries(mistakes)) {
+    it(`says what is wrong with ${title}`, () => {
+      const { status, stderr } = runScript(.../** @type {string[]} */ (args));
+      assert.equal(status, 1);
+      assert.match(stderr, /** @type {RegExp} */ (message));
+      assert.doesNotMatch(stderr, /\n {4}at /);
+    });
+  }
+
+  it('that packs leaves a folder alone that it has not made', () => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oxws-scripts-'));
+    const file = path.join(folder, 'file');
+    try {
+      fs.writeFileSync(file, 'of somebody');
+      const { status, stderr } = runScript('pack.mjs', '--out', folder);
+      assert.equal(status, 1);
+      assert.match(stderr, /has something else in it/);
+      assert.equal(fs.readFileSync(file, 'utf8'), 'of somebody');
+    } finally {
+      fs.rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+/**
+ * Runs a script.
+ *
+ * @param {string} name Its file
+ * @param {string[]} args Its arguments
+ * @return {{ status: number | null, stderr: string }} How it ended and what it said
+ */
+function runScript(name, ...args) {
+  return spawnSync(process.execPath, [`scripts/${name}`, ...args], { cwd: ROOT, encoding: 'utf8' });
+}
+
 describe('npm run test:ws-suite', () => {
   it('says what it wants instead of a checkout', () => {
     const { status, stderr } = spawnSync(process.execPath, ['__test__/ws-suite/run.js', '/'], {

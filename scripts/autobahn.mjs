@@ -7,9 +7,9 @@
 
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { freePort } from '../__test__/support/ports.js';
 import { requireAddon } from './addon.mjs';
 import { main, root, run, Stop } from './command.mjs';
 import { requireDependencies } from './dependencies.mjs';
@@ -22,21 +22,6 @@ const suite = resolve(root, process.env.OXWS_AUTOBAHN || '../shared/autobahn');
 
 /** Behaviours that are no fault: some cases only look what a peer does. */
 const GOOD = new Set(['OK', 'INFORMATIONAL']);
-
-/**
- * Finds a free port on the loopback interface.
- *
- * @return {Promise<number>} The port
- */
-function freePort() {
-  return new Promise((resolvePort, reject) => {
-    const server = createServer().on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolvePort(port));
-    });
-  });
-}
 
 /**
  * Fuzzes an echo server.

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { faultsOf, GLIBC } from './binary.mjs';
 import { firstLine, main, root, run, Stop } from './command.mjs';
 import { requireDependencies } from './dependencies.mjs';
-import { requireNode, requireRust } from './toolchain.mjs';
+import { libraryName, requireNode, requireRust } from './toolchain.mjs';
 
 /** The oldest macOS, by processor: that of Node 20, and the first for the processor. */
 const MACOS = { x64: '10.15', arm64: '11.0' };
@@ -97,15 +97,15 @@ async function build(target) {
   if (target.platform === 'darwin') env.MACOSX_DEPLOYMENT_TARGET = MACOS[target.arch];
   const libnode = target.triple.endsWith('windows-gnu') ? emptyLibnode() : undefined;
   if (libnode !== undefined) env.LIBNODE_PATH = libnode;
-  const code = await run('cargo', [command, '--release', '--locked', '--lib', '--target', triple], {
-    env
+  const args = [command, '--release', '--locked', '--lib', '--target', triple];
+  const code = await run('cargo', args, { env }).finally(() => {
+    if (libnode !== undefined) rmSync(libnode, { recursive: true });
   });
-  if (libnode !== undefined) rmSync(libnode, { recursive: true });
   if (code !== 0) throw new Stop(`${target.triple} did not build; the compiler says why above`);
   if (command === 'check') return 'checked only, it is built on Windows';
 
-  const library = { darwin: 'liboxws.dylib', linux: 'liboxws.so', win32: 'oxws.dll' };
-  const built = join(root, 'target', target.triple, 'release', library[target.platform]);
+  const library = libraryName(target.platform);
+  const built = join(root, 'target', target.triple, 'release', library);
   const file = readFileSync(built);
   const faults = faultsOf(file, target);
   if (faults.length > 0) throw new Stop(`${built} is not as it should be: ${faults.join('; ')}`);

@@ -28,7 +28,7 @@ export function run(command, args, options) {
     const settle = () => process.off('SIGINT', wait).off('SIGTERM', end);
     child.on('error', (error) => {
       settle();
-      reject(error);
+      reject(new Stop(`${command} can't be started: ${error.message}`));
     });
     child.on('close', (code) => {
       settle();
@@ -93,7 +93,8 @@ export function npmCommand() {
 }
 
 /**
- * Runs the main function of a script; a `Stop` ends it with its message and exit code 1.
+ * Runs the main function of a script; a `Stop`, or a mistake in the arguments, ends it with its message and
+ * exit code 1.
  *
  * @param {(args: string[]) => Promise<number | void>} body Takes the arguments, gives the exit code
  */
@@ -101,7 +102,7 @@ export async function main(body) {
   try {
     process.exitCode = (await body(process.argv.slice(2))) || 0;
   } catch (error) {
-    if (!(error instanceof Stop)) throw error;
+    if (!(error instanceof Stop || /^ERR_PARSE_ARGS_/.test(error?.code))) throw error;
     console.error(`\noxws: ${error.message}`);
     process.exitCode = 1;
   }

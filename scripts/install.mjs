@@ -6,12 +6,9 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import platform from '../lib/platform.js';
 import { main, root, run, runNode, Stop } from './command.mjs';
-import { linkerAdvice, requireRust } from './toolchain.mjs';
+import { libraryName, linkerAdvice, requireRust } from './toolchain.mjs';
 
 const require = createRequire(import.meta.url);
-
-/** What cargo calls the library, by the name of the system. */
-const LIBRARIES = { darwin: 'liboxws.dylib', win32: 'oxws.dll' };
 
 /**
  * Loads the native part.
@@ -54,7 +51,7 @@ async function build(name) {
   if (code !== 0) {
     throw new Stop(`the addon did not build; cargo says why above.${linkerAdvice()}`);
   }
-  const library = join(target, 'release', LIBRARIES[process.platform] || 'liboxws.so');
+  const library = join(target, 'release', libraryName());
   copyFileSync(library, join(root, `binding.${name}.node`));
   rmSync(target, { recursive: true, force: true });
 }

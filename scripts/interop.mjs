@@ -1,5 +1,5 @@
-// `npm run interop [-- --peer ws,python,bun,chromium] [--role client,server]`: exchanges compressed
-// messages with other implementations under every combination of parameters.
+// `npm run interop [-- --peer ws,python,bun,chromium] [--role client,server] [--step N]`: exchanges
+// compressed messages with other implementations under every combination of parameters, or every N-th.
 //
 // Where a client says what it offers, and the server follows, the combinations are those of offers;
 // browsers and Bun offer always the same, so there they are those of the server's options. What fails is
@@ -17,6 +17,7 @@ import { parseArgs } from 'node:util';
 import { requireAddon } from './addon.mjs';
 import { firstLine, main, root, Stop } from './command.mjs';
 import { requireDependencies } from './dependencies.mjs';
+import { requireNode } from './toolchain.mjs';
 
 const require = createRequire(import.meta.url);
 const folder = join(root, '__test__', 'interop');
@@ -84,7 +85,11 @@ async function startProgram(command, script, role) {
     stdio: ['pipe', 'pipe', 'inherit']
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const read = async () => JSON.parse((await lines.next()).value);
+  const read = async () => {
+    const { done, value } = await lines.next();
+    if (done) throw new Stop(`${command} ${script} has ended before it answered`);
+    return JSON.parse(value);
+  };
   const end = () => child.kill();
   if (role === 'server') return { port: (await read()).port, end };
   const exchange = (/** @type {object} */ job) => {
@@ -287,6 +292,13 @@ main(async (args) => {
   if (unknown !== undefined) {
     throw new Stop(`no peer "${unknown}"; there are: ${Object.keys(PEERS).join(', ')}`);
   }
+  const roles = values.role.split(',');
+  if (!roles.every((role) => ['client', 'server'].includes(role))) {
+    throw new Stop('--role takes client, server, or both with a comma between them');
+  }
+  const step = Number(values.step);
+  if (!(step >= 1)) throw new Stop('--step takes a number from 1 on');
+  requireNode();
   await requireDependencies();
   await requireAddon();
 
@@ -299,8 +311,8 @@ main(async (args) => {
     }
     for (const role of /** @type {const} */ (['client', 'server'])) {
       const ofPeer = role === 'client' ? 'server' : 'client';
-      if (!values.role.includes(role) || !PEERS[name].roles.includes(ofPeer)) continue;
-      pairs.push(runPair(name, role, Number(values.step)));
+      if (!roles.includes(role) || !PEERS[name].roles.includes(ofPeer)) continue;
+      pairs.push(runPair(name, role, step));
     }
   }
   // They wait more than they work.

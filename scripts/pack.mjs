@@ -1,17 +1,27 @@
 // `npm run pack:packages [-- --partial] [--binaries prebuilt] [--out npm]`: makes the tarballs that are
 // published: the package, and one for each binary.
 //
-// Everything is put together in the folder `--out`, inside of the repository; the tarballs are there, too.
+// Everything is put together in the folder `--out`, inside of the repository; the tarballs are there, too. What
+// it had before is deleted.
 // `package.json` of the repository names no package of a binary: those of a version exist only once it is
 // published, so that `npm ci` could never be run before. The copy that is packed names them all.
 // `--partial` packs what binaries there are, also those that ask for the glibc of this machine.
 
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { faultsOf } from './binary.mjs';
 import { capture, main, npmCommand, root, runNode, Stop } from './command.mjs';
 import { requireDependencies } from './dependencies.mjs';
+import { requireNode } from './toolchain.mjs';
 
 /**
  * Reads a `package.json`.
@@ -153,10 +163,17 @@ main(async (args) => {
       partial: { type: 'boolean', default: false }
     }
   });
+  requireNode();
   await requireDependencies();
   const out = resolve(root, values.out);
+  const folder = join(out, 'oxws');
+  if (existsSync(out) && readdirSync(out).length > 0 && !existsSync(folder)) {
+    throw new Stop(
+      `${values.out} has something else in it: --out names a folder that is written anew`
+    );
+  }
   rmSync(out, { recursive: true, force: true });
-  mkdirSync(out, { recursive: true });
+  mkdirSync(folder, { recursive: true });
 
   const packages = await writeBinaryPackages(out, resolve(root, values.binaries), values.partial);
   const missing = packages.filter(({ packed }) => !packed).map(({ manifest }) => manifest.name);
@@ -164,7 +181,6 @@ main(async (args) => {
     throw new Stop(`no binary for: ${missing.join(', ')}\n  npm run build:targets builds them.`);
   }
 
-  const folder = join(out, 'oxws');
   writeMainPackage(
     folder,
     packages.map(({ manifest }) => manifest)

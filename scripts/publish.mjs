@@ -1,20 +1,22 @@
 // `npm run publish:packages [-- --dry-run] [--from npm]`: publishes the tarballs that
-// `npm run pack:packages` has made, those of the binaries first: who installs the package then finds its binary. What is published already
-// is left alone, so that a run that failed half-way can be repeated.
+// `npm run pack:packages` has made, those of the binaries first: who installs the package then finds its
+// binary. What is published already is left alone, so that a run that failed half-way can be repeated.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { firstLine, main, npmCommand, root, run, Stop } from './command.mjs';
-import { publishedTargets } from './targets.mjs';
+import { requireDependencies } from './dependencies.mjs';
+import { requireNode } from './toolchain.mjs';
 
 /**
  * Lists what a version consists of, in the order in which it's published.
  *
  * @param {string} folder Where the tarballs are
- * @return {{ name: string, version: string, tarball: string }[]} The packages
+ * @return {Promise<{ name: string, version: string, tarball: string }[]>} The packages
  */
-function listPackages(folder) {
+async function listPackages(folder) {
+  const { publishedTargets } = await import('./targets.mjs');
   const { name, napi, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const names = publishedTargets().map((target) => `${napi.packageName}-${target.name}`);
   return [...names, name].map((each) => {
@@ -28,15 +30,18 @@ main(async (args) => {
     args,
     options: { 'dry-run': { type: 'boolean' }, from: { type: 'string', default: 'npm' } }
   });
-  const packages = listPackages(resolve(root, values.from));
+  requireNode();
+  await requireDependencies();
+  const packages = await listPackages(resolve(root, values.from));
   const missing = packages.filter(({ tarball }) => !existsSync(tarball));
   if (missing.length > 0) {
-    throw new Stop(`not packed: ${missing.map(({ name }) => name).join(', ')}`);
+    const names = missing.map(({ name }) => name).join(', ');
+    throw new Stop(`not packed: ${names}\n  npm run pack:packages packs them.`);
   }
   const [{ version }] = packages;
   const { GITHUB_REF_NAME: tag } = process.env;
   if (!values['dry-run'] && tag !== `v${version}`) {
-    throw new Stop(`the tag is ${tag}, the version is ${version}`);
+    throw new Stop(`the tag is ${tag ?? 'not given (GITHUB_REF_NAME)'}, the version is ${version}`);
   }
 
   const [program, ...first] = npmCommand();

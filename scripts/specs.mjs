@@ -46,6 +46,7 @@ function specNames() {
  * @param {string[]} [options.without] Leave out these, too
  * @param {object} [options.env] The environment
  * @param {string} [options.cwd] The folder that the package is in
+ * @param {number} [options.minutes=10] How long a file may take, a test of it from Node 26 on
  * @return {Record<string, () => Promise<number>>} What runs a suite and gives its exit code, by title
  */
 export function specSuites({
@@ -53,11 +54,13 @@ export function specSuites({
   addonOnly = false,
   without = [],
   env = process.env,
-  cwd = root
+  cwd = root,
+  minutes = 10
 } = {}) {
   const suite = (names, variables) => () => {
     const files = names.map((name) => join('__test__', `${name}.spec.js`));
-    const args = ['--test', '--test-reporter=spec', ...files];
+    const limit = `--test-timeout=${minutes * 60_000}`;
+    const args = ['--test', '--test-reporter=spec', limit, ...files];
     return run(node, args, { cwd, env: { ...env, ...variables } });
   };
   const left = addonOnly ? [...OF_THE_REPOSITORY, ...without] : without;

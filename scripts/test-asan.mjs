@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { firstLine, main, root, run, Stop } from './command.mjs';
 import { requireDependencies } from './dependencies.mjs';
 import { runSuites, specSuites } from './specs.mjs';
-import { requireNode } from './toolchain.mjs';
+import { libraryName, requireNode } from './toolchain.mjs';
 
 /**
  * Finds the library of the sanitizer.
@@ -37,7 +37,7 @@ async function build() {
   });
   if (code !== 0) throw new Stop('the addon did not build; the compiler says why above');
   const binary = join(folder, 'oxws.node');
-  copyFileSync(join(folder, host, 'debug', 'liboxws.so'), binary);
+  copyFileSync(join(folder, host, 'debug', libraryName()), binary);
   return binary;
 }
 
@@ -52,6 +52,6 @@ main(async () => {
     NAPI_RS_NATIVE_LIBRARY_PATH: await build()
   };
   // The variable that names the binary is what the tests of the loader set themselves.
-  const suites = specSuites({ addonOnly: true, without: ['native'], env });
+  const suites = specSuites({ addonOnly: true, without: ['native'], env, minutes: 60 });
   return runSuites(Object.entries(suites));
 });

@@ -56,6 +56,9 @@ main(async (args) => {
   });
   const [name] = positionals;
   if (name === undefined) throw new Stop('usage: npm run test:target -- NAME [--node PROGRAM]');
+  if (!existsSync(join(root, 'node_modules'))) {
+    throw new Stop('the development packages are not there: npm ci --ignore-scripts');
+  }
   const node = values.node && resolve(process.env.INIT_CWD || '.', values.node);
   const cwd = copyPackage(name);
 
@@ -66,5 +69,5 @@ main(async (args) => {
     writeFileSync(preload, `process.execPath = ${JSON.stringify(node)};\n`);
     env.NODE_OPTIONS = `--require ${preload}`;
   }
-  return runSuites(Object.entries(specSuites({ node, addonOnly: true, env, cwd })));
+  return runSuites(Object.entries(specSuites({ node, addonOnly: true, env, cwd, minutes: 60 })));
 });

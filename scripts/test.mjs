@@ -7,7 +7,7 @@ import { requireAddon } from './addon.mjs';
 import { main, root, run, runNode, Stop } from './command.mjs';
 import { requireDependencies } from './dependencies.mjs';
 import { runSuites, specSuites } from './specs.mjs';
-import { requireNode, requireRust } from './toolchain.mjs';
+import { libraryName, requireNode, requireRust } from './toolchain.mjs';
 
 /** The configurations that the type tests are compiled under, by name. */
 const TYPE_CONFIGURATIONS = [
@@ -26,11 +26,10 @@ const TYPE_CONFIGURATIONS = [
  */
 async function testPanics() {
   const status = await run('cargo', ['build', '--quiet']);
-  const name = process.platform === 'darwin' ? 'liboxws.dylib' : 'liboxws.so';
   if (status !== 0 || process.platform === 'win32') return status;
   // Node.js loads an addon by the ending of its name.
   const addon = join(root, 'target/debug/oxws.node');
-  copyFileSync(join(root, 'target/debug', name), addon);
+  copyFileSync(join(root, 'target/debug', libraryName()), addon);
   const env = { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: addon };
   return runNode(['--test', '--test-reporter=spec', '__test__/engine-panic.spec.js'], { env });
 }

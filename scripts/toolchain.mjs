@@ -73,6 +73,16 @@ export function requireRust() {
 }
 
 /**
+ * Gives the file that cargo builds.
+ *
+ * @param {string} [platform] The system that it is for, this one when not given
+ * @return {string} Its name
+ */
+export function libraryName(platform = process.platform) {
+  return { darwin: 'liboxws.dylib', win32: 'oxws.dll' }[platform] ?? 'liboxws.so';
+}
+
+/**
  * Says how to get a linker, where a failed build may have lacked one.
  *
  * @return {string} A line of advice, empty when a linker is there
