@@ -8,9 +8,11 @@ import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import until from '../__test__/support/until.js';
 import { requireAddon } from '../scripts/addon.mjs';
 import { main, run, Stop } from '../scripts/command.mjs';
 import { requireDependencies } from '../scripts/dependencies.mjs';
+import { requireNode } from '../scripts/toolchain.mjs';
 
 const AT_A_TIME = 50;
 const SAMPLES = 5;
@@ -70,7 +72,10 @@ async function runCycles(cycles) {
       while (next < cycles / SAMPLES) await cycle(WebSocket, port, ENDS[next++ % ENDS.length]);
     };
     await Promise.all(Array.from({ length: AT_A_TIME }, work));
-    while (wss.clients.size > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(
+      () => wss.clients.size === 0,
+      () => `the end of ${wss.clients.size} connections of the server`
+    );
     await new Promise((resolve) => setTimeout(resolve, 200));
     samples.push(measure());
     const { descriptors, rss } = samples[sample];
@@ -87,6 +92,7 @@ main(async (args) => {
   const cycles = Number(values.cycles);
   if (!(cycles >= SAMPLES)) throw new Stop(`--cycles must be a number from ${SAMPLES} on`);
   if (values.here) return (await runCycles(cycles)) ? 0 : 1;
+  requireNode();
   await requireDependencies();
   await requireAddon();
   let code = 0;

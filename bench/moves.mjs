@@ -4,7 +4,9 @@
 
 import { parseArgs } from 'node:util';
 import { requireAddon } from '../scripts/addon.mjs';
-import { main } from '../scripts/command.mjs';
+import { main, Stop } from '../scripts/command.mjs';
+import { requireDependencies } from '../scripts/dependencies.mjs';
+import { requireNode } from '../scripts/toolchain.mjs';
 import { findContenders } from './contenders.mjs';
 import { buildGenerator, runLoad, startServer } from './processes.mjs';
 
@@ -40,6 +42,9 @@ const median = (/** @type {number[]} */ values) =>
 main(async (args) => {
   const { positionals } = parseArgs({ args, allowPositionals: true });
   const rounds = Number(positionals[0] ?? 5);
+  if (!(rounds >= 1)) throw new Stop('usage: node bench/moves.mjs [ROUNDS]');
+  requireNode();
+  await requireDependencies();
   await requireAddon();
   await buildGenerator();
   const [oxws] = findContenders({ node: process.execPath, only: ['oxws'] });

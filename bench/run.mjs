@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { requireAddon } from '../scripts/addon.mjs';
 import { main, root, Stop } from '../scripts/command.mjs';
 import { requireDependencies } from '../scripts/dependencies.mjs';
+import { requireNode } from '../scripts/toolchain.mjs';
 import { cases as allCases, STANDARD } from './cases.mjs';
 import { drawChart } from './chart.mjs';
 import { findContenders } from './contenders.mjs';
@@ -54,14 +55,24 @@ main(async (args) => {
   if (options.list) {
     return console.log(cases.map(({ id, title }) => `${id.padEnd(30)} ${title}`).join('\n'));
   }
+  requireNode();
   await requireDependencies();
   await buildGenerator();
   const node = options.node ?? process.execPath;
   const only = options.only?.split(',') ?? [];
   const contenders = findContenders({ node, only, against: options.against });
   if (contenders.some(({ package: folder }) => folder === root)) await requireAddon();
+  const contested = cases.filter((which) => participants(which, contenders).length > 0);
+  if (contested.length === 0) throw new Stop('none of these contenders takes part in these cases.');
   const timing = { seconds: options.seconds, warmUp: options['warm-up'] };
-  const settings = { cases, contenders, rounds: options.rounds, timing, node, save: options.save };
+  const settings = {
+    cases: contested,
+    contenders,
+    rounds: options.rounds,
+    timing,
+    node,
+    save: options.save
+  };
   return compare(settings);
 });
 

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { requireAddon } from '../scripts/addon.mjs';
 import { main, Stop } from '../scripts/command.mjs';
 import { requireDependencies } from '../scripts/dependencies.mjs';
+import { requireNode } from '../scripts/toolchain.mjs';
 import { findContenders } from './contenders.mjs';
 import { startServer } from './processes.mjs';
 
@@ -120,6 +121,7 @@ main(async (args) => {
   });
   const minutes = Number(values.minutes);
   if (!(minutes > 0)) throw new Stop('usage: npm run soak -- [--minutes N] [--takeover]');
+  requireNode();
   await requireDependencies();
   await requireAddon();
 
