@@ -16,6 +16,7 @@ const DOCUMENTS = [
   'CHANGELOG.md',
   'CONTRIBUTING.md',
   'SECURITY.md',
+  'bench/README.md',
   'examples/README.md'
 ].concat(fs.readdirSync(path.join(ROOT, 'doc')).map((name) => `doc/${name}`));
 
