@@ -391,7 +391,7 @@ export declare function serveEngine(engine: ExternalObject<Engine>): void
 /** Sets whether the engine may answer pings of a connection while JavaScript is busy. */
 export declare function setAnswering(engine: ExternalObject<Engine>, id: number, answering: boolean): void
 
-/** Bounds how many large messages an engine has inflated at a time, 0 for any number. */
+/** Bounds how many pieces of work other threads have at a time, 0 for any number. */
 export declare function setConcurrencyLimit(limit: number): void
 
 /** Sets how many bytes all that takes windows over may keep between messages. */

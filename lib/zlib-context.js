@@ -154,7 +154,9 @@ class ZlibContext {
   }
 
   /**
-   * Has the native part's threads do the work, as soon as the limiter allows.
+   * Has the native part's threads do the work, as soon as the limiter allows. The native part holds to
+   * the same limit for all that it does on threads; what waits here has not begun, and doesn't if the
+   * connection closes.
    *
    * @param {() => Promise<Buffer | null | undefined>} work Begins the work
    * @param {(output: Buffer | null | undefined) => void} conclude Takes its output
@@ -162,7 +164,8 @@ class ZlibContext {
    */
   _runOnPool(work, conclude) {
     // The limiter calls in the async context of whoever was before.
-    const job = AsyncResource.bind((/** @type {() => void} */ done) => {
+    const context = new AsyncResource('OXWSZLIB');
+    const job = (/** @type {() => void} */ done) => {
       if (this._closed) return done();
       // What a callback throws must not become a rejection: leave the promise first.
       work().then(
@@ -176,8 +179,8 @@ class ZlibContext {
         done();
         deliver();
       }
-    });
-    this._limiter.add(job);
+    };
+    this._limiter.add((done) => context.runInAsyncScope(job, undefined, done));
   }
 }
 

@@ -233,7 +233,7 @@ fn deflate_all(deflations: &[Waiting]) -> (Vec<u8>, Vec<u32>) {
     (fitted(bytes), lengths)
 }
 
-/// Bounds how many large messages an engine has inflated at a time, 0 for any number.
+/// Bounds how many pieces of work other threads have at a time, 0 for any number.
 #[napi(catch_unwind)]
 pub fn set_concurrency_limit(limit: u32) {
     pool::GATE.set_limit(limit as usize);

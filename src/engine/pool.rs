@@ -4,6 +4,7 @@
 //! [`run`] is called on it.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 
 /// Threads for work: no more than processors, and no more than a few, since what they work on
 /// takes memory.
@@ -46,16 +48,29 @@ pub fn new_runtime(task_threads: usize) -> io::Result<Runtime> {
         .build()
 }
 
-/// Runs `work` on a thread where it may take its time. To be called on the runtime.
+/// Runs `work` on a thread where it may take its time, when [`GATE`] lets it pass. To be called on
+/// the runtime.
 ///
 /// # Errors
 ///
 /// `work` panicked, or the runtime ends.
 pub async fn run<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, JoinError> {
-    spawn_blocking(work).await
+) -> Result<T, Unfinished> {
+    GATE.run(work).await
 }
+
+/// What became of work that gave no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfinished;
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the work was not finished")
+    }
+}
+
+impl std::error::Error for Unfinished {}
 
 /// A piece of work.
 pub type Job = Box<dyn FnOnce() + Send>;
@@ -72,7 +87,8 @@ struct Queue {
     waiting: VecDeque<Job>,
 }
 
-/// The gate of the process.
+/// The gate of the process: for the reactors of all engines, and for what JavaScript compresses by
+/// itself.
 pub static GATE: Gate = Gate(Mutex::new(Queue { limit: 0, running: 0, waiting: VecDeque::new() }));
 
 impl Gate {
@@ -83,6 +99,20 @@ impl Gate {
     /// Changes how many may run, 0 for any number. Who runs already goes on.
     pub fn set_limit(&self, limit: usize) {
         self.queue().limit = limit;
+    }
+
+    /// Runs `work` on a thread of the runtime on which it is called, and waits for what it gives.
+    async fn run<T: Send + 'static>(
+        &'static self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Unfinished> {
+        let (sender, receiver) = oneshot::channel();
+        let job = move || {
+            // Nobody waits for it any more where that fails.
+            let _ = sender.send(work());
+        };
+        self.pass(Box::new(job), |job| drop(spawn_blocking(job)));
+        receiver.await.map_err(|_| Unfinished)
     }
 
     /// Has a job done by `spawn`, which runs what it is given on another thread, or by who runs now.
@@ -114,6 +144,8 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
 
     #[test]
@@ -159,10 +191,27 @@ mod tests {
     }
 
     #[test]
+    fn bounds_the_jobs_of_reactors_and_awaited_work_together() {
+        static GATE: Gate =
+            Gate(Mutex::new(Queue { limit: 1, running: 0, waiting: VecDeque::new() }));
+        let runtime = new_runtime(1).unwrap();
+        let (release, released) = mpsc::channel::<()>();
+        let job = move || released.recv().unwrap();
+        GATE.pass(Box::new(job), |job| drop(runtime.spawn_blocking(job)));
+        let awaited = runtime.spawn(GATE.run(|| 1));
+        while GATE.queue().waiting.is_empty() {
+            thread::yield_now();
+        }
+        assert!(!awaited.is_finished());
+        release.send(()).unwrap();
+        assert_eq!(runtime.block_on(awaited).unwrap(), Ok(1));
+    }
+
+    #[test]
     fn survives_work_that_panics() {
         let runtime = new_runtime(1).unwrap();
         let panicked: Result<(), _> = runtime.block_on(run(|| panic!("on purpose")));
-        assert!(panicked.unwrap_err().is_panic());
+        assert_eq!(panicked, Err(Unfinished));
         assert_eq!(runtime.block_on(run(|| 1)).unwrap(), 1);
     }
 }
