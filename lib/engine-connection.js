@@ -12,6 +12,7 @@ const { BINARY_TYPES, EMPTY_BUFFER } = require('./constants');
 const { EngineFrameQueue, NONE } = require('./engine-frame-queue');
 const { createInflateError, createInternalError, createProtocolError } = require('./errors');
 const native = require('./native');
+const { notePayload } = require('./payload-memory');
 const { toLimit } = require('./validation');
 
 const {
@@ -325,7 +326,9 @@ function endReading(connection, socket) {
 function grow(memory, length) {
   const bound = Math.max(MAX_UNPROVEN_LENGTH, memory.length * PROVEN_FACTOR);
   // Not of the pool, which would be kept as long as the message.
-  const grown = Buffer.allocUnsafeSlow(Math.min(length, bound));
+  const size = Math.min(length, bound);
+  notePayload(size);
+  const grown = Buffer.allocUnsafeSlow(size);
   grown.set(memory);
   return grown;
 }

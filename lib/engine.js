@@ -16,6 +16,7 @@ const { EMPTY_BUFFER } = require('./constants');
 const { DriverChoice } = require('./engine-driver');
 const { enterDispatch, leaveDispatch } = require('./frame-queue');
 const native = require('./native');
+const { notePayload } = require('./payload-memory');
 
 const { STATUS_IDLE, STATUS_MEMORY_FULL } = native;
 
@@ -426,6 +427,7 @@ class Engine {
   _payload(memory, place, length) {
     if (length === 0) return EMPTY_BUFFER;
     if (place >= 0) return new FastBuffer(memory, place, length);
+    notePayload(length);
     return native.takeEnginePayload(this.native, -1 - place);
   }
 

@@ -11,6 +11,7 @@ const { FastBuffer, concat, toArrayBuffer } = require('./buffer-util');
 const { createProtocolError } = require('./errors');
 const { enterDispatch, leaveDispatch } = require('./frame-queue');
 const native = require('./native');
+const { notePayload } = require('./payload-memory');
 const PerMessageDeflate = require('./permessage-deflate');
 const { toInt32, toLimit } = require('./validation');
 
@@ -394,6 +395,8 @@ class Receiver extends Writable {
     const length = records[at + 3];
     if (length === 0) return EMPTY_BUFFER;
     if (place >= 0) return new FastBuffer(chunk.buffer, chunk.byteOffset + place, length);
+    // And the chunks that it came in.
+    notePayload(2 * length);
     return native.takePayload(this._decoder, -1 - place);
   }
 

@@ -1,0 +1,50 @@
+'use strict';
+
+const assert = require('node:assert');
+const { execFile } = require('node:child_process');
+const path = require('node:path');
+const { describe, it } = require('node:test');
+const { promisify } = require('node:util');
+
+const root = path.join(__dirname, '..');
+
+/** Echoes messages and tells how often V8 collected the young generation, and everything. */
+const SCRIPT = `
+  const { constants, PerformanceObserver } = require('node:perf_hooks');
+  const { WebSocket, WebSocketServer } = require('.');
+  const [length, count] = process.argv.slice(1).map(Number);
+  const counts = { minor: 0, major: 0 };
+  const note = ({ detail }) => {
+    if (detail.kind === constants.NODE_PERFORMANCE_GC_MINOR) counts.minor++;
+    if (detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR) counts.major++;
+  };
+  const observer = new PerformanceObserver((list) => list.getEntries().forEach(note));
+  observer.observe({ entryTypes: ['gc'] });
+  const wss = new WebSocketServer({ host: '127.0.0.1', port: 0 }, () => {
+    const ws = new WebSocket('ws://127.0.0.1:' + wss.address().port);
+    const payload = Buffer.alloc(length);
+    let rest = count;
+    ws.on('open', () => ws.send(payload));
+    ws.on('message', () => {
+      if (--rest > 0) ws.send(payload);
+      else setTimeout(() => process.stdout.write(JSON.stringify(counts), () => process.exit()), 50);
+    });
+  });
+  wss.on('connection', (ws) => ws.on('message', (data) => ws.send(data)));`;
+
+describe('the memory of payloads', () => {
+  for (const transport of ['native', 'stream']) {
+    for (const length of [64 * 1024, 1024 * 1024]) {
+      it(`is collected while it is young, ${length} bytes on the ${transport} transport`, async () => {
+        const count = (256 * 1024 * 1024) / length;
+        const env = { ...process.env, OXWS_TRANSPORT: transport };
+        const options = { cwd: root, env, timeout: 60_000 };
+        const args = ['-e', SCRIPT, String(length), String(count)];
+        const { stdout } = await promisify(execFile)(process.execPath, args, options);
+        const { minor, major } = JSON.parse(stdout);
+        // Each payload is received twice, 512 MiB together.
+        assert.ok(minor >= 10 && major <= 4, stdout);
+      });
+    }
+  }
+});
