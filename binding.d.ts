@@ -258,6 +258,17 @@ export declare function isValidKey(key: string): boolean
 /** Tells whether `data` is well-formed UTF-8. */
 export declare function isValidUtf8(data: Buffer): boolean
 
+/**
+ * Has the allocator keep up to 32 MiB that large messages leave behind for those that follow: to
+ * give them back to the kernel and have their pages cleared anew is a third of the work of the
+ * kernel on them.
+ *
+ * glibc gives back what exceeds twice the longest mapping that was ever freed, 128 KiB at first
+ * (`M_TRIM_THRESHOLD` in mallopt(3)). So a long one is freed, untouched. To other allocators that
+ * means nothing.
+ */
+export declare function keepFreedMemory(): void
+
 /** Masks or unmasks `length` bytes of `source` into `output` at `offset` (RFC 6455, section 5.3). */
 export declare function mask(source: Buffer, key: Buffer, output: Buffer, offset: number, length: number): void
 

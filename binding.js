@@ -866,6 +866,7 @@ module.exports.isRefused = nativeBinding.isRefused
 module.exports.isValidCloseCode = nativeBinding.isValidCloseCode
 module.exports.isValidKey = nativeBinding.isValidKey
 module.exports.isValidUtf8 = nativeBinding.isValidUtf8
+module.exports.keepFreedMemory = nativeBinding.keepFreedMemory
 module.exports.mask = nativeBinding.mask
 module.exports.messageLengthError = nativeBinding.messageLengthError
 module.exports.parseExtensions = nativeBinding.parseExtensions

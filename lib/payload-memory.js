@@ -3,16 +3,22 @@
 
 // What is done about the memory that payloads have of their own, outside of V8's heap.
 
+const native = require('./native');
+
 /** Bytes of payload for each element of ballast, which takes eight bytes. */
 const BYTES_PER_ELEMENT = 128;
 /** Elements at a time: for what is longer V8 maps pages of its own, which costs far more. */
 const MAX_ELEMENTS = 8192;
 
+/** A payload from which on others as large are expected. */
+const MIN_LARGE = 64 * 1024;
+
+let keepsFreedMemory = false;
 /** @type {undefined[] | null} Where ballast is for a moment, so that no compiler leaves it out. */
 let _ballast = null;
 
 /**
- * Has V8 notice a payload that isn't part of a slab.
+ * Has V8 notice a payload that isn't part of a slab, and the allocator keep the memory of large ones.
  *
  * Most payloads are let go of at once, and collecting the young generation would free them. V8 does
  * that when it is full, a few MiB at first, of which a buffer takes two hundred bytes, however long it is.
@@ -24,6 +30,10 @@ let _ballast = null;
  * @param {number} length The bytes of the payload
  */
 function notePayload(length) {
+  if (length >= MIN_LARGE && !keepsFreedMemory) {
+    keepsFreedMemory = true;
+    native.keepFreedMemory();
+  }
   for (let rest = Math.trunc(length / BYTES_PER_ELEMENT); rest > 0; rest -= MAX_ELEMENTS) {
     _ballast = new Array(Math.min(rest, MAX_ELEMENTS));
   }

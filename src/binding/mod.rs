@@ -9,6 +9,7 @@ pub mod deflate;
 pub mod engine;
 pub mod error;
 pub mod frame;
+pub mod freed_memory;
 pub mod handshake;
 #[cfg(unix)]
 pub mod loop_driver;
