@@ -81,11 +81,9 @@ impl Pair {
         let mut reactor = Reactor::new().unwrap();
         reactor.set_spawner(Arc::new(move |job| queue.send(job).unwrap()), 1);
         let config = ConnectionConfig {
-            role,
             limits: Limits { max_payload, ..Limits::default() },
             permessage_deflate: true,
-            skip_utf8_validation: false,
-            raw: false,
+            ..ConnectionConfig::new(role)
         };
         let id = reactor.adopt(ours.as_fd(), config).unwrap();
         let compressing = CompressorConfig { no_context_takeover, ..CompressorConfig::default() };
@@ -454,13 +452,8 @@ fn compresses_for_all_who_compress_alike_at_once() {
     let mut peers = Vec::new();
     for deflation in deflations {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let config = ConnectionConfig {
-            role: Role::Server,
-            limits: Limits::default(),
-            permessage_deflate: true,
-            skip_utf8_validation: false,
-            raw: false,
-        };
+        let config =
+            ConnectionConfig { permessage_deflate: true, ..ConnectionConfig::new(Role::Server) };
         let id = reactor.with(|reactor| {
             let id = reactor.adopt(ours.as_fd(), config).unwrap();
             let inflation = new_inflation(DecompressorConfig::default());

@@ -11,19 +11,13 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use oxws::engine::{ConnectionConfig, ConnectionId, Occurrence, Reactor, Sink, Status};
-use oxws::protocol::{Limits, Payload, Role};
+use oxws::protocol::{Payload, Role};
 use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const CYCLES: u32 = 10_000;
 
-const RAW: ConnectionConfig = ConnectionConfig {
-    role: Role::Server,
-    limits: Limits { max_payload: 0, max_fragments: 0, max_buffered_chunks: 0 },
-    permessage_deflate: false,
-    skip_utf8_validation: false,
-    raw: true,
-};
+const RAW: ConnectionConfig = ConnectionConfig { raw: true, ..ConnectionConfig::new(Role::Server) };
 
 /// Counts what is reported.
 #[derive(Default)]

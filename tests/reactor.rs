@@ -24,14 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const KEY: [u8; 4] = [0x11, 0x22, 0x33, 0x44];
 
-const SERVER: ConnectionConfig = ConnectionConfig {
-    role: Role::Server,
-    limits: Limits { max_payload: 0, max_fragments: 0, max_buffered_chunks: 0 },
-    permessage_deflate: false,
-    skip_utf8_validation: false,
-    raw: false,
-};
-const CLIENT: ConnectionConfig = ConnectionConfig { role: Role::Client, ..SERVER };
+const SERVER: ConnectionConfig = ConnectionConfig::new(Role::Server);
+const CLIENT: ConnectionConfig = ConnectionConfig::new(Role::Client);
 const RAW: ConnectionConfig = ConnectionConfig { raw: true, ..SERVER };
 
 /// What a connection reported, with its bytes.

@@ -15,7 +15,7 @@ use oxws::engine::{
     ConnectionConfig, ConnectionId, Fault, NOBODY, Occurrence, Piece, Reactor, SharedReactor, Sink,
     Status,
 };
-use oxws::protocol::{Event, Limits, Payload, Role};
+use oxws::protocol::{Event, Payload, Role};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
@@ -26,13 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Longer than a ping waits for the owner.
 const NO_ANSWER: Duration = Duration::from_millis(300);
 
-const RAW: ConnectionConfig = ConnectionConfig {
-    role: Role::Server,
-    limits: Limits { max_payload: 0, max_fragments: 0, max_buffered_chunks: 0 },
-    permessage_deflate: false,
-    skip_utf8_validation: false,
-    raw: true,
-};
+const RAW: ConnectionConfig = ConnectionConfig { raw: true, ..ConnectionConfig::new(Role::Server) };
 
 /// Collects occurrences, at most so many at a time.
 struct Records {

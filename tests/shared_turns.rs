@@ -86,11 +86,9 @@ impl Crowd {
         };
         reactor.set_spawner(Arc::new(spawner), 3);
         let config = ConnectionConfig {
-            role,
             limits: Limits { max_payload, ..Limits::default() },
             permessage_deflate: true,
-            skip_utf8_validation: false,
-            raw: false,
+            ..ConnectionConfig::new(role)
         };
         let compressing = CompressorConfig { no_context_takeover, ..CompressorConfig::default() };
         let inflating = DecompressorConfig { no_context_takeover, ..DecompressorConfig::default() };

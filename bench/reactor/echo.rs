@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use oxws::engine::{ConnectionConfig, ConnectionId, Occurrence, Reactor, Sink, Status};
-use oxws::protocol::{
-    Event, FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, Payload, Role, mask_in_place,
-};
+use oxws::protocol::{Event, FrameHeader, MAX_HEADER_LENGTH, Opcode, Payload, Role, mask_in_place};
 
 const WARM_UP: Duration = Duration::from_millis(500);
 const DURATION: Duration = Duration::from_secs(2);
@@ -61,17 +59,10 @@ struct Driver {
 
 impl Driver {
     fn new(role: Role, streams: Vec<TcpStream>) -> Self {
-        let config = ConnectionConfig {
-            role,
-            limits: Limits::default(),
-            permessage_deflate: false,
-            skip_utf8_validation: false,
-            raw: false,
-        };
         let mut reactor = Reactor::new().unwrap();
         for stream in streams {
             stream.set_nodelay(true).unwrap();
-            reactor.adopt(stream.as_fd(), config).unwrap();
+            reactor.adopt(stream.as_fd(), ConnectionConfig::new(role)).unwrap();
         }
         let outer = Poll::new().unwrap();
         let raw = reactor.as_fd().as_raw_fd();

@@ -179,13 +179,8 @@ pub fn adopt(
     permessage_deflate: bool,
     raw: bool,
 ) -> i32 {
-    let config = ConnectionConfig {
-        role: if is_server { Role::Server } else { Role::Client },
-        limits: Limits::default(),
-        permessage_deflate,
-        skip_utf8_validation: false,
-        raw,
-    };
+    let role = if is_server { Role::Server } else { Role::Client };
+    let config = ConnectionConfig { permessage_deflate, raw, ..ConnectionConfig::new(role) };
     // SAFETY: the caller holds the handle that owns the descriptor during this call.
     let Some(descriptor) = (unsafe { borrow_descriptor(descriptor) }) else { return -1 };
     let held = engine.is_tasked;

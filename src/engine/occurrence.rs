@@ -27,6 +27,20 @@ pub struct ConnectionConfig {
     pub raw: bool,
 }
 
+impl ConnectionConfig {
+    /// Frames that are neither limited nor compressed.
+    #[must_use]
+    pub const fn new(role: Role) -> Self {
+        Self {
+            role,
+            limits: Limits { max_payload: 0, max_fragments: 0, max_buffered_chunks: 0 },
+            permessage_deflate: false,
+            skip_utf8_validation: false,
+            raw: false,
+        }
+    }
+}
+
 /// Bytes for one connection: a range of the memory that goes with the pieces.
 #[derive(Clone, Debug)]
 pub struct Piece {

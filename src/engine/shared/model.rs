@@ -17,18 +17,12 @@ use shuttle::{Config, Runner, future, thread};
 use super::super::occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Sink, Status};
 use super::super::reactor::Reactor;
 use super::{Piece, SharedReactor};
-use crate::protocol::{Limits, Role};
+use crate::protocol::Role;
 
 /// The orders that each model is run in.
 const ORDERS: usize = 3000;
 
-const RAW: ConnectionConfig = ConnectionConfig {
-    role: Role::Server,
-    limits: Limits { max_payload: 0, max_fragments: 0, max_buffered_chunks: 0 },
-    permessage_deflate: false,
-    skip_utf8_validation: false,
-    raw: true,
-};
+const RAW: ConnectionConfig = ConnectionConfig { raw: true, ..ConnectionConfig::new(Role::Server) };
 
 /// Runs a model.
 fn check(model: impl Fn() + Send + Sync + 'static) {
