@@ -54,6 +54,20 @@ impl Sink for Records {
     }
 }
 
+/// Takes all there is.
+#[derive(Default)]
+struct All(Vec<Occurrence>);
+
+impl Sink for All {
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn push(&mut self, _id: ConnectionId, occurrence: Occurrence) {
+        self.0.push(occurrence);
+    }
+}
+
 /// A reactor with one connection, the peer's end of it, and what the peer compresses with.
 struct Pair {
     reactor: Arc<SharedReactor>,
@@ -291,6 +305,38 @@ fn leaves_large_messages_to_other_threads_and_keeps_the_order() {
         let expected = [Seen::Binary(large, Vec::new()), Seen::Ping, text("behind"), Seen::End];
         pair.expect(&expected);
         assert_eq!(pair.work(), 0);
+    });
+}
+
+#[test]
+fn inflates_so_much_in_a_turn() {
+    in_both_roles(Setup::default(), |mut pair| {
+        let long = "x".repeat(150_000);
+        let half = vec![0; 75_000];
+        let mut bytes = Vec::new();
+        for _ in 0..10 {
+            bytes.extend(pair.message(Opcode::Text, long.as_bytes()));
+        }
+        for _ in 0..10 {
+            let deflated = pair.compressor.compress(&half, false);
+            bytes.extend(pair.frame(Opcode::Binary, false, true, &deflated));
+            let deflated = pair.compressor.compress(&half, true);
+            bytes.extend(pair.frame(Opcode::Continuation, true, false, &deflated));
+        }
+        pair.peer.write_all(&bytes).unwrap();
+        // 1 MiB, and what goes beyond.
+        for so_far in [7, 14, 20] {
+            let mut all = All::default();
+            let Pair { reactor, memory, used, .. } = &mut pair;
+            reactor.poll(memory, used, &mut all).unwrap();
+            pair.seen.extend(all.0.into_iter().map(|it| see(it, &pair.memory)));
+            assert_eq!(pair.seen.len(), so_far);
+        }
+        let expected = (0..20).map(|number| match number {
+            0..10 => text(&long),
+            _ => Seen::Binary(vec![0; 150_000], vec![75_000; 2]),
+        });
+        assert_eq!(pair.seen, expected.collect::<Vec<_>>());
     });
 }
 

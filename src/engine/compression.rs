@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::connection::Inflating;
 use super::direction::{Deflation, Shared, lock};
 use crate::protocol::deflate::{Decompressor, InflateError};
 use crate::protocol::{Event, Opcode, Payload, ProtocolError, is_valid_utf8};
@@ -135,15 +136,16 @@ impl Compression {
         }))
     }
 
-    /// Inflates a frame of a compressed message, by way of `scratch`.
+    /// Inflates a frame of a compressed message.
     pub(super) fn inflate(
         &mut self,
         opcode: Opcode,
         fin: bool,
         data: &[u8],
         checks: Checks,
-        scratch: &mut Vec<u8>,
+        inflating: &mut Inflating,
     ) -> Result<Inflated, Refusal> {
+        let Inflating { scratch, output, .. } = inflating;
         let limit = match checks.max_payload {
             0 => None,
             max => Some(max.saturating_sub(self.message.len() as u64)),
@@ -157,6 +159,7 @@ impl Compression {
             && lock(&self.inflation)
                 .decompress_some(&mut rest, fin, limit, MAX_INLINE_OUTPUT, scratch)
                 .map_err(Refusal::Inflate)?;
+        *output += scratch.len();
         if is_done {
             return self.finish_frame(opcode, fin, scratch, checks);
         }

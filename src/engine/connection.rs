@@ -46,6 +46,8 @@ pub(super) struct Turn<'a, S> {
 pub(super) struct Inflating {
     /// Where messages are put before it is known how long they are.
     pub(super) scratch: Vec<u8>,
+    /// How much the connection whose turn it is has inflated.
+    pub(super) output: usize,
     /// What is to be inflated elsewhere.
     pub(super) due: Due,
 }
@@ -684,7 +686,7 @@ impl Connection {
         turn: &mut Turn<'_, S>,
     ) -> Served {
         let length = chunk.end - chunk.start;
-        let mut inflated = 0;
+        turn.inflating.output = 0;
         while chunk.position < length {
             if !turn.sink.has_room() {
                 return Served::Unfinished(chunk);
@@ -704,8 +706,8 @@ impl Connection {
                 Ok(Some(Event::CompressedFrame { opcode, fin, payload }))
                     if self.compression.is_some() =>
                 {
-                    inflated += self.inflate(opcode, fin, payload, chunk.start, id, turn);
-                    if self.is_inflating() || inflated > MAX_INFLATED {
+                    self.inflate(opcode, fin, payload, chunk.start, id, turn);
+                    if self.is_inflating() || turn.inflating.output > MAX_INFLATED {
                         self.put_back(&chunk, turn);
                         return Served::Done;
                     }
@@ -736,7 +738,7 @@ impl Connection {
     }
 
     /// Inflates a frame, whose payload, where it is in place, is behind `start`, and reports the
-    /// message that it completes. Returns how many bytes it became.
+    /// message that it completes.
     fn inflate<S: Sink>(
         &mut self,
         opcode: Opcode,
@@ -745,15 +747,14 @@ impl Connection {
         start: usize,
         id: ConnectionId,
         turn: &mut Turn<'_, S>,
-    ) -> usize {
+    ) {
         let checks = self.checks();
-        let Some(compression) = &mut self.compression else { return 0 };
+        let Some(compression) = &mut self.compression else { return };
         let data = payload.as_slice(turn.memory.get(start..).unwrap_or_default());
-        match compression.inflate(opcode, fin, data, checks, &mut turn.inflating.scratch) {
+        match compression.inflate(opcode, fin, data, checks, turn.inflating) {
             Ok(Inflated::Large(work)) => {
                 let number = turn.inflating.due.add(id, work);
                 compression.wait_for(number, opcode, fin);
-                0
             }
             result => self.report_inflated(result, id, turn),
         }
@@ -781,30 +782,25 @@ impl Connection {
         result: Result<Inflated, Refusal>,
         id: ConnectionId,
         turn: &mut Turn<'_, S>,
-    ) -> usize {
-        let event = match result {
+    ) {
+        let occurrence = match result {
             Ok(Inflated::Whole(opcode)) => {
                 let payload = place(turn);
                 let fragments = Vec::new();
-                match opcode {
+                Occurrence::Frame(match opcode {
                     Opcode::Text => Event::Text { payload, fragments },
                     _ => Event::Binary { payload, fragments },
-                }
+                })
             }
-            Ok(Inflated::Message(event)) => event,
-            Ok(Inflated::Incomplete | Inflated::Large(_)) => return turn.inflating.scratch.len(),
-            Err(Refusal::Protocol(error)) => {
-                self.report_violation(error, id, turn);
-                return 0;
-            }
+            Ok(Inflated::Message(event)) => Occurrence::Frame(event),
+            Ok(Inflated::Incomplete | Inflated::Large(_)) => return,
+            Err(Refusal::Protocol(error)) => return self.report_violation(error, id, turn),
             Err(Refusal::Inflate(error)) => {
                 self.receiving = Receiving::Discarding;
-                turn.sink.push(id, Occurrence::Uninflatable(error));
-                return 0;
+                Occurrence::Uninflatable(error)
             }
         };
-        turn.sink.push(id, Occurrence::Frame(event));
-        turn.inflating.scratch.len()
+        turn.sink.push(id, occurrence);
     }
 
     /// Reports what the decoder refuses. There is room for an occurrence.
