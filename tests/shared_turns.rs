@@ -491,6 +491,9 @@ fn loses_one_connection_by_a_panic_in_it() {
                 assert_eq!(crowd.hear(index), (compressed, payload.to_vec()));
             }
         }
+        // What nobody can compress any more isn't sent; what comes behind it is.
+        crowd.send(&[(3, true, b"lost"), (3, false, b"good bye")]);
+        assert_eq!(crowd.hear(3), (false, b"good bye".to_vec()));
         assert!(crowd.seen.iter().all(Vec::is_empty));
     });
 }

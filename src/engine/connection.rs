@@ -869,8 +869,10 @@ impl Connection {
         outgoing: &mut Vec<u8>,
     ) -> usize {
         let Some(compression) = &self.compression else {
+            // After a panic there may be frames that nobody can compress any more.
+            let plain = pieces.iter().filter(|piece| piece.frame.is_none());
             let slice = |piece: &Piece| IoSlice::new(&broadcast.bytes[piece.bytes.clone()]);
-            return self.write(&mut pieces.iter().map(slice).collect::<Vec<_>>());
+            return self.write(&mut plain.map(slice).collect::<Vec<_>>());
         };
         outgoing.clear();
         for Piece { bytes, frame, .. } in pieces {
