@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests do")]
 
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,6 +21,9 @@ use oxws::protocol::{
     Event, FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, Payload, ProtocolError, Role,
     mask_in_place,
 };
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::Builder;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const KEY: [u8; 4] = [0x11, 0x22, 0x33, 0x44];
@@ -47,6 +50,20 @@ impl Sink for Records {
 
     fn push(&mut self, id: ConnectionId, occurrence: Occurrence) {
         self.0.push((id, occurrence));
+    }
+}
+
+/// Counts occurrences, of which it takes as many as there are.
+#[derive(Default)]
+struct Count(usize);
+
+impl Sink for Count {
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn push(&mut self, _: ConnectionId, _: Occurrence) {
+        self.0 += 1;
     }
 }
 
@@ -231,6 +248,12 @@ fn see(occurrence: Occurrence, memory: &[u8]) -> Seen {
         Occurrence::Fault => Seen::Fault,
         other => panic!("not expected: {other:?}"),
     }
+}
+
+#[expect(unsafe_code, reason = "the runtime wants to be promised that the descriptor stays")]
+fn watch(descriptor: OwnedFd) -> AsyncFd<OwnedFd> {
+    // SAFETY: the descriptor is owned and stays as it is.
+    unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE).unwrap() }
 }
 
 /// A text of its own for each connection and number.
@@ -464,6 +487,35 @@ fn gives_a_connection_what_is_its_own_before_it_is_closed() {
         let mut expected: Vec<_> = (0..COUNT).map(|index| seen(texts(index, 2))).collect();
         expected[last].clear();
         crowd.expect(&expected);
+    });
+}
+
+#[test]
+fn goes_on_while_the_owner_is_busy() {
+    in_all_ways(0, |mut crowd| {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let reactor = Arc::clone(&crowd.reactor);
+        let descriptor = reactor.with(|reactor| reactor.as_fd().try_clone_to_owned()).unwrap();
+        let readiness = {
+            let _runtime = runtime.enter();
+            watch(descriptor)
+        };
+        reactor.set_tasked(true);
+        runtime.spawn(Arc::clone(&reactor).drive(readiness));
+        // First little, then more than there is room for behind that.
+        for count in [1, 7] {
+            reactor.with(|_| {
+                for index in 0..COUNT {
+                    crowd.say(index, &texts(index, count));
+                }
+            });
+            thread::sleep(Duration::from_millis(100));
+        }
+        let mut taken = Count::default();
+        let (mut memory, mut used) = (vec![0; 1024 * 1024], 0);
+        reactor.poll(&mut memory, &mut used, &mut taken).unwrap();
+        reactor.end();
+        assert_eq!(taken.0, COUNT * 8, "the task waits for the owner");
     });
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Batch {
     pub(super) occurrences: Occurrences,
     /// Where the memory was copied to, when a part of the occurrences has been taken.
     copied_to: Option<usize>,
+    /// What came next had no room.
+    is_full: bool,
 }
 
 /// Takes as many occurrences as a batch of memory can hold.
@@ -84,6 +86,7 @@ impl Batch {
             used: 0,
             occurrences: Occurrences::default(),
             copied_to: None,
+            is_full: false,
         }
     }
 
@@ -99,6 +102,16 @@ impl Batch {
     /// Whether somebody has begun to take it, whose memory the other payloads are in already.
     pub(super) const fn is_begun(&self) -> bool {
         self.copied_to.is_some()
+    }
+
+    /// Whether it takes what comes next.
+    fn has_room(&self) -> bool {
+        !self.is_full && !self.is_begun() && BATCH_MEMORY - self.used >= MIN_ROOM
+    }
+
+    /// Notes that what comes next has no room.
+    pub(super) const fn close(&mut self) {
+        self.is_full = true;
     }
 
     /// Copies the payloads to `memory` behind `used`, if that is not done yet; `false` where there is
@@ -160,6 +173,7 @@ impl Batch {
         self.occurrences.pinged = false;
         self.occurrences.charges.clear();
         self.copied_to = None;
+        self.is_full = false;
     }
 }
 
@@ -196,8 +210,7 @@ impl Inbox {
 
     /// A batch for what comes next: the last one, if it has room and nobody has begun to take it.
     pub(super) fn open(&mut self) -> Batch {
-        let last = self.batches.back();
-        if last.is_some_and(|(last, _)| !last.is_begun() && BATCH_MEMORY - last.used >= MIN_ROOM)
+        if self.batches.back().is_some_and(|(last, _)| last.has_room())
             && let Some((batch, weight)) = self.batches.pop_back()
         {
             self.weight -= weight;

@@ -428,6 +428,9 @@ impl SharedReactor {
         if polls {
             let polled =
                 core.reactor.poll(&mut batch.memory, &mut batch.used, &mut batch.occurrences);
+            if matches!(polled, Ok(Status::MemoryFull)) {
+                batch.close();
+            }
             turn = match polled {
                 Ok(Status::Idle) if !core.reactor.has_ready() && !core.reactor.is_saturated() => {
                     Turn::Idle
