@@ -26,6 +26,22 @@ pub(super) struct Crew {
     called: Arc<AtomicUsize>,
 }
 
+/// A helper who was called, until he comes or it is known that he never will.
+struct Call(Arc<AtomicUsize>);
+
+impl Call {
+    fn new(called: &Arc<AtomicUsize>) -> Self {
+        called.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(called))
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl fmt::Debug for Crew {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Crew").field("helpers", &self.helpers).finish_non_exhaustive()
@@ -93,12 +109,13 @@ impl Crew {
     {
         let Some(spawner) = &self.spawner else { return };
         for _ in self.called.load(Ordering::Relaxed)..wanted {
-            self.called.fetch_add(1, Ordering::Relaxed);
-            let (shift, called) = (Arc::clone(shift), Arc::clone(&self.called));
-            spawner(Box::new(move || {
-                called.fetch_sub(1, Ordering::Relaxed);
+            let (shift, call) = (Arc::clone(shift), Call::new(&self.called));
+            let help = move || {
+                drop(call);
                 shift.serve();
-            }));
+            };
+            // Where the system gives no thread nobody comes, and what was lent must not be lost.
+            let _ = catch_unwind(AssertUnwindSafe(|| spawner(Box::new(help))));
         }
     }
 }
@@ -173,7 +190,12 @@ fn take_all<T>(slots: &[Mutex<Option<T>>]) -> Vec<T> {
 mod tests {
     use std::thread;
 
+    use super::super::pool::Job;
     use super::*;
+
+    fn double((): &mut (), job: &mut i32) {
+        *job *= 2;
+    }
 
     fn crew(threads: usize) -> Crew {
         let mut crew = Crew::default();
@@ -210,16 +232,32 @@ mod tests {
 
     #[test]
     fn does_everything_itself_where_nobody_comes() {
-        let called = Arc::new(AtomicUsize::new(0));
-        let calls = Arc::clone(&called);
+        let calls: Arc<Mutex<Vec<Job>>> = Arc::default();
+        let called = Arc::clone(&calls);
         let mut crew = Crew::default();
-        crew.set_spawner(Arc::new(move |_| _ = calls.fetch_add(1, Ordering::Relaxed)), 3);
+        crew.set_spawner(Arc::new(move |job| lock(&called).push(job)), 3);
         for _ in 0..5 {
-            let done = crew.work(vec![1, 2, 3], || (), |(), job| *job *= 2);
+            let done = crew.work(vec![1, 2, 3], || (), double);
             assert_eq!(done.jobs, [2, 4, 6]);
+            // Who has not come yet is not called again.
+            assert_eq!(lock(&calls).len(), 2);
         }
-        // Who has not come yet is not called again.
-        assert_eq!(called.load(Ordering::Relaxed), 2);
+        // Who comes late finds nothing to do, and can be called again.
+        lock(&calls).drain(..).for_each(|job| job());
+        crew.work(vec![1, 2], || (), double);
+        assert_eq!(lock(&calls).len(), 1);
+    }
+
+    #[test]
+    fn does_everything_itself_where_no_thread_is_to_be_had() {
+        let mut crew = Crew::default();
+        crew.set_spawner(Arc::new(|_| panic!("on purpose")), 3);
+        for _ in 0..2 {
+            let done = crew.work(vec![1, 2, 3], || (), double);
+            assert_eq!(done.jobs, [2, 4, 6]);
+            assert!(!done.has_panicked);
+        }
+        assert_eq!(crew.called.load(Ordering::Relaxed), 0, "nobody is still to come");
     }
 
     #[test]
