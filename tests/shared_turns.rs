@@ -491,6 +491,34 @@ fn gives_a_connection_what_is_its_own_before_it_is_closed() {
 }
 
 #[test]
+fn reads_no_more_in_a_turn_than_is_soon_handed_out() {
+    in_all_ways(0, |mut crowd| {
+        // A few hundred bytes each, which become more than a turn of one connection.
+        let said = vec!["x".repeat(150_000); 10];
+        for index in 0..COUNT {
+            crowd.say(index, &said);
+        }
+        assert!(crowd.poll());
+        let reactor = &crowd.reactor;
+        let read = |index: &usize| reactor.with(|it| it.bytes_read(*index as ConnectionId) > 0);
+        let count = (0..COUNT).filter(read).count();
+        assert!((1..=3).contains(&count), "{count} were read at once");
+        // Who has had no turn comes first: but for those who have it at the same time.
+        let start = Instant::now();
+        while crowd.seen.iter().any(Vec::is_empty) {
+            assert!(start.elapsed() < PATIENCE);
+            crowd.poll();
+            let waiting = crowd.seen.iter().filter(|seen| seen.is_empty()).count();
+            assert!(
+                waiting <= 2 || crowd.seen.iter().all(|seen| seen.len() <= 7),
+                "{waiting} wait"
+            );
+        }
+        crowd.expect(&vec![seen(said); COUNT]);
+    });
+}
+
+#[test]
 fn goes_on_while_the_owner_is_busy() {
     in_all_ways(0, |mut crowd| {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -90,7 +90,8 @@ impl Batch {
         }
     }
 
-    fn weight(&self) -> usize {
+    /// What it holds, as far as it counts.
+    pub(super) fn weight(&self) -> usize {
         self.used + self.occurrences.owned + self.occurrences.list.len() * OCCURRENCE_WEIGHT
     }
 

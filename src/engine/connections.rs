@@ -71,8 +71,8 @@ impl Connections {
         Some(Lent { id, connection })
     }
 
-    /// Lends those that wait for their turn and are `wanted`, if there are so many. They have had it
-    /// when they are given back.
+    /// Lends those that wait for their turn and are `wanted`, if there are so many. Given back, they
+    /// wait behind the others.
     pub(super) fn lend_ready(
         &mut self,
         least: usize,

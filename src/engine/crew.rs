@@ -52,6 +52,8 @@ impl fmt::Debug for Crew {
 pub(super) struct Done<J, T> {
     /// The jobs, in the order in which they were given.
     pub(super) jobs: Vec<J>,
+    /// Those that nobody has begun, which were behind them.
+    pub(super) left: Vec<J>,
     /// The tools of all threads.
     pub(super) tools: Vec<T>,
     /// Some of the work panicked.
@@ -70,7 +72,8 @@ impl Crew {
         self.helpers + 1
     }
 
-    /// Does `work` on each job, with the tools of the thread that does it. Returns when all is done.
+    /// Does `work` on each job, with the tools of the thread that does it, until the one whose turn it
+    /// is has enough: `work` says whether a thread goes on. Returns when all is done that was begun.
     pub(super) fn work<J, T, W>(
         &self,
         jobs: Vec<J>,
@@ -80,12 +83,12 @@ impl Crew {
     where
         J: Send + 'static,
         T: Send + 'static,
-        W: Fn(&mut T, &mut J) + Send + Sync + 'static,
+        W: Fn(&mut T, &mut J) -> bool + Send + Sync + 'static,
     {
         let wanted = self.helpers.min(jobs.len().saturating_sub(1));
         let tools = std::iter::repeat_with(tools).take(self.size());
         let shift = Arc::new(Shift {
-            progress: Mutex::new(Progress { left: jobs.len(), has_panicked: false }),
+            progress: Mutex::default(),
             finished: Condvar::new(),
             jobs: jobs.into_iter().map(|job| Mutex::new(Some(job))).collect(),
             next: AtomicUsize::new(0),
@@ -95,8 +98,10 @@ impl Crew {
         });
         self.call(wanted, &shift);
         shift.serve();
-        let has_panicked = shift.wait();
-        Done { jobs: take_all(&shift.jobs), tools: take_all(&shift.tools), has_panicked }
+        let (taken, has_panicked) = shift.finish();
+        let mut jobs = take_all(&shift.jobs);
+        let left = jobs.split_off(taken);
+        Done { jobs, left, tools: take_all(&shift.tools), has_panicked }
     }
 
     /// Calls so many helpers, but for those who were called earlier and are still to come: it takes
@@ -105,7 +110,7 @@ impl Crew {
     where
         J: Send + 'static,
         T: Send + 'static,
-        W: Fn(&mut T, &mut J) + Send + Sync + 'static,
+        W: Fn(&mut T, &mut J) -> bool + Send + Sync + 'static,
     {
         let Some(spawner) = &self.spawner else { return };
         for _ in self.called.load(Ordering::Relaxed)..wanted {
@@ -122,7 +127,7 @@ impl Crew {
 
 /// Jobs that several threads share.
 struct Shift<J, T, W> {
-    /// Each locked by the thread that is at it; none left when all is done.
+    /// Each locked by the thread that is at it; none left in the end.
     jobs: Vec<Mutex<Option<J>>>,
     /// The first job that nobody has taken.
     next: AtomicUsize,
@@ -132,17 +137,20 @@ struct Shift<J, T, W> {
     members: AtomicUsize,
     work: W,
     progress: Mutex<Progress>,
-    /// All jobs are done.
+    /// All jobs are done that were taken.
     finished: Condvar,
 }
 
+#[derive(Default)]
 struct Progress {
-    left: usize,
+    done: usize,
+    /// How many were taken, once nobody takes another.
+    taken: Option<usize>,
     has_panicked: bool,
 }
 
-impl<J, T, W: Fn(&mut T, &mut J)> Shift<J, T, W> {
-    /// Does jobs as long as there are some.
+impl<J, T, W: Fn(&mut T, &mut J) -> bool> Shift<J, T, W> {
+    /// Does jobs as long as there are some and it is not enough.
     fn serve(&self) {
         if self.next.load(Ordering::Relaxed) >= self.jobs.len() {
             return;
@@ -151,34 +159,41 @@ impl<J, T, W: Fn(&mut T, &mut J)> Shift<J, T, W> {
         let Some(tools) = self.tools.get(member) else { return };
         let mut tools = lock(tools);
         while let Some(job) = self.jobs.get(self.next.fetch_add(1, Ordering::Relaxed)) {
-            let is_done = match (&mut *tools, &mut *lock(job)) {
+            let done = match (&mut *tools, &mut *lock(job)) {
                 (Some(tools), Some(job)) => {
-                    catch_unwind(AssertUnwindSafe(|| (self.work)(tools, job))).is_ok()
+                    catch_unwind(AssertUnwindSafe(|| (self.work)(tools, job))).ok()
                 }
                 // They are taken out when all is done.
-                _ => false,
+                _ => None,
             };
-            self.note(is_done);
+            self.note(done.is_some());
+            if done == Some(false) {
+                return;
+            }
         }
     }
 
     /// Notes that a job has come to its end.
     fn note(&self, is_done: bool) {
         let mut progress = lock(&self.progress);
-        progress.left -= 1;
+        progress.done += 1;
         progress.has_panicked |= !is_done;
-        if progress.left == 0 {
+        if progress.taken == Some(progress.done) {
             self.finished.notify_one();
         }
     }
 
-    /// Waits until all jobs are done; returns whether one panicked.
-    fn wait(&self) -> bool {
+    /// Has nobody take another job, and waits until those are done that were taken; returns how many
+    /// they are, and whether one panicked.
+    fn finish(&self) -> (usize, bool) {
+        let count = self.jobs.len();
+        let taken = self.next.swap(count, Ordering::Relaxed).min(count);
         let mut progress = lock(&self.progress);
-        while progress.left > 0 {
+        progress.taken = Some(taken);
+        while progress.done < taken {
             progress = self.finished.wait(progress).unwrap_or_else(PoisonError::into_inner);
         }
-        progress.has_panicked
+        (taken, progress.has_panicked)
     }
 }
 
@@ -193,14 +208,15 @@ mod tests {
     use super::super::pool::Job;
     use super::*;
 
-    fn double((): &mut (), job: &mut i32) {
-        *job *= 2;
-    }
-
     fn crew(threads: usize) -> Crew {
         let mut crew = Crew::default();
         crew.set_spawner(Arc::new(|job| drop(thread::spawn(job))), threads);
         crew
+    }
+
+    fn double((): &mut (), job: &mut i32) -> bool {
+        *job *= 2;
+        true
     }
 
     #[test]
@@ -214,6 +230,7 @@ mod tests {
                 |worked, job: &mut (i32, i32)| {
                     job.1 += 1;
                     *worked += 1;
+                    true
                 },
             );
             assert_eq!(done.jobs, (0..count).map(|number| (number, 1)).collect::<Vec<_>>());
@@ -226,7 +243,14 @@ mod tests {
     fn has_others_work_at_the_same_time() {
         let crew = crew(2);
         let meeting = std::sync::Barrier::new(2);
-        let done = crew.work(vec![(), ()], || (), move |(), ()| _ = meeting.wait());
+        let done = crew.work(
+            vec![(), ()],
+            || (),
+            move |(), ()| {
+                meeting.wait();
+                true
+            },
+        );
         assert_eq!(done.jobs.len(), 2);
     }
 
@@ -261,6 +285,22 @@ mod tests {
     }
 
     #[test]
+    fn leaves_the_rest_when_it_is_enough() {
+        for threads in [1, 3] {
+            let work = |worked: &mut usize, job: &mut usize| {
+                *worked += 1;
+                *job += 100;
+                *worked < 2
+            };
+            let done = crew(threads).work((0..10).collect(), || 0, work);
+            let all: Vec<_> = done.jobs.iter().chain(&done.left).copied().collect();
+            let taken = done.jobs.len();
+            assert!(taken <= 2 * threads);
+            assert_eq!(all, (100..100 + taken).chain(taken..10).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
     fn goes_on_behind_a_panic() {
         let done = crew(2).work(
             vec![1, 2, 3, 4],
@@ -268,6 +308,7 @@ mod tests {
             |(), job| {
                 assert_ne!(*job, 2, "on purpose");
                 *job = 0;
+                true
             },
         );
         assert_eq!(done.jobs, [0, 2, 0, 0]);
@@ -297,11 +338,33 @@ mod model {
                     job.1 += 1;
                     *worked += 1;
                     thread::yield_now();
+                    true
                 };
                 let done = crew.work(jobs, || 0, work);
                 assert_eq!(done.jobs, (0..count).map(|number| (number, 1)).collect::<Vec<_>>());
                 assert_eq!(done.tools.iter().sum::<usize>(), count);
                 assert!(!done.has_panicked);
+            }
+        };
+        Runner::new(RandomScheduler::new(ORDERS), Config::new()).run(model);
+    }
+
+    #[test]
+    fn does_what_it_has_begun_and_leaves_the_rest() {
+        let model = || {
+            let mut crew = Crew::default();
+            crew.set_spawner(Arc::new(|job| drop(thread::spawn(job))), 2);
+            for _ in 0..2 {
+                let work = |(): &mut (), job: &mut (usize, usize)| {
+                    thread::yield_now();
+                    job.1 += 1;
+                    job.0 != 1
+                };
+                let done = crew.work((0..4).map(|number| (number, 0)).collect(), || (), work);
+                let taken = done.jobs.len();
+                let all: Vec<_> = done.jobs.into_iter().chain(done.left).collect();
+                let expected = |number| (number, usize::from(number < taken));
+                assert_eq!(all, (0..4).map(expected).collect::<Vec<_>>());
             }
         };
         Runner::new(RandomScheduler::new(ORDERS), Config::new()).run(model);

@@ -10,6 +10,10 @@ use super::occurrence::{ConnectionId, Occurrence, Sink, Status};
 /// Empty batches that are kept for later.
 const MAX_SPARE: usize = 8;
 
+/// With so much of it a thread has read enough, what it has inflated included: that is handed out
+/// first, so that neither the caller waits for long nor those who do not inflate.
+const MAX_READ: usize = 1024 * 1024;
+
 /// What a thread reads with.
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -20,8 +24,8 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Gives a connection its turn.
-    pub(super) fn serve(&mut self, lent: &mut Lent) {
+    /// Gives a connection its turn; says whether there is room for that of another one.
+    pub(super) fn serve(&mut self, lent: &mut Lent) -> bool {
         loop {
             let Batch { memory, used, occurrences, .. } = &mut self.batch;
             let mut turn = Turn { memory, used, sink: occurrences, inflating: &mut self.inflating };
@@ -29,10 +33,15 @@ impl Reader {
             let served = lent.connection.guard(|connection| connection.serve(id, &mut turn));
             // A batch is room for whatever is read at once, and for all that it becomes.
             if !matches!(served, Some(Served::MemoryFull)) || self.batch.is_empty() {
-                return;
+                return self.weight() < MAX_READ;
             }
             self.full.push(std::mem::replace(&mut self.batch, Batch::new()));
         }
+    }
+
+    /// What was read so far.
+    fn weight(&self) -> usize {
+        self.full.iter().chain([&self.batch]).map(Batch::weight).sum()
     }
 }
 

@@ -62,8 +62,7 @@ const MAX_GUESSES: u8 = 8;
 struct Delivery {
     lent: Lent,
     pieces: Vec<Piece>,
-    /// How much waits then; nothing after a panic.
-    pending: Option<usize>,
+    has_panicked: bool,
 }
 
 /// Owns sockets behind their opening handshake.
@@ -282,8 +281,9 @@ impl Reactor {
         }
         if self.due == 0 {
             self.take_events()?;
-            self.gather(turn);
+            let lent = self.lend();
             self.due = self.connections.ready_count();
+            self.gather(lent, turn);
             if !self.gathering.is_empty() {
                 return Ok(self.gathering.hand_out(turn));
             }
@@ -291,22 +291,27 @@ impl Reactor {
         Ok(self.serve_due(turn).unwrap_or(Status::Idle))
     }
 
-    /// Has several threads read and inflate, where that is worth their while.
-    fn gather<S>(&mut self, turn: &mut Turn<'_, S>) {
+    /// The connections whose turn several threads share, where that is worth their while.
+    fn lend(&mut self) -> Vec<Lent> {
         if !self.has_inflated || self.crew.size() == 1 {
-            return;
+            return Vec::new();
         }
-        let lent = self.connections.lend_ready(MIN_GATHERED, Connection::may_inflate);
+        self.connections.lend_ready(MIN_GATHERED, Connection::may_inflate)
+    }
+
+    /// Has several threads read and inflate, until one has enough.
+    fn gather<S>(&mut self, lent: Vec<Lent>, turn: &mut Turn<'_, S>) {
         if lent.is_empty() {
             return;
         }
-        let Done { jobs, tools, has_panicked } =
+        let Done { jobs, left, tools, has_panicked } =
             self.crew.work(lent, || self.gathering.reader(), Reader::serve);
         for mut reader in tools {
             turn.inflating.due.append(&mut reader.inflating.due);
             self.gathering.add(reader);
         }
-        for lent in jobs {
+        // Who has had no turn has the next one before those who have.
+        for lent in left.into_iter().chain(jobs) {
             self.connections.give_back(lent);
         }
         if has_panicked {
@@ -545,19 +550,20 @@ impl Reactor {
         let runs = pieces.chunk_by(|a, b| a.id == b.id);
         let deliveries = runs.filter_map(|run| {
             let lent = self.connections.lend(run[0].id)?;
-            Some(Delivery { lent, pieces: run.to_vec(), pending: Some(0) })
+            Some(Delivery { lent, pieces: run.to_vec(), has_panicked: false })
         });
         let deliveries = deliveries.collect();
         let deliver = move |outgoing: &mut Vec<u8>, delivery: &mut Delivery| {
-            let Delivery { lent, pieces, pending } = delivery;
+            let Delivery { lent, pieces, has_panicked } = delivery;
             let write =
                 |connection: &mut Connection| connection.write_pieces(pieces, &broadcast, outgoing);
-            *pending = lent.connection.guard(write);
+            *has_panicked = lent.connection.guard(write).is_none();
+            true
         };
         let done = self.crew.work(deliveries, Vec::new, deliver);
-        for Delivery { lent, pending, .. } in done.jobs {
+        for Delivery { lent, has_panicked, .. } in done.jobs {
             let id = lent.id;
-            self.connections.has_fault |= pending.is_none();
+            self.connections.has_fault |= has_panicked;
             self.connections.give_back(lent);
             if self.write_by(id, |connection| connection.pending()) > 0 {
                 waiting.push(id);
