@@ -1,9 +1,12 @@
 'use strict';
 
 const assert = require('node:assert');
+const { execFile } = require('node:child_process');
 const { once } = require('node:events');
+const { join } = require('node:path');
 const { describe, it } = require('node:test');
 const { setTimeout: sleep } = require('node:timers/promises');
+const { promisify } = require('node:util');
 const zlib = require('node:zlib');
 
 const ws = require('ws');
@@ -485,6 +488,30 @@ describe('Compression by the engine', { skip }, () => {
         assert.notStrictEqual(receiverOf(second[end]), receiver);
       });
     }
+
+    it('serves nobody else if it belongs to a domain', async () => {
+      const script = `
+        const { create } = require('node:domain');
+        const { once } = require('node:events');
+        const { kReceiver } = require('./lib/constants');
+        const { WebSocket, WebSocketServer } = require('.');
+        const wss = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: true });
+        const connect = () => new WebSocket('ws://127.0.0.1:' + wss.address().port);
+        wss.on('listening', async () => {
+          const domain = create();
+          const first = domain.run(connect);
+          await once(first, 'open');
+          const receiver = first[kReceiver];
+          while (first[kReceiver] === receiver) await new Promise(setImmediate);
+          const second = connect();
+          await once(second, 'open');
+          console.log(receiver.domain === domain, second[kReceiver].domain);
+          process.exit();
+        });`;
+      const options = { cwd: join(__dirname, '..') };
+      const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], options);
+      assert.strictEqual(stdout, 'true null\n');
+    });
   });
 });
 

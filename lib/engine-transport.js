@@ -299,8 +299,7 @@ function attachFrames(websocket, options, handle) {
  * @param {any} handle The connection of the engine
  */
 function attachYoung(websocket, options, handle) {
-  const receiver = spareReceivers[+options.isServer].pop() ?? newReceiver(options);
-  receiver._reuse(options);
+  const receiver = takeReceiver(options);
   websocket[kReceiver] = receiver;
   receiver[kWebSocket] = websocket;
   takeOverLater(websocket, handle, () => takeOver(websocket, options, handle, receiver));
@@ -308,9 +307,15 @@ function attachYoung(websocket, options, handle) {
 
 /**
  * @param {any} options The options of the receiver
- * @return {any} A receiver whose events are those of its WebSocket
+ * @return {any} A receiver whose events are those of its WebSocket: a spare one, if there is one
  */
-function newReceiver(options) {
+function takeReceiver(options) {
+  // An emitter belongs to the domain in which it is made.
+  const spare = process.domain ? undefined : spareReceivers[+options.isServer].pop();
+  if (spare !== undefined) {
+    spare._reuse(options);
+    return spare;
+  }
   const receiver = new Receiver(options);
   connection.attachReceiver(receiver);
   return receiver;
@@ -324,8 +329,9 @@ function newReceiver(options) {
  */
 function keepReceiver(receiver, isServer) {
   const spares = spareReceivers[+isServer];
+  if (spares.length === MAX_SPARE_RECEIVERS || receiver.domain) return;
   // What `Writable` still has to tell belongs to the connection before.
-  if (spares.length === MAX_SPARE_RECEIVERS || receiver._writableState.pendingcb > 0) return;
+  if (receiver._writableState.pendingcb > 0) return;
   receiver._release();
   spares.push(receiver);
 }
