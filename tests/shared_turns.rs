@@ -154,6 +154,14 @@ impl Crowd {
         peer.socket.write_all(&bytes).unwrap();
     }
 
+    /// All peers send so many texts of their own; what is expected of each connection.
+    fn say_all(&mut self, count: usize) -> Vec<Vec<Seen>> {
+        for index in 0..COUNT {
+            self.say(index, &texts(index, count));
+        }
+        (0..COUNT).map(|index| seen(texts(index, count))).collect()
+    }
+
     /// A turn of the owner; whether there is more to do.
     fn poll(&mut self) -> bool {
         let mut records = Records::default();
@@ -285,10 +293,7 @@ fn in_all_ways(max_payload: u64, test: impl Fn(Crowd)) {
 fn inflates_in_the_order_of_each_connection() {
     in_all_ways(0, |mut crowd| {
         for _ in 0..3 {
-            for index in 0..COUNT {
-                crowd.say(index, &texts(index, 6));
-            }
-            let expected: Vec<_> = (0..COUNT).map(|index| seen(texts(index, 6))).collect();
+            let expected = crowd.say_all(6);
             crowd.expect(&expected);
         }
         assert!(crowd.calls.load(Ordering::Relaxed) > 0, "nobody was asked to help");
@@ -453,16 +458,13 @@ fn lets_a_limit_be_raised_that_a_frame_exceeds() {
 #[test]
 fn forgets_a_connection_that_is_closed_before_all_is_handed_out() {
     in_all_ways(0, |mut crowd| {
-        for index in 0..COUNT {
-            crowd.say(index, &texts(index, 2));
-        }
+        let mut expected = crowd.say_all(2);
         assert!(crowd.poll());
         let closed: Vec<_> = (0..COUNT).filter(|index| crowd.seen[*index].is_empty()).collect();
         assert!(!closed.is_empty());
         for index in &closed {
             crowd.reactor.close(*index as ConnectionId, false);
         }
-        let mut expected: Vec<_> = (0..COUNT).map(|index| seen(texts(index, 2))).collect();
         for index in closed {
             expected[index].clear();
         }
@@ -473,9 +475,7 @@ fn forgets_a_connection_that_is_closed_before_all_is_handed_out() {
 #[test]
 fn gives_a_connection_what_is_its_own_before_it_is_closed() {
     in_all_ways(0, |mut crowd| {
-        for index in 0..COUNT {
-            crowd.say(index, &texts(index, 2));
-        }
+        let mut expected = crowd.say_all(2);
         assert!(crowd.poll());
         let last = (0..COUNT).find(|index| crowd.seen[*index].is_empty()).unwrap();
         let mut records = Records::default();
@@ -484,7 +484,6 @@ fn gives_a_connection_what_is_its_own_before_it_is_closed() {
         let drained: Vec<_> =
             records.0.into_iter().map(|(_, occurrence)| see(occurrence, &memory)).collect();
         assert_eq!(drained, seen(texts(last, 2)));
-        let mut expected: Vec<_> = (0..COUNT).map(|index| seen(texts(index, 2))).collect();
         expected[last].clear();
         crowd.expect(&expected);
     });
@@ -555,11 +554,7 @@ fn loses_one_connection_by_a_panic_in_it() {
     in_all_ways(0, |mut crowd| {
         crowd.reactor.with(|reactor| reactor.inject(3, Fault::Receive));
         crowd.reactor.with(|reactor| reactor.inject(4, Fault::Write));
-        let mut expected = Vec::new();
-        for index in 0..COUNT {
-            crowd.say(index, &texts(index, 2));
-            expected.push(seen(texts(index, 2)));
-        }
+        let mut expected = crowd.say_all(2);
         expected[3] = vec![Seen::Fault];
         crowd.expect(&expected);
         let payloads: Vec<_> = (0..COUNT).map(|index| (index, text(index, 9))).collect();
