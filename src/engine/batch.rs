@@ -26,7 +26,7 @@ const MAX_WEIGHT: usize = bound(4 * 1024 * 1024, 300);
 /// What an occurrence itself counts.
 const OCCURRENCE_WEIGHT: usize = size_of::<(ConnectionId, Occurrence)>();
 
-/// Empty batches that are kept for later.
+/// Empty batches that an inbox keeps for later.
 const MAX_SPARE: usize = 2;
 
 const _: () = assert!(MIN_ROOM >= MIN_READ);
@@ -166,7 +166,7 @@ impl Batch {
     }
 
     /// Makes an empty batch as good as new.
-    pub(super) fn clear(&mut self) {
+    fn clear(&mut self) {
         debug_assert!(self.is_empty());
         self.used = 0;
         self.occurrences.owned = 0;
@@ -178,6 +178,25 @@ impl Batch {
     }
 }
 
+/// Empty batches that are kept for later, so many at most.
+#[derive(Debug, Default)]
+pub(super) struct SpareBatches<const MOST: usize>(Vec<Batch>);
+
+impl<const MOST: usize> SpareBatches<MOST> {
+    /// An empty batch.
+    pub(super) fn take(&mut self) -> Batch {
+        self.0.pop().unwrap_or_else(Batch::new)
+    }
+
+    /// Keeps an empty batch if there is room.
+    pub(super) fn keep(&mut self, mut batch: Batch) {
+        if self.0.len() < MOST {
+            batch.clear();
+            self.0.push(batch);
+        }
+    }
+}
+
 /// Batches on the way from the task.
 ///
 /// Invariant: `weight` is the sum of the weights that `batches` were put back with.
@@ -185,7 +204,7 @@ impl Batch {
 pub(super) struct Inbox {
     batches: VecDeque<(Batch, usize)>,
     weight: usize,
-    spare: Vec<Batch>,
+    spare: SpareBatches<MAX_SPARE>,
     /// The taker has been woken and has not come yet.
     is_woken: bool,
     /// The task goes on only when the taker has come again.
@@ -217,7 +236,7 @@ impl Inbox {
             self.weight -= weight;
             return batch;
         }
-        self.spare.pop().unwrap_or_else(Batch::new)
+        self.spare.take()
     }
 
     /// Puts a batch back; returns whether the taker has to be woken.
@@ -232,7 +251,7 @@ impl Inbox {
             self.attendance.expect();
         }
         if batch.is_empty() {
-            self.recycle(batch);
+            self.spare.keep(batch);
             return false;
         }
         let weight = batch.weight();
@@ -289,7 +308,7 @@ impl Inbox {
                 return Status::RecordsFull;
             }
             self.weight -= weight;
-            self.recycle(batch);
+            self.spare.keep(batch);
         }
         Status::Idle
     }
@@ -346,14 +365,6 @@ impl Inbox {
             batch.withdraw(id, &mut taker);
         }
         self.credits.forget(id);
-    }
-
-    /// Keeps an empty batch for later.
-    fn recycle(&mut self, mut batch: Batch) {
-        if self.spare.len() < MAX_SPARE {
-            batch.clear();
-            self.spare.push(batch);
-        }
     }
 }
 
@@ -517,7 +528,7 @@ mod tests {
         assert_eq!(inbox.take(&mut memory, &mut used, &mut taker), Status::MemoryFull);
         assert!(inbox.feeds_starved());
         assert!(!inbox.feeds_starved());
-        assert!(inbox.spare.len() <= MAX_SPARE);
+        assert!(inbox.spare.0.len() <= MAX_SPARE);
     }
 
     #[test]

@@ -6,12 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use super::background::Spawner;
-use super::sync::{AtomicUsize, Condvar, Mutex, MutexGuard};
-
-/// Takes a lock. Work that panics does so while nothing is half done that a lock guards.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use super::sync::{AtomicUsize, Condvar, Mutex, lock};
 
 /// Threads that help with a turn if they have the time.
 ///

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::batch::Batch;
+use super::batch::{Batch, SpareBatches};
 use super::connection::{Inflating, Served, Turn};
 use super::connections::Lent;
 use super::occurrence::{ConnectionId, Occurrence, Sink, Status};
@@ -49,13 +49,13 @@ impl Reader {
 #[derive(Debug, Default)]
 pub(super) struct Gathering {
     batches: VecDeque<Batch>,
-    spare: Vec<Batch>,
+    spare: SpareBatches<MAX_SPARE>,
 }
 
 impl Gathering {
     /// Something to read with.
     pub(super) fn reader(&mut self) -> Reader {
-        let batch = self.spare.pop().unwrap_or_else(Batch::new);
+        let batch = self.spare.take();
         Reader { inflating: Inflating::default(), batch, full: Vec::new() }
     }
 
@@ -63,7 +63,7 @@ impl Gathering {
     pub(super) fn add(&mut self, reader: Reader) {
         for batch in reader.full.into_iter().chain([reader.batch]) {
             if batch.is_empty() {
-                self.recycle(batch);
+                self.spare.keep(batch);
             } else {
                 self.batches.push_back(batch);
             }
@@ -95,7 +95,7 @@ impl Gathering {
                 return Status::RecordsFull;
             }
             if let Some(batch) = self.batches.pop_front() {
-                self.recycle(batch);
+                self.spare.keep(batch);
             }
         }
         Status::Idle
@@ -114,13 +114,6 @@ impl Gathering {
     ) {
         for batch in &mut self.batches {
             batch.withdraw(id, &mut taker);
-        }
-    }
-
-    fn recycle(&mut self, mut batch: Batch) {
-        if self.spare.len() < MAX_SPARE {
-            batch.clear();
-            self.spare.push(batch);
         }
     }
 }

@@ -23,14 +23,18 @@ const MAX_WORK_THREADS: usize = 8;
 /// nothing asks: all tasks but those that drive reactors hand their work on.
 #[must_use]
 pub fn task_threads(asked: Option<&str>) -> usize {
-    let processors = thread::available_parallelism().map_or(1, NonZero::get);
-    asked.and_then(|asked| asked.parse().ok()).unwrap_or(1).clamp(1, processors)
+    asked.and_then(|asked| asked.parse().ok()).unwrap_or(1).clamp(1, processors())
+}
+
+/// How many processors there are for this process.
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// How many threads do work.
 #[must_use]
 pub fn work_threads() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get).min(MAX_WORK_THREADS)
+    processors().min(MAX_WORK_THREADS)
 }
 
 /// Makes the runtime, of which so many threads poll tasks. Threads for work start when there is some,

@@ -13,6 +13,7 @@
 use std::io::{self, IoSlice};
 use std::mem;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -61,7 +62,8 @@ const MAX_GUESSES: u8 = 8;
 /// What is to be written to a connection, on whichever thread.
 struct Delivery {
     lent: Lent,
-    pieces: Vec<Piece>,
+    /// Which of the pieces of the flush.
+    pieces: Range<usize>,
     has_panicked: bool,
 }
 
@@ -547,17 +549,18 @@ impl Reactor {
         let broadcast = Broadcast::new(bytes[..used].to_vec());
         let mut pieces = pieces.to_vec();
         pieces.sort_by_key(|piece| piece.id); // keeps the order of those of a connection
-        let runs = pieces.chunk_by(|a, b| a.id == b.id);
-        let deliveries = runs.filter_map(|run| {
+        let mut end = 0;
+        let deliveries = pieces.chunk_by(|a, b| a.id == b.id).filter_map(|run| {
+            end += run.len();
             let lent = self.connections.lend(run[0].id)?;
-            Some(Delivery { lent, pieces: run.to_vec(), has_panicked: false })
+            Some(Delivery { lent, pieces: end - run.len()..end, has_panicked: false })
         });
         let deliveries = deliveries.collect();
         let deliver = move |outgoing: &mut Vec<u8>, delivery: &mut Delivery| {
-            let Delivery { lent, pieces, has_panicked } = delivery;
+            let run = &pieces[delivery.pieces.clone()];
             let write =
-                |connection: &mut Connection| connection.write_pieces(pieces, &broadcast, outgoing);
-            *has_panicked = lent.connection.guard(write).is_none();
+                |connection: &mut Connection| connection.write_pieces(run, &broadcast, outgoing);
+            delivery.has_panicked = delivery.lent.connection.guard(write).is_none();
             true
         };
         let done = self.crew.work(deliveries, Vec::new, deliver);

@@ -14,8 +14,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::unix::AsyncFd;
@@ -26,7 +26,7 @@ use tokio::time::sleep_until;
 use super::batch::Inbox;
 use super::occurrence::{ConnectionId, Occurrence, Piece, Sink, Status};
 use super::reactor::{MaskingKeys, Reactor};
-use super::sync::{AtomicUsize, Mutex, MutexGuard, bound, yield_now as yield_thread};
+use super::sync::{AtomicUsize, Mutex, MutexGuard, bound, lock, yield_now as yield_thread};
 
 /// What may wait for the task to write it. One parcel more can come.
 const MAX_OUTBOX_BYTES: usize = bound(4 * 1024 * 1024, 24);
@@ -93,11 +93,6 @@ impl fmt::Debug for SharedReactor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("SharedReactor").finish_non_exhaustive()
     }
-}
-
-/// Takes a lock. What a panic left behind is as good as what an error leaves.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl SharedReactor {

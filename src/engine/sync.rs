@@ -1,6 +1,8 @@
 //! What threads share state by: parts of the standard library, or in models those of shuttle, which
 //! tries the orders in which their steps can come.
 
+use std::sync::PoisonError;
+
 #[cfg(all(test, shuttle))]
 pub(super) use shuttle::{
     sync::{Condvar, Mutex, MutexGuard, atomic::AtomicUsize},
@@ -11,6 +13,11 @@ pub(super) use std::{
     sync::{Condvar, Mutex, MutexGuard, atomic::AtomicUsize},
     thread::yield_now,
 };
+
+/// Takes a lock. What a panic left behind is as good as what an error leaves.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A bound, or in models a small one, which is reached there as well.
 pub(super) const fn bound(real: usize, modelled: usize) -> usize {
