@@ -7,11 +7,10 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
-use flate2::{Compress, Compression, FlushCompress};
-use zlib_rs::DeflateFlush;
-
+use super::deflater::Deflater;
 use super::pool::{Context, ContextPool, Found, Place};
-use super::{MAX_WINDOW_BITS, MIN_WINDOW_BITS, MIN_ZLIB_WINDOW_BITS, TAIL};
+use super::zlib_stream::ZlibStream;
+use super::{MAX_WINDOW_BITS, MIN_WINDOW_BITS, TAIL};
 
 /// How zlib looks for matches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,18 +26,6 @@ pub enum Strategy {
     Rle,
     /// Matches, but no Huffman codes of the data's own.
     Fixed,
-}
-
-impl From<Strategy> for zlib_rs::Strategy {
-    fn from(strategy: Strategy) -> Self {
-        match strategy {
-            Strategy::Default => Self::Default,
-            Strategy::Filtered => Self::Filtered,
-            Strategy::HuffmanOnly => Self::HuffmanOnly,
-            Strategy::Rle => Self::Rle,
-            Strategy::Fixed => Self::Fixed,
-        }
-    }
 }
 
 /// How to compress. The default is zlib's.
@@ -71,7 +58,8 @@ impl Default for CompressorConfig {
     }
 }
 
-const DEFAULT_MEM_LEVEL: u8 = 8;
+/// zlib's.
+pub(super) const DEFAULT_MEM_LEVEL: u8 = 8;
 
 /// The field of a [`CompressorConfig`] that is out of its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +80,7 @@ pub struct Compressor {
     /// Whether the peer's window begins with the dictionary; behind a message that was taken over it
     /// doesn't, and a match would reach into that.
     is_new: bool,
-    /// zlib's state while a message is under way.
+    /// The state while a message is under way.
     state: Option<DeflateState>,
     pool: Arc<ContextPool>,
     /// Where the state rests between messages, if the window is taken over.
@@ -106,7 +94,8 @@ impl fmt::Debug for Compressor {
 }
 
 impl Compressor {
-    /// Makes a compressor with memory of its own: some 380 KB from the first message on.
+    /// Makes a compressor with memory of its own: from the first message on, and growing with what is
+    /// compressed, up to 160 KiB; 380 KB with a level above 6 or a strategy.
     ///
     /// # Errors
     ///
@@ -126,7 +115,7 @@ impl Compressor {
         pool: &Arc<ContextPool>,
     ) -> Result<Self, InvalidCompressorConfig> {
         let settings = Settings::new(&config)?;
-        let place = || Place::new(pool, settings.state_length());
+        let place = || Place::new(pool);
         Ok(Self {
             settings,
             dictionary: config.dictionary,
@@ -198,47 +187,18 @@ impl Compressor {
     }
 }
 
-/// Up to here an output is given all the room that it can need; beyond, memory grows with it.
-const SMALL_OUTPUT: usize = 16 * 1024;
+/// zlib's level 6 is what -1 stands for.
+const DEFAULT_LEVEL: u8 = 6;
+/// Above it the best compression is what counts, which zlib-rs has.
+const MAX_OWN_LEVEL: u8 = 6;
 
-/// More than `length` bytes can become, flush and end of the block before included.
-///
-/// zlib's bound for parameters of every kind is 9/8 for blocks with fixed codes, and a few bytes.
-fn compressed_length_bound(length: usize) -> usize {
-    length + length / 8 + length / 64 + 64
-}
-
-/// The level of zlib-rs that compresses as well as zlib does at `level`.
-///
-/// zlib-rs has other algorithms behind some of the numbers. On messages of 1 KiB its level 1 makes
-/// 15 to 28 % more than zlib's; where messages are alike, 3 makes up to 9 %, 4 to 6 up to 50 % and 9
-/// up to 7 % more. The levels here stay within 3 % and take no more time than zlib's, but for 4
-/// and 5, which take half as much again.
-fn zlib_rs_level(level: i32) -> u8 {
-    match level {
-        0 => 0,
-        1 => 2,
-        2 => 3,
-        3 => 4,
-        8 | 9 => 8,
-        _ => 7,
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Flush {
-    No,
-    Sync,
-}
-
-/// What zlib is told when a state is made. States of the same settings are alike.
+/// What a state is made for. States of the same settings are alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Settings {
-    /// That of zlib-rs.
-    level: u8,
-    mem_level: u8,
-    strategy: Strategy,
-    window_bits: u8,
+    pub(super) level: u8,
+    pub(super) mem_level: u8,
+    pub(super) strategy: Strategy,
+    pub(super) window_bits: u8,
 }
 
 impl Settings {
@@ -253,31 +213,36 @@ impl Settings {
         if !(MIN_WINDOW_BITS..=MAX_WINDOW_BITS).contains(&window_bits) {
             return Err(InvalidCompressorConfig("window_bits"));
         }
-        let window_bits = window_bits.max(MIN_ZLIB_WINDOW_BITS);
-        Ok(Self { level: zlib_rs_level(level), mem_level, strategy, window_bits })
+        let level = u8::try_from(level).unwrap_or(DEFAULT_LEVEL);
+        Ok(Self { level, mem_level, strategy, window_bits })
     }
 
-    /// Bytes that a state takes: twice the window and a link for each of its bytes, a hash table of
-    /// 128 KiB, space for output, and some KB.
-    const fn state_length(self) -> usize {
-        (4 << self.window_bits) + (128 << 10) + (7 << (self.mem_level + 6)) + (8 << 10)
+    /// Whether zlib-rs compresses.
+    fn is_zlib(self) -> bool {
+        self.level == 0 || self.level > MAX_OWN_LEVEL || self.strategy != Strategy::Default
     }
 }
 
-/// The state of zlib.
+/// The state of a stream.
 pub(super) struct DeflateState {
     settings: Settings,
     stream: Stream,
 }
 
 enum Stream {
-    Plain(Compress),
-    /// With a memory level or strategy, which flate2 can't set.
-    Tuned(zlib_rs::Deflate),
+    Own(Deflater),
+    Zlib(ZlibStream),
 }
 
 impl Context for DeflateState {
     type Remnant = Infallible;
+
+    fn memory(&self) -> usize {
+        match &self.stream {
+            Stream::Own(stream) => stream.memory(),
+            Stream::Zlib(stream) => stream.memory(),
+        }
+    }
 
     fn retire(self, pool: &ContextPool) -> Option<Infallible> {
         pool.compressors.give(self.settings, self);
@@ -287,88 +252,34 @@ impl Context for DeflateState {
 
 impl DeflateState {
     fn new(settings: Settings) -> Self {
-        let Settings { level, mem_level, strategy, window_bits } = settings;
-        let stream = if mem_level == DEFAULT_MEM_LEVEL && strategy == Strategy::Default {
-            let level = Compression::new(u32::from(level));
-            Stream::Plain(Compress::new_with_window_bits(level, false, window_bits))
+        let Settings { level, mem_level, window_bits, .. } = settings;
+        let stream = if settings.is_zlib() {
+            Stream::Zlib(ZlibStream::new(settings))
         } else {
-            Stream::Tuned(zlib_rs::Deflate::new_with_config(zlib_rs::DeflateConfig {
-                level: i32::from(level),
-                window_bits: -i32::from(window_bits), // negative: no zlib header
-                mem_level: i32::from(mem_level),
-                strategy: strategy.into(),
-                ..Default::default()
-            }))
+            Stream::Own(Deflater::new(level, window_bits, mem_level))
         };
         Self { settings, stream }
     }
 
     /// Compresses `data` up to a byte boundary.
-    fn flush(&mut self, mut data: &[u8], output: &mut Vec<u8>) {
-        let bound = compressed_length_bound(data.len());
-        output.reserve(bound.min(SMALL_OUTPUT + data.len() / 8));
-        if data.is_empty() {
-            // zlib does not flush twice in a row, but this fragment has to end in a flush too.
-            self.compress(data, output, Flush::No);
+    fn flush(&mut self, data: &[u8], output: &mut Vec<u8>) {
+        match &mut self.stream {
+            Stream::Own(stream) => stream.compress(data, output),
+            Stream::Zlib(stream) => stream.flush(data, output),
         }
-        loop {
-            data = &data[self.compress(data, output, Flush::Sync)..];
-            if output.len() < output.capacity() {
-                debug_assert!(data.is_empty());
-                return;
-            }
-            // What did not fit comes out of the next call. `reserve` doubles what there is.
-            output.reserve(SMALL_OUTPUT);
-        }
-    }
-
-    /// Compresses into the room that `output` has; returns how much of `input` was taken.
-    fn compress(&mut self, input: &[u8], output: &mut Vec<u8>, flush: Flush) -> usize {
-        let (before, after, status) = match &mut self.stream {
-            Stream::Plain(stream) => {
-                let before = stream.total_in();
-                let flush = match flush {
-                    Flush::No => FlushCompress::None,
-                    Flush::Sync => FlushCompress::Sync,
-                };
-                let status = stream.compress_vec(input, output, flush).is_ok();
-                (before, stream.total_in(), status)
-            }
-            Stream::Tuned(stream) => {
-                let (before, written) = (stream.total_in(), stream.total_out());
-                let flush = match flush {
-                    Flush::No => DeflateFlush::NoFlush,
-                    Flush::Sync => DeflateFlush::SyncFlush,
-                };
-                let start = output.len();
-                output.resize(output.capacity(), 0);
-                let status = stream.compress(input, &mut output[start..], flush).is_ok();
-                // What was written lies in `output`, so its length is a `usize`.
-                output.truncate(start + (stream.total_out() - written) as usize);
-                (before, stream.total_in(), status)
-            }
-        };
-        // zlib refuses a state that is broken or finished, and this one is neither.
-        debug_assert!(status);
-        (after - before) as usize
     }
 
     fn reset(&mut self) {
         match &mut self.stream {
-            Stream::Plain(stream) => stream.reset(),
-            Stream::Tuned(stream) => stream.reset(),
+            Stream::Own(stream) => stream.reset(),
+            Stream::Zlib(stream) => stream.reset(),
         }
     }
 
     fn set_dictionary(&mut self, dictionary: &[u8]) {
-        if dictionary.is_empty() {
-            return;
+        match &mut self.stream {
+            Stream::Own(stream) => stream.set_dictionary(dictionary),
+            Stream::Zlib(stream) => stream.set_dictionary(dictionary),
         }
-        let done = match &mut self.stream {
-            Stream::Plain(stream) => stream.set_dictionary(dictionary).is_ok(),
-            Stream::Tuned(stream) => stream.set_dictionary(dictionary).is_ok(),
-        };
-        // A raw stream takes a dictionary wherever no input waits.
-        debug_assert!(done);
     }
 }

@@ -105,7 +105,7 @@ impl Decompressor {
     /// spare it.
     pub fn with_pool(mut config: DecompressorConfig, pool: &Arc<ContextPool>) -> Self {
         config.window_bits = config.window_bits.clamp(MIN_ZLIB_WINDOW_BITS, MAX_WINDOW_BITS);
-        let place = || Place::new(pool, STATE_LENGTH);
+        let place = || Place::new(pool);
         let place = (!config.no_context_takeover).then(place);
         Self { config, state: None, pool: Arc::clone(pool), place }
     }
@@ -255,6 +255,10 @@ pub(super) struct InflateState {
 impl Context for InflateState {
     /// The window.
     type Remnant = Vec<u8>;
+
+    fn memory(&self) -> usize {
+        STATE_LENGTH
+    }
 
     fn retire(mut self, pool: &ContextPool) -> Option<Vec<u8>> {
         let window = self.window(1 << MAX_WINDOW_BITS).filter(|window| !window.is_empty());

@@ -4,12 +4,20 @@
 //! hold to; [`Parameters::max_window_bits`] and [`Parameters::no_context_takeover`] are what a
 //! [`Compressor`] and a [`Decompressor`] have to be made with.
 
+mod bits;
+mod block;
 mod compressor;
 mod decompressor;
+mod deflater;
 mod diagnosis;
+mod history;
+mod huffman;
 mod negotiation;
+mod places;
 mod pool;
+mod symbols;
 mod window;
+mod zlib_stream;
 
 pub use compressor::{Compressor, CompressorConfig, InvalidCompressorConfig, Strategy};
 pub use decompressor::{Decompressor, DecompressorConfig, InflateError};

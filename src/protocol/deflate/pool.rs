@@ -82,6 +82,14 @@ impl ContextPool {
         self.make_room();
     }
 
+    /// Counts a state that is lent for what it takes now.
+    fn recount(&self, before: usize, bytes: usize) {
+        if before != bytes {
+            let mut residents = lock(&self.residents);
+            residents.bytes = residents.bytes + bytes - before;
+        }
+    }
+
     /// Forgets a state that is gone.
     fn dismiss(&self, bytes: usize) {
         let mut residents = lock(&self.residents);
@@ -146,6 +154,9 @@ pub(super) trait Context: Send + 'static {
     /// What is left of it when it goes.
     type Remnant: Send;
 
+    /// Bytes that it takes; they may become more while it's in use.
+    fn memory(&self) -> usize;
+
     /// Gives its memory back.
     fn retire(self, pool: &ContextPool) -> Option<Self::Remnant>;
 }
@@ -173,18 +184,18 @@ pub(super) struct Place<T: Context> {
 
 /// What connection and pool know of.
 struct Room<T: Context> {
-    /// What the state takes.
-    bytes: usize,
     content: Mutex<Content<T>>,
 }
 
 enum Content<T: Context> {
     Nothing,
     Remnant(T::Remnant),
-    /// The connection uses the state. Counted, as is the next.
-    Lent,
+    /// The connection uses the state, of which so many bytes are counted.
+    Lent(usize),
     Resting {
         state: T,
+        /// What is counted.
+        bytes: usize,
         /// Whether it was used since it came, and since the pool asked it to go.
         recent: bool,
     },
@@ -201,9 +212,9 @@ pub(super) enum Found<T: Context> {
 }
 
 impl<T: Context> Place<T> {
-    /// A place for a state that takes so many bytes.
-    pub(super) fn new(pool: &Arc<ContextPool>, bytes: usize) -> Self {
-        let room = Room { bytes, content: Mutex::new(Content::Nothing) };
+    /// A place for a state.
+    pub(super) fn new(pool: &Arc<ContextPool>) -> Self {
+        let room = Room { content: Mutex::new(Content::Nothing) };
         Self { pool: Arc::clone(pool), room: Arc::new(room) }
     }
 
@@ -211,13 +222,13 @@ impl<T: Context> Place<T> {
     pub(super) fn take(&self) -> Found<T> {
         let mut content = lock(&self.room.content);
         match mem::replace(&mut *content, Content::Nothing) {
-            Content::Resting { state, .. } => {
-                *content = Content::Lent;
+            Content::Resting { state, bytes, .. } => {
+                *content = Content::Lent(bytes);
                 Found::State(state)
             }
             // What was lent didn't come back: it is lost, its bytes count for the next.
-            Content::Lent => {
-                *content = Content::Lent;
+            Content::Lent(bytes) => {
+                *content = Content::Lent(bytes);
                 Found::Nothing
             }
             Content::Remnant(remnant) => Found::Remnant(remnant),
@@ -227,21 +238,31 @@ impl<T: Context> Place<T> {
 
     /// Has the state rest here until the next message.
     pub(super) fn put(&self, state: T) {
-        let mut content = lock(&self.room.content);
-        let recent = matches!(*content, Content::Lent);
-        *content = Content::Resting { state, recent };
-        drop(content);
-        if !recent {
-            let room: Weak<Room<T>> = Arc::downgrade(&self.room);
-            self.pool.admit(room, self.room.bytes);
+        let bytes = state.memory();
+        let counted = match *lock(&self.room.content) {
+            Content::Lent(counted) => Some(counted),
+            _ => None,
+        };
+        if let Some(counted) = counted {
+            // Before it rests, and may be asked to go.
+            self.pool.recount(counted, bytes);
+        }
+        *lock(&self.room.content) = Content::Resting { state, bytes, recent: counted.is_some() };
+        match counted {
+            Some(counted) if bytes > counted => self.pool.make_room(),
+            Some(_) => {}
+            None => {
+                let room: Weak<Room<T>> = Arc::downgrade(&self.room);
+                self.pool.admit(room, bytes);
+            }
         }
     }
 
     /// Gives up what is there, or lent.
     pub(super) fn clear(&self) {
         let before = mem::replace(&mut *lock(&self.room.content), Content::Nothing);
-        if matches!(before, Content::Lent | Content::Resting { .. }) {
-            self.pool.dismiss(self.room.bytes);
+        if let Content::Lent(bytes) | Content::Resting { bytes, .. } = before {
+            self.pool.dismiss(bytes);
         }
     }
 }
@@ -256,17 +277,17 @@ impl<T: Context> Resident for Room<T> {
     fn leave(&self, pool: &ContextPool) -> Leave {
         let mut content = lock(&self.content);
         match mem::replace(&mut *content, Content::Nothing) {
-            Content::Resting { state, recent: false } => {
+            Content::Resting { state, bytes, recent: false } => {
                 // The lock is held: a connection that has a message now needs the remnant.
                 *content = state.retire(pool).map_or(Content::Nothing, Content::Remnant);
-                Leave::Left(self.bytes)
+                Leave::Left(bytes)
             }
-            Content::Resting { state, recent: true } => {
-                *content = Content::Resting { state, recent: false };
+            Content::Resting { state, bytes, recent: true } => {
+                *content = Content::Resting { state, bytes, recent: false };
                 Leave::Stays
             }
-            Content::Lent => {
-                *content = Content::Lent;
+            Content::Lent(bytes) => {
+                *content = Content::Lent(bytes);
                 Leave::Stays
             }
             gone => {

@@ -1,0 +1,133 @@
+//! Makes deflate blocks of messages.
+//!
+//! RFC 1951, section 4: strings that occurred before become matches. Every call ends with a flush, so that between two
+//! of them there is nothing but the history.
+
+use super::TAIL;
+use super::bits::Remainder;
+use super::block::{self, Block};
+use super::history::{History, Match};
+use super::places::STRING_LENGTH;
+
+/// How much is done to find matches.
+#[derive(Clone, Copy)]
+struct Effort {
+    /// How often a longer match is looked for, once there is one.
+    attempts: usize,
+    /// Where a match is shorter, the next position is tried before it is taken.
+    lazy: usize,
+    /// Beyond this distance four bytes are no match: as literals they take fewer bits.
+    far: usize,
+}
+
+impl Effort {
+    /// What makes the output as short as zlib's at `level`, from 1 to 6, or a little shorter.
+    const fn of_level(level: u8) -> Self {
+        let (attempts, lazy, far) = match level {
+            0 | 1 => (0, 0, 2048),
+            2 => (1, 0, 4096),
+            3 => (2, 0, 4096),
+            4 => (2, 6, 4096),
+            5 => (4, 16, 8192),
+            _ => (8, 32, 8192),
+        };
+        Self { attempts, lazy, far }
+    }
+}
+
+/// The compressing side of a deflate stream.
+pub(super) struct Deflater {
+    history: History,
+    effort: Effort,
+}
+
+impl Deflater {
+    /// A stream for `level`, from 1 to 6, with matches that are less than 2 to the `window_bits` back, and zlib's
+    /// `mem_level`, from 1 to 9.
+    pub(super) const fn new(level: u8, window_bits: u8, mem_level: u8) -> Self {
+        Self {
+            history: History::new(window_bits, hash_bits(mem_level)),
+            effort: Effort::of_level(level),
+        }
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) const fn memory(&self) -> usize {
+        self.history.memory()
+    }
+
+    /// Begins anew.
+    pub(super) fn reset(&mut self) {
+        self.history.clear();
+    }
+
+    /// Fills a window that is empty.
+    pub(super) fn set_dictionary(&mut self, dictionary: &[u8]) {
+        // More than the window isn't of use.
+        let hidden = dictionary.len().saturating_sub(self.history.window_length());
+        self.history.append(&dictionary[hidden..]);
+    }
+
+    /// Compresses `data` up to a byte boundary, and appends to `output`.
+    pub(super) fn compress(&mut self, mut data: &[u8], output: &mut Vec<u8>) {
+        let mut bits = Remainder::default();
+        let mut block = Block::new(data.len());
+        while !data.is_empty() {
+            let (start, rest) = self.history.append(data);
+            self.parse(start, &mut block);
+            bits = block.write(&self.history.bytes()[start..], bits, output);
+            block.clear();
+            data = rest;
+        }
+        block::align(bits, output);
+        output.extend_from_slice(&TAIL);
+    }
+
+    /// Divides what begins at `start` into literals and matches.
+    fn parse(&mut self, start: usize, block: &mut Block) {
+        let history = &mut self.history;
+        let end = history.bytes().len();
+        history.place_before(start);
+        let (mut position, mut literals) = (start, start);
+        while position + STRING_LENGTH <= end {
+            let found = history.find(position, self.effort.attempts);
+            let Some(found) = found.filter(|found| self.effort.takes(found)) else {
+                position += 1;
+                continue;
+            };
+            let found = self.effort.put_off(history, found, &mut position);
+            block.push(&history.bytes()[literals..position], found.length, found.distance);
+            position += found.length;
+            literals = position;
+            history.place_before(position);
+        }
+        block.finish(&history.bytes()[literals..]);
+    }
+}
+
+impl Effort {
+    /// Whether a match is shorter than its literals.
+    #[inline]
+    const fn takes(&self, found: &Match) -> bool {
+        found.length > STRING_LENGTH || found.distance <= self.far
+    }
+
+    /// Goes on from `position`, where `found` is, as long as there is a longer match behind one more literal.
+    #[inline]
+    fn put_off(&self, history: &mut History, mut found: Match, position: &mut usize) -> Match {
+        while found.length < self.lazy && *position + 1 + STRING_LENGTH <= history.bytes().len() {
+            match history.find_longer(*position + 1, found.length, self.attempts) {
+                Some(longer) => found = longer,
+                None => break,
+            }
+            *position += 1;
+        }
+        found
+    }
+}
+
+/// The hash table has 8 places for each number of so many bits: at zlib's default of 8, one for each
+/// byte of the largest window.
+const fn hash_bits(mem_level: u8) -> u8 {
+    if mem_level < 2 { 6 } else { mem_level + 4 }
+}

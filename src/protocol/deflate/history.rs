@@ -1,0 +1,329 @@
+//! What was compressed before, and how strings are found in it.
+//!
+//! RFC 1951, section 4, leaves open how. Here a match is looked for by the four bytes with which it begins, and then
+//! a longer one by the four bytes that it would end with, which are at fewer places than those in front
+//! of them: a few places of each are enough to find most of what a search of all would find.
+//!
+//! Memory grows with what there is. Behind a message of 1 KiB it is 7 KiB.
+
+use super::places::{Places, STRING_LENGTH, hash};
+use super::symbols::MAX_MATCH;
+
+/// A string that occurred before.
+#[derive(Clone, Copy)]
+pub(super) struct Match {
+    /// From 4 to 258.
+    pub(super) length: usize,
+    pub(super) distance: usize,
+}
+
+/// The LZ77 sliding window, and the data that is compressed behind it.
+pub(super) struct History {
+    bytes: Vec<u8>,
+    /// By the hash of the string. As many as a power of two.
+    places: Vec<Places>,
+    /// All positions before this one have their places.
+    placed: usize,
+    /// How far matches may reach back.
+    window_length: usize,
+    max_hash_bits: u32,
+}
+
+/// The smallest table of places.
+const MIN_HASH_BITS: u32 = 6;
+/// Data is taken by pieces that are as long as the window, or as this: a block each, which has to be worth
+/// its header.
+const MIN_PIECE: usize = 8 * 1024;
+
+impl History {
+    /// A history that finds what is less than 2 to the `window_bits` back, in a table of up to 2 to the
+    /// `max_hash_bits` entries.
+    pub(super) const fn new(window_bits: u8, max_hash_bits: u8) -> Self {
+        Self {
+            bytes: Vec::new(),
+            places: Vec::new(),
+            placed: 0,
+            window_length: 1 << window_bits,
+            max_hash_bits: max_hash_bits as u32,
+        }
+    }
+
+    /// Forgets everything, but keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.places.clear();
+        self.placed = 0;
+    }
+
+    /// Matches are less than so many bytes back.
+    pub(super) const fn window_length(&self) -> usize {
+        self.window_length
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) const fn memory(&self) -> usize {
+        self.bytes.capacity() + self.places.capacity() * size_of::<Places>()
+    }
+
+    /// All that is there, up to 64 KiB.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// As much as is forgotten at a time: half of what there is place for.
+    fn piece(&self) -> usize {
+        self.window_length.max(MIN_PIECE)
+    }
+
+    /// Takes as much of the beginning of `data` as there is place for; returns where it begins, and what is left of
+    /// `data`.
+    pub(super) fn append<'a>(&mut self, data: &'a [u8]) -> (usize, &'a [u8]) {
+        let (piece, capacity) = (self.piece(), 2 * self.piece());
+        if self.bytes.len() + data.len() > capacity && self.bytes.len() >= piece {
+            self.slide();
+        }
+        let start = self.bytes.len();
+        let (data, rest) = data.split_at(data.len().min(capacity - start));
+        let length = start + data.len();
+        if length > self.bytes.capacity() {
+            let room = length.next_power_of_two().min(capacity);
+            self.bytes.reserve_exact(room - start);
+        }
+        self.bytes.extend_from_slice(data);
+        self.grow();
+        (start, rest)
+    }
+
+    /// Forgets the older half.
+    fn slide(&mut self) {
+        let length = self.piece();
+        self.bytes.copy_within(length.., 0);
+        self.bytes.truncate(self.bytes.len() - length);
+        // The last ones before the end had no whole string yet.
+        self.placed = self.placed.saturating_sub(length);
+        for places in &mut self.places {
+            places.slide(length);
+        }
+    }
+
+    /// Makes the table as large as the bytes need it: two places for each.
+    fn grow(&mut self) {
+        let length = self.bytes.len().next_power_of_two() / 4;
+        let length = length.clamp(1 << MIN_HASH_BITS, 1 << self.max_hash_bits);
+        if self.places.len() < length {
+            self.places.clear();
+            self.places.reserve_exact(length);
+            self.places.resize(length, Places::default());
+            let placed = std::mem::take(&mut self.placed);
+            self.place_before(placed);
+        }
+    }
+
+    fn hash_bits(&self) -> u32 {
+        self.places.len().trailing_zeros()
+    }
+
+    /// Gives all positions before `end` their places, as far as they have a string.
+    #[inline]
+    pub(super) fn place_before(&mut self, end: usize) {
+        let end = end.min((self.bytes.len() + 1).saturating_sub(STRING_LENGTH));
+        if self.placed >= end {
+            return;
+        }
+        let bits = self.hash_bits();
+        let strings = self.bytes[self.placed..end + STRING_LENGTH - 1].windows(STRING_LENGTH);
+        for (position, string) in (self.placed..end).zip(strings) {
+            let string = u32::from_le_bytes([string[0], string[1], string[2], string[3]]);
+            let (index, tag) = hash(string, bits);
+            self.places[index].put(position, tag);
+        }
+        self.placed = end;
+    }
+
+    /// Looks for a match at `position`, and gives the position its place. All positions before it have to
+    /// have one, and there have to be [`STRING_LENGTH`] bytes.
+    ///
+    /// `attempts` is how often a longer one is looked for.
+    #[inline]
+    pub(super) fn find(&mut self, position: usize, attempts: usize) -> Option<Match> {
+        let string = string_at(&self.bytes, position);
+        let (index, tag) = hash(string, self.hash_bits());
+        let places = &mut self.places[index];
+        let candidates = places.with_tag(tag);
+        places.put(position, tag);
+        self.placed = position + 1;
+        if candidates.is_empty() {
+            return None;
+        }
+        for start in candidates {
+            if self.is_in_reach(start, position) && string_at(&self.bytes, start) == string {
+                let length = common_length(&self.bytes, start, position);
+                let found = Match { length, distance: position - start };
+                return Some(self.longest(found, string, position, attempts));
+            }
+        }
+        None
+    }
+
+    /// Does as [`find`](Self::find), but for a match longer than `length`, which is [`STRING_LENGTH`] at
+    /// least.
+    #[inline]
+    pub(super) fn find_longer(
+        &mut self,
+        position: usize,
+        length: usize,
+        attempts: usize,
+    ) -> Option<Match> {
+        let string = string_at(&self.bytes, position);
+        let (index, tag) = hash(string, self.hash_bits());
+        self.places[index].put(position, tag);
+        self.placed = position + 1;
+        let found = self.longer(length, string, position)?;
+        Some(self.longest(found, string, position, attempts))
+    }
+
+    /// Replaces `found` by longer matches, up to `attempts` times.
+    fn longest(&self, mut found: Match, string: u32, position: usize, attempts: usize) -> Match {
+        for _ in 0..attempts {
+            match self.longer(found.length, string, position) {
+                Some(longer) => found = longer,
+                None => break,
+            }
+        }
+        found
+    }
+
+    /// Looks for a match at `position`, where `string` is, that is longer than `length`.
+    #[inline]
+    fn longer(&self, length: usize, string: u32, position: usize) -> Option<Match> {
+        let bytes = &self.bytes[..];
+        if length >= MAX_MATCH || position + length >= bytes.len() {
+            return None;
+        }
+        let offset = length + 1 - STRING_LENGTH;
+        let last = string_at(bytes, position + offset);
+        let (index, tag) = hash(last, self.hash_bits());
+        for candidate in self.places[index].with_tag(tag) {
+            // Where it is less than `offset` this is out of reach as well.
+            let start = candidate.wrapping_sub(offset);
+            if self.is_in_reach(start, position)
+                && string_at(bytes, candidate) == last
+                && string_at(bytes, start) == string
+            {
+                let found = common_length(bytes, start, position);
+                if found > length {
+                    return Some(Match { length: found, distance: position - start });
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether a match at `position` may copy from `start`.
+    ///
+    /// A byte less than the window is: what has no place is 0, and so is the first byte, which is out of
+    /// reach to begin with.
+    #[inline]
+    fn is_in_reach(&self, start: usize, position: usize) -> bool {
+        start < position && start > position.saturating_sub(self.window_length)
+    }
+}
+
+/// The string at a position; 0 where the bytes end before it does.
+#[inline]
+fn string_at(bytes: &[u8], position: usize) -> u32 {
+    match bytes.get(position..position + STRING_LENGTH) {
+        Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
+        _ => 0,
+    }
+}
+
+/// How many bytes are the same from both positions on, up to [`MAX_MATCH`]. The first [`STRING_LENGTH`]
+/// are known to be.
+#[inline]
+fn common_length(bytes: &[u8], earlier: usize, later: usize) -> usize {
+    let later = &bytes[later..bytes.len().min(later + MAX_MATCH)];
+    let earlier = &bytes[earlier..earlier + later.len()];
+    let mut length = STRING_LENGTH;
+    let words = earlier[length..].as_chunks::<8>().0.iter().zip(later[length..].as_chunks::<8>().0);
+    for (a, b) in words {
+        let difference = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if difference != 0 {
+            return length + (difference.trailing_zeros() / 8) as usize;
+        }
+        length += 8;
+    }
+    while length < later.len() && earlier[length] == later[length] {
+        length += 1;
+    }
+    length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The match at the beginning of the second of two texts.
+    fn found(history: &mut History, before: &[u8], text: &[u8]) -> Option<(usize, usize)> {
+        history.append(before);
+        let (start, rest) = history.append(text);
+        assert!(rest.is_empty());
+        history.place_before(start);
+        history.find(start, 100).map(|found| (found.length, found.distance))
+    }
+
+    #[test]
+    fn finds_the_longest_of_many() {
+        let mut before = b"-an apple and a nut".to_vec();
+        for word in ["ant", "angle", "anchor", "and"].repeat(20) {
+            before.extend_from_slice(b" an app");
+            before.extend_from_slice(word.as_bytes());
+        }
+        let distance = before.len() - 1;
+        let mut history = History::new(15, 12);
+        assert_eq!(found(&mut history, &before, b"an apple and a pear"), Some((15, distance)));
+    }
+
+    #[test]
+    fn finds_nothing_beyond_the_window() {
+        for (distance, reached) in
+            [(256, true), (510, true), (511, true), (512, false), (600, false)]
+        {
+            let mut before = b".needle".to_vec();
+            before.extend((0..distance - 6).map(|i| (i % 251) as u8 | 0x80));
+            let found = found(&mut History::new(9, 12), &before, b"needle");
+            assert_eq!(found, reached.then_some((6, distance)));
+        }
+    }
+
+    #[test]
+    fn stays_right_while_it_slides() {
+        let mut history = History::new(9, 12);
+        let text: Vec<u8> = (0..60_000_u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect();
+        for piece in text.chunks(777) {
+            let (start, rest) = history.append(piece);
+            assert!(rest.is_empty());
+            history.place_before(start);
+            for position in start..history.bytes().len() - STRING_LENGTH {
+                let Some(Match { length, distance }) = history.find(position, 8) else { continue };
+                assert!(distance < 512);
+                let bytes = history.bytes();
+                let copied = &bytes[position - distance..][..length];
+                assert_eq!(copied, &bytes[position..][..length]);
+            }
+        }
+        assert!(history.bytes().len() <= 2 * MIN_PIECE);
+    }
+
+    #[test]
+    fn takes_memory_for_what_there_is() {
+        let mut history = History::new(15, 12);
+        assert_eq!(history.memory(), 0);
+        history.append(&[1; 1000]);
+        assert_eq!(history.memory(), 1000_usize.next_power_of_two() + 256 * 24);
+        for _ in 0..1000 {
+            history.append(&[1; 1000]);
+        }
+        assert_eq!(history.memory(), (64 << 10) + 4096 * 24);
+    }
+}
