@@ -96,12 +96,13 @@ impl Block {
         if own < fixed {
             return write_bits(output, bits, own, |writer| {
                 codes.write_header(writer);
-                self.write_symbols(data, &codes.literal_lengths, &codes.distances, writer);
+                let literal_lengths = code_words(&codes.literal_lengths);
+                self.write_symbols(data, &literal_lengths, &code_words(&codes.distances), writer);
             });
         }
         write_bits(output, bits, fixed, |writer| {
             writer.add(0b010, 3); // not the last block, fixed codes
-            self.write_symbols(data, &FIXED_LITERAL_LENGTHS, &FIXED_DISTANCE_LENGTHS, writer);
+            self.write_symbols(data, &FIXED_LITERAL_WORDS, &FIXED_DISTANCE_WORDS, writer);
         })
     }
 
@@ -117,17 +118,15 @@ impl Block {
     fn write_symbols(
         &self,
         mut data: &[u8],
-        literal_lengths: &[u8],
-        distances: &[u8],
+        literal_lengths: &LiteralLengthWords,
+        distances: &DistanceWords,
         writer: &mut BitWriter<'_>,
     ) {
-        let literal_lengths = Words::<288>::new(literal_lengths);
-        let distances = Words::<32>::new(distances);
         for &Sequence { literals, length, distance } in &self.sequences {
             let (literals, rest) = data.split_at(literals as usize);
             for literals in literals.chunks(3) {
                 for &literal in literals {
-                    literal_lengths.write(literal.into(), writer);
+                    write_word(literal_lengths[usize::from(literal)], writer);
                 }
                 writer.flush();
             }
@@ -136,18 +135,18 @@ impl Block {
             }
             let (length, distance) = (usize::from(length), usize::from(distance));
             let index = length_index(length);
-            literal_lengths.write(END_OF_BLOCK + 1 + index, writer);
+            write_word(literal_lengths[END_OF_BLOCK + 1 + index], writer);
             let extra = length - usize::from(LENGTH_BASES[index]);
             writer.add(extra as u64, LENGTH_EXTRA_BITS[index].into());
             // 20 bits at most, and 28 more.
             let index = distance_index(distance);
-            distances.write(index, writer);
+            write_word(distances[index], writer);
             let extra = distance - usize::from(DISTANCE_BASES[index]);
             writer.add(extra as u64, DISTANCE_EXTRA_BITS[index].into());
             writer.flush();
             data = &rest[length..];
         }
-        literal_lengths.write(END_OF_BLOCK, writer);
+        write_word(literal_lengths[END_OF_BLOCK], writer);
         writer.flush();
     }
 }
@@ -202,25 +201,16 @@ pub(super) fn align(bits: Remainder, output: &mut Vec<u8>) {
     output.truncate(start + length);
 }
 
-/// The words of a code, each with its length behind the upper 16 bits.
-struct Words<const N: usize>([u32; N]);
+/// The words of the fixed codes.
+static FIXED_LITERAL_WORDS: LiteralLengthWords = code_words(&FIXED_LITERAL_LENGTHS);
+static FIXED_DISTANCE_WORDS: DistanceWords = code_words(&FIXED_DISTANCE_LENGTHS);
 
-impl<const N: usize> Words<N> {
-    fn new(lengths: &[u8]) -> Self {
-        let mut bits = [0; N];
-        code_words(lengths, &mut bits);
-        let mut words = [0; N];
-        for ((word, &length), bits) in words.iter_mut().zip(lengths).zip(bits) {
-            *word = u32::from(length) << 16 | u32::from(bits);
-        }
-        Self(words)
-    }
+type LiteralLengthWords = [u32; 288];
+type DistanceWords = [u32; 32];
 
-    #[inline]
-    fn write(&self, symbol: usize, writer: &mut BitWriter<'_>) {
-        let word = self.0[symbol];
-        writer.add((word & 0xffff).into(), word >> 16);
-    }
+#[inline]
+fn write_word(word: u32, writer: &mut BitWriter<'_>) {
+    writer.add((word & 0xffff).into(), word >> 16);
 }
 
 /// RFC 1951, section 3.2.7: the Huffman codes of one block, and how they are told.
@@ -338,10 +328,10 @@ impl Codes {
             writer.add(self.code_lengths[usize::from(symbol)].into(), 3);
             writer.flush();
         }
-        let words = Words::<19>::new(&self.code_lengths);
+        let words = code_words::<19>(&self.code_lengths);
         for &run in &self.runs[..self.run_count] {
             let symbol = usize::from(run & ((1 << RUN_SYMBOL_BITS) - 1));
-            words.write(symbol, writer);
+            write_word(words[symbol], writer);
             writer.add((run >> RUN_SYMBOL_BITS).into(), RUN_EXTRA_BITS[symbol].into());
             writer.flush();
         }

@@ -112,29 +112,39 @@ fn limit(counts: &mut [u32; MAX_DEPTH], max_length: u8) {
     }
 }
 
-/// Gives the words of the code with `lengths`, their first bit lowest.
+/// Gives the words of the code with `lengths`, their first bit lowest, and the lengths in their upper 16 bits.
 ///
 /// Section 3.2.2: words of one length are consecutive numbers, in the order of their symbols.
-pub(super) fn code_words(lengths: &[u8], words: &mut [u16]) {
-    let mut counts = [0_u16; 16];
-    for &length in lengths {
-        counts[usize::from(length & 15)] += 1;
+pub(super) const fn code_words<const N: usize>(lengths: &[u8]) -> [u32; N] {
+    let mut counts = [0_u16; MAX_LENGTHS];
+    let mut symbol = 0;
+    while symbol < lengths.len() {
+        counts[lengths[symbol] as usize % MAX_LENGTHS] += 1;
+        symbol += 1;
     }
-    let mut next = [0_u16; 16];
-    let mut word = 0;
     counts[0] = 0;
-    for length in 1..16 {
-        word = (word + counts[length - 1]) << 1;
-        next[length] = word;
+    let mut next = [0_u16; MAX_LENGTHS];
+    let mut length = 1;
+    while length < MAX_LENGTHS {
+        next[length] = (next[length - 1] + counts[length - 1]) << 1;
+        length += 1;
     }
-    for (&length, word) in lengths.iter().zip(words) {
+    let mut words = [0; N];
+    symbol = 0;
+    while symbol < lengths.len() {
+        let length = lengths[symbol] as usize % MAX_LENGTHS;
         if length > 0 {
-            let next = &mut next[usize::from(length & 15)];
-            *word = next.reverse_bits() >> (16 - length);
-            *next = next.wrapping_add(1);
+            let bits = next[length].reverse_bits() >> (MAX_LENGTHS - length);
+            words[symbol] = (length as u32) << 16 | bits as u32;
+            next[length] = next[length].wrapping_add(1);
         }
+        symbol += 1;
     }
+    words
 }
+
+/// Lengths of words are below this.
+const MAX_LENGTHS: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -183,12 +193,13 @@ mod tests {
     #[test]
     fn numbers_words_as_the_rfc_does() {
         // RFC 1951, section 3.2.2: the example.
-        let mut words = [0; 8];
-        code_words(&[3, 3, 3, 3, 3, 2, 4, 4], &mut words);
-        let forward = [0b010, 0b011, 0b100, 0b101, 0b110, 0b00, 0b1110, 0b1111_u16];
         let lengths = [3, 3, 3, 3, 3, 2, 4, 4];
-        for ((word, forward), length) in words.into_iter().zip(forward).zip(lengths) {
-            assert_eq!(word, forward.reverse_bits() >> (16 - length));
+        let forward = [0b010, 0b011, 0b100, 0b101, 0b110, 0b00, 0b1110, 0b1111_u16];
+        for ((word, forward), length) in
+            code_words::<8>(&lengths).into_iter().zip(forward).zip(lengths)
+        {
+            let bits = forward.reverse_bits() >> (16 - length);
+            assert_eq!(word, u32::from(length) << 16 | u32::from(bits));
         }
     }
 
