@@ -6,12 +6,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use flate2::{Decompress, FlushDecompress, Status};
-
 use super::super::CloseCode;
-use super::diagnosis::{self, zlib_message};
-use super::pool::{Context, ContextPool, Found, Place};
-use super::{MAX_WINDOW_BITS, MIN_ZLIB_WINDOW_BITS, TAIL, window};
+use super::inflate::{Bounds, Inflater, Output, Stop};
+use super::pool::ContextPool;
+use super::window::Window;
+use super::{MAX_WINDOW_BITS, MIN_ZLIB_WINDOW_BITS, TAIL};
 
 /// How to decompress.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,11 +79,11 @@ impl std::error::Error for InflateError {}
 /// The decompressing side of permessage-deflate.
 pub struct Decompressor {
     config: DecompressorConfig,
-    /// zlib's state while a message is under way.
-    state: Option<InflateState>,
+    /// What matches may refer to, once the stream has begun.
+    window: Option<Window>,
+    /// The stream's state, while it is within a block.
+    inflater: Option<Box<Inflater>>,
     pool: Arc<ContextPool>,
-    /// Where the state rests between messages, if the window is taken over.
-    place: Option<Place<InflateState>>,
 }
 
 impl fmt::Debug for Decompressor {
@@ -94,20 +93,17 @@ impl fmt::Debug for Decompressor {
 }
 
 impl Decompressor {
-    /// Makes a decompressor with memory of its own: some 48 KB from the first message on. A window
-    /// out of its range counts as the nearest in it.
+    /// Makes a decompressor with memory of its own: some 11 KB from the first message on, and the
+    /// window. A window out of its range counts as the nearest in it.
     pub fn new(config: DecompressorConfig) -> Self {
         Self::with_pool(config, &Arc::new(ContextPool::new(usize::MAX)))
     }
 
     /// Makes a decompressor that shares memory with others. Between messages it has none if each
-    /// starts with an empty window, and otherwise all of it or the window alone, as the pool can
-    /// spare it.
+    /// starts with an empty window, and otherwise the window, as long as what was received.
     pub fn with_pool(mut config: DecompressorConfig, pool: &Arc<ContextPool>) -> Self {
         config.window_bits = config.window_bits.clamp(MIN_ZLIB_WINDOW_BITS, MAX_WINDOW_BITS);
-        let place = || Place::new(pool);
-        let place = (!config.no_context_takeover).then(place);
-        Self { config, state: None, pool: Arc::clone(pool), place }
+        Self { config, window: None, inflater: None, pool: Arc::clone(pool) }
     }
 
     /// Decompresses the next fragment of a message, or the whole of one.
@@ -167,64 +163,74 @@ impl Decompressor {
             limit: limit.saturating_add(output.len()),
             pause: budget.saturating_add(output.len()),
         };
-        let begins = self.state.is_none();
-        let mut state = self.state.take().unwrap_or_else(|| self.begin());
-        let (whole, history) = (*data, state.history());
-        let progress = match state.inflate_message(data, fin, bounds, output) {
-            Ok(progress) => progress,
+        let window = self.window.take().unwrap_or_else(|| self.first_window());
+        let mut inflater = self.inflater.take().unwrap_or_else(|| self.borrow_inflater());
+
+        let mut output = Output::new(output, bounds);
+        let stop = inflate_fragment(&mut inflater, data, fin, &window, &mut output);
+        // That there is too much says more than what is wrong behind it.
+        let produced = output.finish();
+        match produced.and_then(|produced| Ok((stop?, produced))) {
+            Ok((stop, produced)) => {
+                self.leave(inflater, window, stop, fin, produced);
+                Ok(stop != Stop::Pause)
+            }
             Err(error) => {
-                // The state is of no use to anybody.
-                self.reset();
-                return Err(if begins { diagnose(error, whole, history) } else { error });
+                self.give_back(inflater);
+                Err(error)
             }
-        };
-        match progress {
-            Progress::Ended => {
-                self.reset();
-                state.spare(&self.pool);
-            }
-            Progress::Consumed if fin => self.end(state),
-            Progress::Consumed | Progress::Paused => self.state = Some(state),
         }
-        Ok(progress != Progress::Paused)
     }
 
     /// Forgets the window, as before the first message.
     pub fn reset(&mut self) {
-        self.state = None;
-        if let Some(place) = &self.place {
-            place.clear();
+        self.window = None;
+        self.inflater = None;
+    }
+
+    /// The window in front of a stream.
+    ///
+    /// RFC 7692 knows no dictionary; whoever sets one has agreed on it elsewhere.
+    fn first_window(&self) -> Window {
+        let mut window = Window::default();
+        window.push(&self.config.dictionary, self.window_length());
+        window
+    }
+
+    fn borrow_inflater(&self) -> Box<Inflater> {
+        self.pool.decompressors.take(&()).unwrap_or_else(|| Box::new(Inflater::new()))
+    }
+
+    /// Leaves the inflater to whoever has a message next.
+    fn give_back(&self, mut inflater: Box<Inflater>) {
+        inflater.reset();
+        self.pool.decompressors.give((), inflater);
+    }
+
+    /// Keeps what the next call needs.
+    ///
+    /// A peer may end a message within a block: then the next message goes on with it.
+    fn leave(
+        &mut self,
+        inflater: Box<Inflater>,
+        mut window: Window,
+        stop: Stop,
+        fin: bool,
+        produced: &[u8],
+    ) {
+        let is_over = fin && stop == Stop::Input;
+        if stop == Stop::End || is_over && self.config.no_context_takeover {
+            self.give_back(inflater);
+            return;
         }
-    }
-
-    /// The state with which a message begins.
-    fn begin(&self) -> InflateState {
-        let window = match self.place.as_ref().map(Place::take) {
-            Some(Found::State(state)) => return state,
-            Some(Found::Remnant(window)) => Some(window),
-            Some(Found::Nothing) | None => None,
-        };
-        let mut state = match self.pool.decompressors.take(&()) {
-            Some(mut spare) => {
-                spare.reset();
-                spare
-            }
-            None => InflateState::new(),
-        };
-        let dictionary = &self.config.dictionary;
-        let hidden = dictionary.len().saturating_sub(self.window_length());
-        state.set_window(window.as_deref().unwrap_or_else(|| &dictionary[hidden..]));
-        state
-    }
-
-    /// Puts the state away when a message has ended.
-    fn end(&self, mut state: InflateState) {
-        match &self.place {
-            Some(place) => {
-                state.trim(self.window_length());
-                place.put(state);
-            }
-            None => state.spare(&self.pool),
+        // RFC 7692, section 7.1.2: no message refers to what is before the agreed window. Within a message
+        // zlib can't tell either, and nothing can be referred to beyond the largest.
+        window.push(produced, if is_over { self.window_length() } else { 1 << MAX_WINDOW_BITS });
+        self.window = Some(window);
+        if inflater.is_at_rest() {
+            self.give_back(inflater);
+        } else {
+            self.inflater = Some(inflater);
         }
     }
 
@@ -233,175 +239,23 @@ impl Decompressor {
     }
 }
 
-/// Finds out what is wrong with `data`, with which a message begins, where zlib-rs does not say it;
-/// `history` is how far it may refer back.
-fn diagnose(error: InflateError, data: &[u8], history: u64) -> InflateError {
-    if error != InflateError::InvalidData(diagnosis::UNKNOWN) {
-        return error;
-    }
-    InflateError::InvalidData(diagnosis::explain(data, history))
-}
-
-/// Bytes that a state takes.
-const STATE_LENGTH: usize = 48 << 10;
-
-/// The state of zlib. Its window is the largest always: zlib-rs knows no other.
-pub(super) struct InflateState {
-    stream: Decompress,
-    /// Bytes that the window was filled with.
-    filled: usize,
-}
-
-impl Context for InflateState {
-    /// The window.
-    type Remnant = Vec<u8>;
-
-    fn memory(&self) -> usize {
-        STATE_LENGTH
-    }
-
-    fn retire(mut self, pool: &ContextPool) -> Option<Vec<u8>> {
-        let window = self.window(1 << MAX_WINDOW_BITS).filter(|window| !window.is_empty());
-        self.spare(pool);
-        window
-    }
-}
-
-impl InflateState {
-    fn new() -> Self {
-        let stream = Decompress::new_with_window_bits(false, MAX_WINDOW_BITS);
-        Self { stream, filled: 0 }
-    }
-
-    /// Leaves the state to whoever has a message next.
-    fn spare(self, pool: &ContextPool) {
-        pool.decompressors.give((), self);
-    }
-
-    /// Forgets what is before the latest `length` bytes, which are the window as agreed.
-    ///
-    /// RFC 7692, section 7.1.2: no message refers to it. Within a message zlib can't tell either. Beyond
-    /// the largest window nothing can be referred to (RFC 1951, section 3.2.5).
-    fn trim(&mut self, length: usize) {
-        if length < 1 << MAX_WINDOW_BITS && self.history() > length as u64 {
-            let window = self.window(length);
-            self.reset();
-            self.set_window(window.as_deref().unwrap_or_default());
+/// Inflates `data`, and what was left out behind it if the message ends there.
+///
+/// RFC 7692, section 7.2.3.4: a block may say that it is the last. What follows it in the same call is
+/// ignored, as ws does, and the next call starts a new stream.
+fn inflate_fragment(
+    inflater: &mut Inflater,
+    data: &mut &[u8],
+    fin: bool,
+    window: &Window,
+    output: &mut Output<'_>,
+) -> Result<Stop, InflateError> {
+    match inflater.inflate(data, window, output)? {
+        Stop::Input if fin => {
+            // No data would be left to go on with.
+            output.finish_without_pause();
+            inflater.inflate(&mut TAIL.as_slice(), window, output)
         }
+        stop => Ok(stop),
     }
-
-    /// Reads out the latest `length` bytes, or as many as there are. The state is of no use then,
-    /// until it's reset.
-    fn window(&mut self, length: usize) -> Option<Vec<u8>> {
-        let length = usize::try_from(self.history()).map_or(length, |history| history.min(length));
-        window::read(&mut self.stream, length)
-    }
-
-    fn reset(&mut self) {
-        self.stream.reset(false);
-        self.filled = 0;
-    }
-
-    /// Fills an empty window.
-    fn set_window(&mut self, window: &[u8]) {
-        if !window.is_empty() {
-            // A raw stream takes every window.
-            let done = self.stream.set_dictionary(window).is_ok();
-            debug_assert!(done);
-            self.filled = window.len();
-        }
-    }
-
-    /// How many bytes there have been for a match to refer to.
-    fn history(&self) -> u64 {
-        self.stream.total_out().saturating_add(self.filled as u64)
-    }
-
-    fn inflate_message(
-        &mut self,
-        data: &mut &[u8],
-        fin: bool,
-        bounds: Bounds,
-        output: &mut Vec<u8>,
-    ) -> Result<Progress, InflateError> {
-        match self.inflate(data, bounds, output)? {
-            // The tail adds no more than what zlib holds back: some codes of a few bits each.
-            Progress::Consumed if fin => {
-                self.inflate(&mut TAIL.as_slice(), Bounds { pause: usize::MAX, ..bounds }, output)
-            }
-            progress => Ok(progress),
-        }
-    }
-
-    /// Inflates `data` into `output` within `bounds`.
-    ///
-    /// RFC 7692, section 7.2.3.4: a block may say that it is the last. What follows it in the same
-    /// call is ignored, as ws does, and the next call starts a new stream.
-    fn inflate(
-        &mut self,
-        data: &mut &[u8],
-        bounds: Bounds,
-        output: &mut Vec<u8>,
-    ) -> Result<Progress, InflateError> {
-        let mut room = data.len().saturating_mul(4).clamp(MIN_ROOM, MAX_FIRST_ROOM);
-        loop {
-            if output.len() == output.capacity() {
-                // One byte above the limit tells an output that is as long as the limit from one
-                // that is longer.
-                let allowed = bounds.limit.saturating_sub(output.len()).saturating_add(1);
-                output.reserve_exact(room.min(allowed));
-            }
-
-            let before = (self.stream.total_in(), output.len());
-            let result = self.stream.decompress_vec(data, output, FlushDecompress::Sync);
-            let exceeds = output.len() > bounds.limit;
-            output.truncate(bounds.limit);
-            let status =
-                result.map_err(|error| InflateError::InvalidData(zlib_message(error.message())))?;
-            // What was taken lies in `data`, so its length is a `usize`.
-            let taken = (self.stream.total_in() - before.0) as usize;
-            *data = &data[taken..];
-
-            if exceeds {
-                return Err(InflateError::LimitExceeded);
-            }
-            if status == Status::StreamEnd {
-                return Ok(Progress::Ended);
-            }
-            let stuck = taken == 0 && output.len() == before.1;
-            if output.len() < output.capacity() && data.is_empty() || stuck {
-                debug_assert!(data.is_empty());
-                return Ok(Progress::Consumed);
-            }
-            if output.len() >= bounds.pause && !data.is_empty() {
-                return Ok(Progress::Paused);
-            }
-            room = output.len().max(MIN_ROOM);
-        }
-    }
-}
-
-/// Room is given in steps that double the output, from here on.
-const MIN_ROOM: usize = 1024;
-/// More room than this is given for output that exists, not for input that promises it.
-const MAX_FIRST_ROOM: usize = 64 * 1024;
-
-/// Lengths of the output.
-#[derive(Clone, Copy)]
-struct Bounds {
-    /// Above it there is an error.
-    limit: usize,
-    /// From here on decompression pauses.
-    pause: usize,
-}
-
-/// Where decompression stopped.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    /// At the end of the data.
-    Consumed,
-    /// At a block that said it is the last.
-    Ended,
-    /// Where enough was produced.
-    Paused,
 }

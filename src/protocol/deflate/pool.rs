@@ -1,11 +1,14 @@
 //! The memory of compressors and decompressors, which connections share.
 //!
-//! zlib's state is large, and a connection needs it only while a message is under way. Where each
-//! message starts with an empty window, the state is lent for one message at a time: a few spare
+//! The state of a compressor is large, and a connection needs it only while a message is under way. Where
+//! each message starts with an empty window, the state is lent for one message at a time: a few spare
 //! ones serve every connection. Where the window is taken over, the state stays with its
 //! connection as long as the states of all connections together stay within a limit; beyond it those go
 //! that rested longest. A compressor then starts with an empty window, which RFC 7692 always
-//! allows; a decompressor leaves its window behind, and nothing else.
+//! allows.
+//!
+//! A decompressor has to keep its window, which is all that it keeps: its tables are lent in any case.
+//! So there is nothing of it to count.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,7 +16,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::compressor::{DeflateState, Settings};
-use super::decompressor::InflateState;
+use super::inflate::Inflater;
 
 /// So many states of each kind lie ready. More messages than that are hardly under way at a time,
 /// since each thread has one.
@@ -26,7 +29,7 @@ const MIN_SWEPT: usize = 64;
 /// compressed.
 pub struct ContextPool {
     pub(super) compressors: Spares<Settings, DeflateState>,
-    pub(super) decompressors: Spares<(), InflateState>,
+    pub(super) decompressors: Spares<(), Box<Inflater>>,
     residents: Mutex<Residents>,
 }
 
