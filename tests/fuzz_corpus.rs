@@ -42,6 +42,11 @@ fn extension_header() {
 }
 
 #[test]
+fn inflate_differential() {
+    replay("inflate_differential", invariants::inflate_differential::check);
+}
+
+#[test]
 fn inflate_limits() {
     replay("inflate_limits", invariants::inflate_limits::check);
 }

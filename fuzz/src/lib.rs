@@ -13,6 +13,7 @@ pub mod decode;
 pub mod decode_splits;
 pub mod deflate_pairs;
 pub mod extension_header;
+pub mod inflate_differential;
 pub mod inflate_limits;
 
 mod input;
