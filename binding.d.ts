@@ -40,7 +40,7 @@ export declare class Deflater {
  * output is longer than may be produced at once and `resume` gives the whole of it.
  */
 export declare class Inflater {
-  /** Takes memory as a `Deflater` does, some 48 KB; above the limit it keeps the window. */
+  /** Takes memory from the first message on: between messages the window, while one is under way some 11 KB more. */
   constructor(options: InflateOptions)
   /**
    * Decompresses a fragment of a message; `fin` says that it is the last. The output may have

@@ -3,12 +3,11 @@
 //! RFC 7692, section 7.2.1. One compressor serves one direction of one connection, fragment by
 //! fragment and in order; it keeps its window between messages unless that was given up.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
 use super::deflater::Deflater;
-use super::pool::{Context, ContextPool, Found, Place};
+use super::pool::{Context, ContextPool, Place};
 use super::zlib_stream::ZlibStream;
 use super::{MAX_WINDOW_BITS, MIN_WINDOW_BITS, TAIL};
 
@@ -161,7 +160,7 @@ impl Compressor {
 
     /// The state with which a message begins.
     fn begin(&mut self) -> DeflateState {
-        if let Some(Found::State(state)) = self.place.as_ref().map(Place::take) {
+        if let Some(state) = self.place.as_ref().and_then(Place::take) {
             return state;
         }
         let mut state = match self.pool.compressors.take(&self.settings) {
@@ -235,8 +234,6 @@ enum Stream {
 }
 
 impl Context for DeflateState {
-    type Remnant = Infallible;
-
     fn memory(&self) -> usize {
         match &self.stream {
             Stream::Own(stream) => stream.memory(),
@@ -244,9 +241,8 @@ impl Context for DeflateState {
         }
     }
 
-    fn retire(self, pool: &ContextPool) -> Option<Infallible> {
+    fn retire(self, pool: &ContextPool) {
         pool.compressors.give(self.settings, self);
-        None
     }
 }
 

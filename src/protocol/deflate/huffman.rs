@@ -17,8 +17,8 @@ pub(super) fn code_lengths(frequencies: &[u32], max_length: u8, lengths: &mut [u
             count += 1;
         }
     }
-    for symbol in 0..2 {
-        if count < 2 && frequencies[symbol] == 0 {
+    for (symbol, &frequency) in frequencies.iter().enumerate().take(2) {
+        if count < 2 && frequency == 0 {
             storage[count] = 1 << SYMBOL_BITS | symbol as u32;
             count += 1;
         }

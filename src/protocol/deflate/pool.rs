@@ -154,14 +154,11 @@ impl<K: PartialEq, T> Spares<K, T> {
 
 /// A state that can be kept for a connection.
 pub(super) trait Context: Send + 'static {
-    /// What is left of it when it goes.
-    type Remnant: Send;
-
     /// Bytes that it takes; they may become more while it's in use.
     fn memory(&self) -> usize;
 
     /// Gives its memory back.
-    fn retire(self, pool: &ContextPool) -> Option<Self::Remnant>;
+    fn retire(self, pool: &ContextPool);
 }
 
 /// What the pool sees of a state.
@@ -192,7 +189,6 @@ struct Room<T: Context> {
 
 enum Content<T: Context> {
     Nothing,
-    Remnant(T::Remnant),
     /// The connection uses the state, of which so many bytes are counted.
     Lent(usize),
     Resting {
@@ -204,16 +200,6 @@ enum Content<T: Context> {
     },
 }
 
-/// What a connection finds in its place.
-pub(super) enum Found<T: Context> {
-    /// Its state.
-    State(T),
-    /// What was left of it.
-    Remnant(T::Remnant),
-    /// Nothing: the window is empty.
-    Nothing,
-}
-
 impl<T: Context> Place<T> {
     /// A place for a state.
     pub(super) fn new(pool: &Arc<ContextPool>) -> Self {
@@ -222,20 +208,19 @@ impl<T: Context> Place<T> {
     }
 
     /// Takes what is there.
-    pub(super) fn take(&self) -> Found<T> {
+    pub(super) fn take(&self) -> Option<T> {
         let mut content = lock(&self.room.content);
         match mem::replace(&mut *content, Content::Nothing) {
             Content::Resting { state, bytes, .. } => {
                 *content = Content::Lent(bytes);
-                Found::State(state)
+                Some(state)
             }
             // What was lent didn't come back: it is lost, its bytes count for the next.
             Content::Lent(bytes) => {
                 *content = Content::Lent(bytes);
-                Found::Nothing
+                None
             }
-            Content::Remnant(remnant) => Found::Remnant(remnant),
-            Content::Nothing => Found::Nothing,
+            Content::Nothing => None,
         }
     }
 
@@ -281,8 +266,8 @@ impl<T: Context> Resident for Room<T> {
         let mut content = lock(&self.content);
         match mem::replace(&mut *content, Content::Nothing) {
             Content::Resting { state, bytes, recent: false } => {
-                // The lock is held: a connection that has a message now needs the remnant.
-                *content = state.retire(pool).map_or(Content::Nothing, Content::Remnant);
+                drop(content);
+                state.retire(pool);
                 Leave::Left(bytes)
             }
             Content::Resting { state, bytes, recent: true } => {
@@ -293,10 +278,7 @@ impl<T: Context> Resident for Room<T> {
                 *content = Content::Lent(bytes);
                 Leave::Stays
             }
-            gone => {
-                *content = gone;
-                Leave::WasGone
-            }
+            Content::Nothing => Leave::WasGone,
         }
     }
 }
