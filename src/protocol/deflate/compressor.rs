@@ -94,7 +94,7 @@ impl fmt::Debug for Compressor {
 
 impl Compressor {
     /// Makes a compressor with memory of its own: from the first message on, and growing with what is
-    /// compressed, up to 160 KiB; 380 KB with a level above 6 or a strategy.
+    /// compressed, up to 256 KiB; 380 KB with a level above 6 or a strategy.
     ///
     /// # Errors
     ///

@@ -28,8 +28,8 @@ impl Effort {
             2 => (1, 0, 4096),
             3 => (2, 0, 4096),
             4 => (2, 6, 4096),
-            5 => (4, 16, 8192),
-            _ => (8, 32, 8192),
+            5 => (8, 32, 2048),
+            _ => (12, 64, 512),
         };
         Self { attempts, lazy, far }
     }
@@ -126,8 +126,8 @@ impl Effort {
     }
 }
 
-/// The hash table has 8 places for each number of so many bits: at zlib's default of 8, one for each
-/// byte of the largest window.
+/// The table has 8 places for each number of so many bits: at zlib's default of 8, two for each byte of the
+/// largest window.
 const fn hash_bits(mem_level: u8) -> u8 {
-    if mem_level < 2 { 6 } else { mem_level + 4 }
+    mem_level + 5
 }

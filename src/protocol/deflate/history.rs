@@ -317,13 +317,13 @@ mod tests {
 
     #[test]
     fn takes_memory_for_what_there_is() {
-        let mut history = History::new(15, 12);
+        let mut history = History::new(15, 13);
         assert_eq!(history.memory(), 0);
         history.append(&[1; 1000]);
         assert_eq!(history.memory(), 1000_usize.next_power_of_two() + 256 * 24);
         for _ in 0..1000 {
             history.append(&[1; 1000]);
         }
-        assert_eq!(history.memory(), (64 << 10) + 4096 * 24);
+        assert_eq!(history.memory(), (64 << 10) + 8192 * 24);
     }
 }
