@@ -557,7 +557,9 @@ class Receiver extends Writable {
       this._fail(native.messageLengthError());
       return false;
     }
-    this._fragments.push(inflated);
+    // Not pushed, which would make room for seventeen: it's often the only one.
+    if (this._fragments.length === 0) this._fragments = [inflated];
+    else this._fragments.push(inflated);
     return true;
   }
 

@@ -14,7 +14,7 @@ const zlib = require('node:zlib');
 
 const { createInflateError } = require('./errors');
 const native = require('./native');
-const readZlibOptions = require('./zlib-options');
+const createOptionsReader = require('./zlib-options');
 
 /** @typedef {(error: Error | null, data?: Buffer) => void} Callback */
 /** @typedef {import('./limiter')} Limiter */
@@ -33,6 +33,9 @@ const MAX_RUNS = Math.min(availableParallelism(), 4);
 /** Bytes of output from which on it is. */
 const LARGE_OUTPUT = 256 * 1024;
 
+const readDeflateOptions = createOptionsReader((options) => zlib.createDeflateRaw(options));
+const readInflateOptions = createOptionsReader((options) => zlib.createInflateRaw(options));
+
 /**
  * One operation. Operations of several contexts run together, so it keeps the async context in which
  * it was asked for. (`AsyncResource.bind()` makes each function a map of its own in V8's old
@@ -49,6 +52,8 @@ class Operation extends AsyncResource {
     this.data = data;
     this.fin = fin;
     this.callback = callback;
+    /** @type {Operation | null} The next of the same context. */
+    this.next = null;
   }
 
   /**
@@ -67,26 +72,41 @@ class Operation extends AsyncResource {
  */
 class ZlibContext {
   /**
-   * @param {ReturnType<typeof readZlibOptions>} options The options
+   * @param {import('./zlib-options').ContextOptions} options The options
    * @param {InstanceType<typeof native.Deflater> | InstanceType<typeof native.Inflater>} state
    *   The native state
    * @param {Limiter} limiter Bounds what the native part's threads are given
    */
   constructor(options, state, limiter) {
-    this._chunkSize = options.chunkSize;
-    this._level = options.level;
-    this._strategy = options.strategy;
+    this._options = options;
     /** The native state. */
     this.state = state;
     this._limiter = limiter;
-    /** @type {Operation[]} The one that runs, and those that wait. */
-    this._operations = [];
+    /** @type {Operation | null} The one that runs; those that wait follow it. */
+    this._running = null;
+    /** @type {Operation | null} The one that was asked for last. */
+    this._last = null;
     this._closed = false;
+  }
+
+  /** Bytes that a stream of zlib would give at a time; like the next two, it has these fields. */
+  get _chunkSize() {
+    return this._options.chunkSize;
+  }
+
+  /** The level of compression. */
+  get _level() {
+    return this._options.level;
+  }
+
+  /** The strategy. */
+  get _strategy() {
+    return this._options.strategy;
   }
 
   /** Whether no operation runs or waits. */
   get isIdle() {
-    return this._operations.length === 0;
+    return this._running === null;
   }
 
   /**
@@ -98,8 +118,14 @@ class ZlibContext {
    */
   run(data, fin, callback) {
     const operation = new Operation(data, fin, callback);
-    this._operations.push(operation);
-    if (this._operations.length === 1) this._start(operation);
+    const { _last: last } = this;
+    this._last = operation;
+    if (last !== null) {
+      last.next = operation;
+      return;
+    }
+    this._running = operation;
+    this._start(operation);
   }
 
   /**
@@ -108,8 +134,9 @@ class ZlibContext {
    * @return {Operation[]} Those
    */
   close() {
-    const operations = this._operations;
-    this._operations = [];
+    const operations = [];
+    for (let each = this._running; each !== null; each = each.next) operations.push(each);
+    this._running = this._last = null;
     this._closed = true;
     this.state.free();
     return operations;
@@ -147,9 +174,11 @@ class ZlibContext {
    * @protected
    */
   _deliver(error, data) {
-    const operation = this._operations.shift();
-    if (operation === undefined) return; // closed meanwhile
-    if (this._operations.length > 0) this._start(this._operations[0]);
+    const operation = this._running;
+    if (operation === null) return; // closed meanwhile
+    this._running = operation.next;
+    if (operation.next === null) this._last = null;
+    else this._start(operation.next);
     operation.conclude(error, data);
   }
 
@@ -196,8 +225,8 @@ class DeflateContext extends ZlibContext {
    * @param {InstanceType<typeof native.Deflater> | null} state The native state, if there is one
    */
   constructor(userOptions, windowBits, noContextTakeover, limiter, state) {
-    const options = readZlibOptions(userOptions, windowBits, zlib.createDeflateRaw);
-    super(options, state ?? new native.Deflater({ ...options, noContextTakeover }), limiter);
+    const options = readDeflateOptions(userOptions, windowBits, noContextTakeover);
+    super(options, state ?? new native.Deflater(options), limiter);
   }
 
   /**
@@ -210,7 +239,9 @@ class DeflateContext extends ZlibContext {
     const state = /** @type {InstanceType<typeof native.Deflater>} */ (this.state);
     if (data.length < LARGE_INPUT) {
       state.queue(data, fin);
-      queued.push(this);
+      // Not pushed, which would make room for seventeen: it's often the only one.
+      if (queued.length === 0) queued = [this];
+      else queued.push(this);
       if (queued.length === 1 && runs < MAX_RUNS) setImmediate(runQueued);
       return;
     }
@@ -299,8 +330,8 @@ class InflateContext extends ZlibContext {
    * @param {InstanceType<typeof native.Inflater> | null} state The native state, if there is one
    */
   constructor(userOptions, windowBits, noContextTakeover, limiter, state) {
-    const options = readZlibOptions(userOptions, windowBits, zlib.createInflateRaw);
-    super(options, state ?? new native.Inflater({ ...options, noContextTakeover }), limiter);
+    const options = readInflateOptions(userOptions, windowBits, noContextTakeover);
+    super(options, state ?? new native.Inflater(options), limiter);
     /** The greatest length that an output may have; 0 for no limit. */
     this.limit = 0;
   }

@@ -8,6 +8,8 @@ const { constants: bufferConstants } = require('node:buffer');
 const { types } = require('node:util');
 const { constants } = require('node:zlib');
 
+const OptionSnapshot = require('./option-snapshot');
+
 /**
  * The numbers among the options: least, greatest and default.
  *
@@ -68,34 +70,55 @@ function toDictionary(value) {
   return types.isAnyArrayBuffer(value) ? Buffer.from(value) : undefined;
 }
 
-/** Those of who has none, by the window. @type {any[]} */
-const defaults = [];
+/**
+ * @typedef {object} ContextOptions
+ * @property {number} chunkSize As Node's zlib has it, like those below
+ * @property {Buffer | undefined} dictionary The dictionary
+ * @property {number} level The level of compression
+ * @property {number} memLevel The memory of a compressor
+ * @property {boolean} noContextTakeover Whether each message starts with an empty window
+ * @property {number} strategy The strategy
+ * @property {number} windowBits The window
+ */
+
+/**
+ * Makes what reads the options of one direction. The connections of a server have the same, so the latest
+ * are kept.
+ *
+ * @param {(options: object) => import('node:zlib').DeflateRaw | import('node:zlib').InflateRaw}
+ *   createStream The function of Node's zlib that takes the same options. It is called only
+ *   where they look wrong, to have its error
+ * @return {(userOptions: any, windowBits: number, noContextTakeover: boolean) => ContextOptions} Gives
+ *   the options that count, of what the user gave and what was agreed on; throws what `createStream` throws
+ */
+function createOptionsReader(createStream) {
+  let given = new OptionSnapshot(undefined);
+  /** @type {ContextOptions | null} */
+  let latest = null;
+  return (userOptions, windowBits, noContextTakeover) => {
+    if (
+      latest === null ||
+      latest.windowBits !== windowBits ||
+      latest.noContextTakeover !== noContextTakeover ||
+      // That may have become another one without a sign of it.
+      latest.dictionary !== undefined ||
+      !given.equals(userOptions)
+    ) {
+      const options = { ...read(userOptions, windowBits, createStream), noContextTakeover };
+      given = new OptionSnapshot(userOptions);
+      latest = Object.freeze(options);
+    }
+    return latest;
+  };
+}
 
 /**
  * Reads the options of one direction.
  *
- * @param {object | undefined} userOptions What the user gave
+ * @param {any} userOptions What the user gave
  * @param {number} agreedWindowBits The window as agreed, which counts in place of the user's
- * @param {(options: object) => import('node:zlib').DeflateRaw | import('node:zlib').InflateRaw}
- *   createStream The function of Node's zlib that takes the same options. It is called only
- *   where they look wrong, to have its error
- * @return {{chunkSize: number, dictionary: Buffer | undefined, level: number, memLevel: number,
- *   strategy: number, windowBits: number}} The options that count here
- * @throws {TypeError | RangeError} What `createStream` throws
- */
-function readZlibOptions(userOptions, agreedWindowBits, createStream) {
-  if (userOptions !== undefined) return read(userOptions, agreedWindowBits, createStream);
-  defaults[agreedWindowBits] ??= Object.freeze(read({}, agreedWindowBits, createStream));
-  return defaults[agreedWindowBits];
-}
-
-/**
- * Does as `readZlibOptions`, each time anew.
- *
- * @param {object} userOptions What the user gave
- * @param {number} agreedWindowBits The window as agreed
- * @param {Parameters<typeof readZlibOptions>[2]} createStream The function that throws
- * @return {ReturnType<typeof readZlibOptions>} The options that count here
+ * @param {Parameters<typeof createOptionsReader>[0]} createStream The function that throws
+ * @return {Omit<ContextOptions, 'noContextTakeover'>} The options that count here
  */
 function read(userOptions, agreedWindowBits, createStream) {
   /** @type {Record<string, any>} */
@@ -113,4 +136,4 @@ function read(userOptions, agreedWindowBits, createStream) {
   };
 }
 
-module.exports = readZlibOptions;
+module.exports = createOptionsReader;
