@@ -19,7 +19,7 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 /** The compressing side of one connection. */
 export declare class Deflater {
   /**
-   * Takes memory from the first message on: some 380 KB while one is under way, and between
+   * Takes memory from the first message on, growing up to some 260 KB (380 KB at once above level 6), and between
    * messages if the window is taken over and the limit allows it.
    */
   constructor(options: DeflateOptions)

@@ -123,7 +123,7 @@ impl Deflater {
 
 #[napi]
 impl Deflater {
-    /// Takes memory from the first message on: some 380 KB while one is under way, and between
+    /// Takes memory from the first message on, growing up to some 260 KB (380 KB at once above level 6), and between
     /// messages if the window is taken over and the limit allows it.
     #[napi(constructor, catch_unwind)]
     pub fn new(options: DeflateOptions) -> Result<Self> {
