@@ -424,6 +424,26 @@ proptest! {
     }
 
     #[test]
+    fn compresses_for_every_decompressor(
+        config in any_config(),
+        messages in prop::collection::vec(any_message(), 1..5),
+    ) {
+        let mut reference = flate2::Decompress::new(false);
+        let CompressorConfig { no_context_takeover, .. } = config;
+        let config = CompressorConfig { dictionary: Vec::new(), ..config };
+        let mut sender = Compressor::new(config).unwrap();
+        for message in messages {
+            if no_context_takeover {
+                reference.reset(false);
+            }
+            let data = [sender.compress(&message, true).as_slice(), &TAIL].concat();
+            let mut output = Vec::with_capacity(message.len() + 1);
+            reference.decompress_vec(&data, &mut output, flate2::FlushDecompress::Sync).unwrap();
+            prop_assert!(output == message);
+        }
+    }
+
+    #[test]
     fn survives_every_input(
         data in prop_oneof![
             prop::collection::vec(any::<u8>(), 0..300),
