@@ -6,9 +6,9 @@
 use super::bits::{BitWriter, Remainder, SLACK};
 use super::huffman::{code_lengths, code_words};
 use super::symbols::{
-    CODE_LENGTH_ORDER, DISTANCE_BASES, DISTANCE_EXTRA_BITS, DISTANCE_SYMBOLS, END_OF_BLOCK,
-    FIXED_DISTANCE_LENGTHS, FIXED_LITERAL_LENGTHS, LENGTH_BASES, LENGTH_EXTRA_BITS,
-    LITERAL_LENGTH_SYMBOLS, MAX_CODE_LENGTH, distance_index, length_index,
+    CODE_LENGTH_EXTRA_BITS, CODE_LENGTH_ORDER, DISTANCE_BASES, DISTANCE_EXTRA_BITS,
+    DISTANCE_SYMBOLS, END_OF_BLOCK, FIXED_DISTANCE_LENGTHS, FIXED_LITERAL_LENGTHS, LENGTH_BASES,
+    LENGTH_EXTRA_BITS, LITERAL_LENGTH_SYMBOLS, MAX_CODE_LENGTH, distance_index, length_index,
 };
 
 /// Literals, and a match behind them.
@@ -234,8 +234,6 @@ struct Codes {
 const MAX_CODE_LENGTH_LENGTH: u8 = 7;
 /// Bits of a symbol in [`Codes::runs`].
 const RUN_SYMBOL_BITS: u32 = 5;
-/// The extra bits of the symbols for code lengths: 16 to 18 repeat one.
-const RUN_EXTRA_BITS: [u8; 19] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 3, 7];
 
 impl Codes {
     /// The best codes for symbols of these frequencies.
@@ -275,7 +273,7 @@ impl Codes {
         let is_told = |&symbol: &u8| self.code_lengths[usize::from(symbol)] > 0;
         self.code_lengths_told =
             CODE_LENGTH_ORDER.iter().rposition(is_told).map_or(4, |last| 4.max(last + 1));
-        let runs = frequencies.iter().zip(self.code_lengths).zip(RUN_EXTRA_BITS);
+        let runs = frequencies.iter().zip(self.code_lengths).zip(CODE_LENGTH_EXTRA_BITS);
         let runs =
             runs.map(|((&count, length), extra)| count * u32::from(length + extra)).sum::<u32>();
         self.header_length = 14 + 3 * self.code_lengths_told + runs as usize;
@@ -332,7 +330,7 @@ impl Codes {
         for &run in &self.runs[..self.run_count] {
             let symbol = usize::from(run & ((1 << RUN_SYMBOL_BITS) - 1));
             write_word(words[symbol], writer);
-            writer.add((run >> RUN_SYMBOL_BITS).into(), RUN_EXTRA_BITS[symbol].into());
+            writer.add((run >> RUN_SYMBOL_BITS).into(), CODE_LENGTH_EXTRA_BITS[symbol].into());
             writer.flush();
         }
     }

@@ -14,10 +14,11 @@ mod matches;
 mod output;
 
 use super::decompressor::InflateError;
+use super::symbols::MAX_MATCH;
 use super::window::Window;
 use bits::{Bits, Pending, REFILLED};
 use code_lengths::CodeLengths;
-use codes::{Codes, MAX_MATCH};
+use codes::Codes;
 pub(super) use output::{Bounds, Output};
 
 /// Why decoding stopped.

@@ -40,6 +40,10 @@ const LENGTH_INDEXES: [u8; MAX_MATCH - MIN_MATCH + 1] = length_indexes();
 pub(super) const CODE_LENGTH_ORDER: [u8; 19] =
     [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
+/// Section 3.2.7: the extra bits of the symbols for code lengths, of which 16 to 18 repeat one.
+pub(super) const CODE_LENGTH_EXTRA_BITS: [u8; 19] =
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 3, 7];
+
 /// Section 3.2.6: the lengths of the fixed codes of literals and lengths.
 pub(super) const FIXED_LITERAL_LENGTHS: [u8; 288] = fixed_literal_lengths();
 /// Those of distances.

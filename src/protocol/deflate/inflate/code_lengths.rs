@@ -1,12 +1,13 @@
 //! The codes that a block brings along, as the lengths of codes: RFC 1951, section 3.2.7.
 
 use super::super::decompressor::InflateError;
+use super::super::symbols::{
+    CODE_LENGTH_EXTRA_BITS, CODE_LENGTH_ORDER, DISTANCE_SYMBOLS, END_OF_BLOCK,
+    LITERAL_LENGTH_SYMBOLS,
+};
 use super::bits::Bits;
-use super::codes::{Codes, END_OF_BLOCK};
+use super::codes::Codes;
 use super::decode_table::{DecodeTable, Entry};
-
-/// In this order the lengths of the codes come with which the lengths are coded.
-const ORDER: [u8; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
 /// Symbols that stand for more than one length.
 const REPEAT_LAST: usize = 16;
@@ -17,26 +18,16 @@ const SYMBOLS: [Entry; 19] = {
     let mut entries = [Entry::INVALID; 19];
     let mut symbol = 0;
     while symbol < entries.len() {
-        let extra_bits = match symbol {
-            REPEAT_LAST => 2,
-            REPEAT_ZERO => 3,
-            18 => 7,
-            _ => 0,
-        };
-        entries[symbol] = Entry::number(symbol as u16, extra_bits);
+        entries[symbol] = Entry::number(symbol as u16, CODE_LENGTH_EXTRA_BITS[symbol]);
         symbol += 1;
     }
     entries
 };
 
-/// RFC 1951, section 3.2.5: of 288 and 32 symbols so many may have a code.
-const MAX_LITERALS: usize = 286;
-const MAX_DISTANCES: usize = 30;
-
 /// The lengths of the codes of a block, as far as they are read.
 pub(super) struct CodeLengths {
     /// First of the codes in which lengths are coded, then of all literal/length and distance codes.
-    lengths: [u8; MAX_LITERALS + MAX_DISTANCES],
+    lengths: [u8; LITERAL_LENGTH_SYMBOLS + DISTANCE_SYMBOLS],
     /// How many are read.
     read: usize,
     /// How many there are of the first kind, of the second and the third.
@@ -49,7 +40,7 @@ pub(super) struct CodeLengths {
 impl CodeLengths {
     pub(super) const fn new() -> Self {
         Self {
-            lengths: [0; MAX_LITERALS + MAX_DISTANCES],
+            lengths: [0; LITERAL_LENGTH_SYMBOLS + DISTANCE_SYMBOLS],
             read: 0,
             lengths_count: 0,
             literals: 0,
@@ -65,8 +56,8 @@ impl CodeLengths {
         self.distances = 1 + (counts >> 5 & 0x1f) as usize;
         self.lengths_count = 4 + (counts >> 10) as usize;
         self.read = 0;
-        self.lengths[..ORDER.len()].fill(0);
-        if self.literals > MAX_LITERALS || self.distances > MAX_DISTANCES {
+        self.lengths[..CODE_LENGTH_ORDER.len()].fill(0);
+        if self.literals > LITERAL_LENGTH_SYMBOLS || self.distances > DISTANCE_SYMBOLS {
             return Err(InflateError::InvalidData("too many length or distance symbols"));
         }
         Ok(true)
@@ -74,14 +65,14 @@ impl CodeLengths {
 
     /// Reads the codes in which lengths are coded.
     pub(super) fn read_length_codes(&mut self, bits: &mut Bits<'_>) -> Result<bool, InflateError> {
-        for &symbol in &ORDER[self.read..self.lengths_count] {
+        for &symbol in &CODE_LENGTH_ORDER[self.read..self.lengths_count] {
             let Some(length) = bits.take(3) else { return Ok(false) };
             self.lengths[usize::from(symbol)] = length as u8;
             self.read += 1;
         }
         self.read = 0;
         // A set of no codes at all is taken: as in zlib each bit is a length of 0 then.
-        match self.table.fill(&self.lengths[..ORDER.len()], &SYMBOLS, false) {
+        match self.table.fill(&self.lengths[..CODE_LENGTH_ORDER.len()], &SYMBOLS, false) {
             Ok(()) => Ok(true),
             Err(_) => Err(InflateError::InvalidData("invalid code lengths set")),
         }

@@ -7,8 +7,10 @@
 
 use std::array;
 
-/// RFC 1951, section 3.2.7: no code is longer.
-const MAX_CODE_LENGTH: usize = 15;
+use super::super::symbols;
+
+/// As an index.
+const MAX_CODE_LENGTH: usize = symbols::MAX_CODE_LENGTH as usize;
 
 /// What a code stands for, and how many bits it and the extra bits behind it take.
 ///
