@@ -162,9 +162,10 @@ fn write_bits(
     output.resize(start + length.div_ceil(8) + SLACK, 0);
     let mut writer = BitWriter::new(&mut output[start..], bits);
     write(&mut writer);
-    let (length, bits) = writer.finish();
-    output.truncate(start + length);
-    bits
+    let (bytes, left) = writer.finish();
+    debug_assert_eq!(8 * bytes + left.count() as usize, bits.count() as usize + length);
+    output.truncate(start + bytes);
+    left
 }
 
 /// The longest block that can be stored.
@@ -172,12 +173,16 @@ const MAX_STORED: usize = 65_535;
 
 /// Bits that `length` bytes take in stored blocks, behind `bits`.
 fn stored_length(length: usize, bits: Remainder) -> usize {
-    let padding = (bits.count() + 3).next_multiple_of(8) - bits.count();
-    8 * length + padding as usize + 32 + (length - 1) / MAX_STORED * 40
+    8 * length + stored_header_length(bits) as usize + 32 + (length - 1) / MAX_STORED * 40
+}
+
+/// Bits of the header of a stored block, up to the byte in which its length begins.
+fn stored_header_length(bits: Remainder) -> u32 {
+    (bits.count() + 3).next_multiple_of(8) - bits.count()
 }
 
 /// RFC 1951, section 3.2.4: appends stored blocks.
-pub(super) fn store(data: &[u8], mut bits: Remainder, output: &mut Vec<u8>) -> Remainder {
+fn store(data: &[u8], mut bits: Remainder, output: &mut Vec<u8>) -> Remainder {
     for data in data.chunks(MAX_STORED) {
         align(bits, output);
         bits = Remainder::default();
@@ -189,16 +194,10 @@ pub(super) fn store(data: &[u8], mut bits: Remainder, output: &mut Vec<u8>) -> R
     bits
 }
 
-/// Appends the header of a stored block that isn't the last, and all up to the byte in which its
-/// length begins.
+/// Appends the header of a stored block that isn't the last, up to the byte in which its length begins.
 pub(super) fn align(bits: Remainder, output: &mut Vec<u8>) {
-    let length = (bits.count() + 3) as usize;
-    let start = output.len();
-    output.resize(start + length.div_ceil(8) + SLACK, 0);
-    let mut writer = BitWriter::new(&mut output[start..], bits);
-    writer.add(0, (length.next_multiple_of(8) - bits.count() as usize) as u32);
-    let (length, _) = writer.finish();
-    output.truncate(start + length);
+    let length = stored_header_length(bits);
+    write_bits(output, bits, length as usize, |writer| writer.add(0, length));
 }
 
 /// The words of the fixed codes.

@@ -6,7 +6,7 @@
 //!
 //! Memory grows with what there is. Behind a message of 1 KiB it is 7 KiB.
 
-use super::places::{Places, STRING_LENGTH, hash};
+use super::places::{Candidates, Places, STRING_LENGTH, hash};
 use super::symbols::MAX_MATCH;
 
 /// A string that occurred before.
@@ -140,21 +140,25 @@ impl History {
         self.placed = end;
     }
 
-    /// Looks for a match at `position`, and gives the position its place. All positions before it have to
-    /// have one, and there have to be [`STRING_LENGTH`] bytes.
-    ///
-    /// `attempts` is how often a longer one is looked for.
+    /// Gives a position its place: the string there, and where it may have been before.
     #[inline]
-    pub(super) fn find(&mut self, position: usize, attempts: usize) -> Option<Match> {
+    fn place(&mut self, position: usize) -> (u32, Candidates) {
         let string = string_at(&self.bytes, position);
         let (index, tag) = hash(string, self.hash_bits());
         let places = &mut self.places[index];
         let candidates = places.with_tag(tag);
         places.put(position, tag);
         self.placed = position + 1;
-        if candidates.is_empty() {
-            return None;
-        }
+        (string, candidates)
+    }
+
+    /// Looks for a match at `position`, and gives the position its place. All positions before it have to
+    /// have one, and there have to be [`STRING_LENGTH`] bytes.
+    ///
+    /// `attempts` is how often a longer one is looked for.
+    #[inline]
+    pub(super) fn find(&mut self, position: usize, attempts: usize) -> Option<Match> {
+        let (string, candidates) = self.place(position);
         for start in candidates {
             if self.is_in_reach(start, position) && string_at(&self.bytes, start) == string {
                 let length = common_length(&self.bytes, start, position);
@@ -174,10 +178,7 @@ impl History {
         length: usize,
         attempts: usize,
     ) -> Option<Match> {
-        let string = string_at(&self.bytes, position);
-        let (index, tag) = hash(string, self.hash_bits());
-        self.places[index].put(position, tag);
-        self.placed = position + 1;
+        let (string, _) = self.place(position);
         let found = self.longer(length, string, position)?;
         Some(self.longest(found, string, position, attempts))
     }
