@@ -170,7 +170,7 @@ impl Compressor {
             }
             None => DeflateState::new(self.settings),
         };
-        if self.is_new {
+        if self.is_new && !self.dictionary.is_empty() {
             state.set_dictionary(&self.dictionary);
         }
         self.is_new = self.place.is_none();

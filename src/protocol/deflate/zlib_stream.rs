@@ -112,9 +112,6 @@ impl ZlibStream {
 
     /// Fills a window that is empty.
     pub(super) fn set_dictionary(&mut self, dictionary: &[u8]) {
-        if dictionary.is_empty() {
-            return;
-        }
         let done = match &mut self.stream {
             Stream::Plain(stream) => stream.set_dictionary(dictionary).is_ok(),
             Stream::Tuned(stream) => stream.set_dictionary(dictionary).is_ok(),
