@@ -512,11 +512,11 @@ declare namespace WebSocket {
      */
     concurrencyLimit?: number | undefined;
     /**
-     * Bytes of the compressors and decompressors that are kept from one message to the next where
-     * context takeover was agreed, in the whole process; the first value given holds. Beyond it the
-     * connections that were quiet longest give theirs back: the next message they send is
-     * compressed like a first one, and of what they receive only the window is kept, at most 32 KiB.
-     * 0: after each message; `Infinity`: never. Not in ws.
+     * Bytes of the compressors that are kept from one message to the next where context takeover was
+     * agreed, in the whole process; the first value given holds. Beyond it the connections that were
+     * quiet longest give theirs back: the next message they send is compressed like a first one.
+     * 0: after each message; `Infinity`: never. Of what is received the window is kept in any case, at
+     * most 32 KiB a connection. Not in ws.
      *
      * @default 268435456
      */

@@ -42,8 +42,8 @@ class PerMessageDeflate {
    *   worked on at a time. The first instance decides; 0 for any number
    * @param {boolean} [options.isServer=false] The role
    * @param {number} [options.maxPayload=0] Bytes that an inflated fragment may have; 0 for no limit
-   * @param {number} [options.memoryLimit=268435456] Bytes that all connections of the process may
-   *   keep from one message to the next. The first instance that says it decides
+   * @param {number} [options.memoryLimit=268435456] Bytes that the compressors of all connections
+   *   of the process may keep from one message to the next. The first instance that says it decides
    * @param {boolean | number} [options.serverMaxWindowBits] The window of the server, likewise
    * @param {boolean} [options.serverNoContextTakeover] Whether the server's messages each start
    *   with an empty window; `false` refuses

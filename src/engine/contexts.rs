@@ -4,8 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use crate::protocol::deflate::ContextPool;
 
-/// What they may keep between messages if nobody says: enough for some 600 connections that take
-/// both windows over.
+/// What compressors may keep between messages if nobody says: enough for some 1000 connections that
+/// have sent as much as their windows hold.
 const DEFAULT_LIMIT: usize = 256 << 20;
 
 static CONTEXTS: LazyLock<Arc<ContextPool>> =
