@@ -8,7 +8,7 @@ use mio::event::Event as Readiness;
 
 use super::background::Due;
 use super::compression::{Compression, Outcome};
-use super::fault::{Fault, Injected};
+use super::fault::Injected;
 use super::occurrence::{ConnectionConfig, ConnectionId, Occurrence, Sink};
 use super::socket::Socket;
 use super::write_queue::WriteQueue;
@@ -211,7 +211,7 @@ impl Connection {
 
     /// Asks for a panic.
     #[cfg(debug_assertions)]
-    pub(super) const fn inject(&mut self, fault: Fault) {
+    pub(super) const fn inject(&mut self, fault: super::fault::Fault) {
         self.injected.ask(fault);
     }
 
