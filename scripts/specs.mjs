@@ -1,6 +1,7 @@
 // The test files of the JavaScript side, and how they are run.
 
 import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { root, run } from './command.mjs';
 
@@ -38,6 +39,18 @@ function specNames() {
 }
 
 /**
+ * Has Node run as many files at a time as there are processors: most of the time of a file is its own. Node
+ * leaves one processor free, which of two is half.
+ *
+ * @return {string[]} The argument, where the running Node knows it
+ */
+function concurrency() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  const isKnown = major > 20 || (major === 20 && minor >= 10);
+  return isKnown ? [`--test-concurrency=${availableParallelism()}`] : [];
+}
+
+/**
  * Lists what is to be run: all tests, and those with connections on each transport and driver.
  *
  * @param {object} [options] How to run them
@@ -60,7 +73,7 @@ export function specSuites({
   const suite = (names, variables) => () => {
     const files = names.map((name) => join('__test__', `${name}.spec.js`));
     const limit = `--test-timeout=${minutes * 60_000}`;
-    const args = ['--test', '--test-reporter=spec', limit, ...files];
+    const args = ['--test', '--test-reporter=spec', ...concurrency(), limit, ...files];
     return run(node, args, { cwd, env: { ...env, ...variables } });
   };
   const left = addonOnly ? [...OF_THE_REPOSITORY, ...without] : without;
