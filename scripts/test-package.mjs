@@ -68,7 +68,7 @@ main(async () => {
 
   const [program, ...first] = npmCommand();
   const files = packages.map((path) => `file:${path}`);
-  const install = ['install', '--no-save', '--no-package-lock', '--no-audit', '--no-fund'];
+  const install = ['install', '--no-save', '--no-audit', '--no-fund'];
   capture(program, [...first, ...install, '--loglevel=error', '--offline', ...files], {
     cwd: FOLDER
   });
