@@ -224,6 +224,7 @@ fn moves_between_drivers_without_losing_a_byte() {
         thread::sleep(Duration::from_micros(50));
         owner.take();
     }
+    assert!(moves.load(Ordering::Relaxed) > 2);
     for bytes in &owner.bytes {
         assert!(*bytes == numbered(0, count));
     }
