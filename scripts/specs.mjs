@@ -4,6 +4,7 @@ import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { root, run } from './command.mjs';
+import { reaches, versionNumbers } from './toolchain.mjs';
 
 /** What tests the repository, not the addon. */
 const OF_THE_REPOSITORY = [
@@ -45,8 +46,7 @@ function specNames() {
  * @return {string[]} The argument, where the running Node knows it
  */
 function concurrency() {
-  const [major, minor] = process.versions.node.split('.').map(Number);
-  const isKnown = major > 20 || (major === 20 && minor >= 10);
+  const isKnown = reaches(versionNumbers(process.versions.node), [20, 10]);
   return isKnown ? [`--test-concurrency=${availableParallelism()}`] : [];
 }
 

@@ -18,7 +18,7 @@ const NODE_LINES = [
  * @param {number[]} minimum The version that it must reach
  * @return {boolean} Whether it does
  */
-function reaches(version, minimum) {
+export function reaches(version, minimum) {
   for (let i = 0; i < minimum.length; i++) {
     if (version[i] !== minimum[i]) return (version[i] || 0) > minimum[i];
   }
@@ -31,7 +31,7 @@ function reaches(version, minimum) {
  * @param {string} text The text
  * @return {number[]} Major, minor and patch
  */
-function versionNumbers(text) {
+export function versionNumbers(text) {
   const match = /(\d+)\.(\d+)(?:\.(\d+))?/.exec(text);
   return match ? match.slice(1).map((part) => Number(part || 0)) : [];
 }
