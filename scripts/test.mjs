@@ -1,4 +1,4 @@
-// `npm test [-- rust|js|types ...]`: builds what is needed and runs every test that asks for nothing
+// `npm test [-- rust|protocol|js|models|types ...]`: builds what is needed and runs every test that asks for nothing
 // but Node and Rust.
 
 import { copyFileSync } from 'node:fs';
@@ -42,8 +42,8 @@ function findTestLibrary() {
  * @return {Promise<number>} The exit code
  */
 async function testPanics() {
-  const library = findTestLibrary();
   if (process.platform === 'win32') return 0;
+  const library = findTestLibrary();
   // Node.js loads an addon by the ending of its name.
   const addon = join(dirname(library), 'oxws.node');
   copyFileSync(library, addon);
@@ -60,6 +60,10 @@ const SUITES = {
     'cargo test, default features': () => run('cargo', ['test', '--quiet']),
     'node --test, panics of the engine, in a build for tests': testPanics
   },
+  protocol: {
+    'cargo test, the protocol alone': () =>
+      run('cargo', ['test', '--quiet', '--no-default-features'])
+  },
   js: specSuites(),
   models: {
     'cargo test, models of what threads share': () =>
@@ -75,7 +79,7 @@ const SUITES = {
   )
 };
 
-/** The models compile everything once more. */
+/** The models compile everything once more, the protocol alone is a part of all features. */
 const DEFAULT_SUITES = ['rust', 'js', 'types'];
 
 main(async (args) => {
