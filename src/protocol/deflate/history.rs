@@ -159,8 +159,12 @@ impl History {
     #[inline]
     pub(super) fn find(&mut self, position: usize, attempts: usize) -> Option<Match> {
         let (string, candidates) = self.place(position);
+        let first = self.first_in_reach(position);
         for start in candidates {
-            if self.is_in_reach(start, position) && string_at(&self.bytes, start) == string {
+            if start < first {
+                break; // and the others, which are older, as well
+            }
+            if string_at(&self.bytes, start) == string {
                 let length = common_length(&self.bytes, start, position);
                 let found = Match { length, distance: position - start };
                 return Some(self.longest(found, string, position, attempts));
@@ -204,13 +208,14 @@ impl History {
         let offset = length + 1 - STRING_LENGTH;
         let last = string_at(bytes, position + offset);
         let (index, tag) = hash(last, self.hash_bits());
+        let first = self.first_in_reach(position) + offset;
         for candidate in self.places[index].with_tag(tag) {
-            // Where it is less than `offset` this is out of reach as well.
-            let start = candidate.wrapping_sub(offset);
-            if self.is_in_reach(start, position)
-                && string_at(bytes, candidate) == last
-                && string_at(bytes, start) == string
-            {
+            if candidate < first {
+                break;
+            }
+            let start = candidate - offset;
+            // The tag says almost surely that the last bytes are the same, so they come second.
+            if string_at(bytes, start) == string && string_at(bytes, candidate) == last {
                 let found = common_length(bytes, start, position);
                 if found > length {
                     return Some(Match { length: found, distance: position - start });
@@ -220,13 +225,13 @@ impl History {
         None
     }
 
-    /// Whether a match at `position` may copy from `start`.
+    /// From where on a match at `position` may copy.
     ///
     /// A byte less than the window is: what has no place is 0, and so is the first byte, which is out of
     /// reach to begin with.
     #[inline]
-    fn is_in_reach(&self, start: usize, position: usize) -> bool {
-        start < position && start > position.saturating_sub(self.window_length)
+    const fn first_in_reach(&self, position: usize) -> usize {
+        position.saturating_sub(self.window_length) + 1
     }
 }
 

@@ -30,14 +30,23 @@ impl Places {
         self.tags = self.tags << 8 | u64::from(tag);
     }
 
-    /// The positions with this tag. There may be a few whose string is another, and 0 may be among them.
+    /// The positions, the latest first.
+    #[inline]
+    fn positions(&self) -> [u16; 8] {
+        // By way of their bytes it is a copy, not eight shifts.
+        let bytes = self.positions.map(u64::to_le_bytes);
+        let (pairs, _) = bytes.as_flattened().as_chunks();
+        std::array::from_fn(|index| u16::from_le_bytes(pairs[index]))
+    }
+
+    /// The positions with this tag, the latest first. There may be a few whose string is another, and 0 may be among them.
     #[inline]
     pub(super) fn with_tag(&self, tag: u8) -> Candidates {
         const LOWER: u64 = BYTES * 0x7f;
         let difference = self.tags ^ (BYTES * u64::from(tag));
         // A sum doesn't reach into the next byte; its upper bit is set unless the lower bits are zero.
         let different = ((difference & LOWER) + LOWER) | difference;
-        Candidates { positions: self.positions, same: !different & !LOWER }
+        Candidates { positions: self.positions(), same: !different & !LOWER }
     }
 
     /// Subtracts `length`, a power of two, from all positions, which are below its double; forgets those that are
@@ -45,15 +54,16 @@ impl Places {
     pub(super) fn slide(&mut self, length: usize) {
         let bit = length.trailing_zeros();
         for positions in &mut self.positions {
-            let left = (*positions >> bit & LANES) * 0xffff;
-            *positions &= left & (LANES * (length as u64 - 1));
+            let left = *positions >> bit & LANES;
+            // Of each one that is left all bits but the one that goes.
+            *positions &= (left << bit) - left;
         }
     }
 }
 
 /// Positions where a string may be, the latest first.
 pub(super) struct Candidates {
-    positions: [u64; 2],
+    positions: [u16; 8],
     /// For each of them the upper bit of a byte, where it is one.
     same: u64,
 }
@@ -66,11 +76,9 @@ impl Iterator for Candidates {
         if self.same == 0 {
             return None;
         }
-        let bit = self.same.trailing_zeros();
+        let index = self.same.trailing_zeros() / 8;
         self.same &= self.same - 1;
-        let [late, early] = self.positions;
-        let positions = if bit < 32 { late } else { early };
-        Some((positions >> (2 * (bit & 24)) & 0xffff) as usize)
+        Some(self.positions[index as usize % 8].into())
     }
 }
 
