@@ -123,6 +123,14 @@ export const cases = [
     load: { connections: 10_000 },
     unit: 'bytes'
   },
+  {
+    id: 'idle-5000-message',
+    title: '5 000 idle connections after a message',
+    mode: 'idle',
+    load: { connections: 5000, message: 1024, text: true },
+    unit: 'bytes',
+    rounds: 3
+  },
   ...[false, true].map((takeover) => ({
     ...deflateCase({
       id: `deflate-idle-5000${takeover ? '-takeover' : ''}`,

@@ -16,7 +16,11 @@ use crate::target::Target;
 /// loaded and compiled its code and filled the room that its heap had left.
 const FIRST_PART: f64 = 0.2;
 
-/// For the server to finish what it does after the last handshake.
+/// For the server to finish what it does after the last handshake, and to come to rest: V8 gives back what its
+/// young generation has grown to when it collects garbage, if hardly anything was allocated in the 5 s before.
+const REST: Duration = Duration::from_secs(7);
+
+/// For the server to finish what the collection of garbage leaves behind.
 const SETTLING: Duration = Duration::from_millis(500);
 
 /// Descriptors that a process needs for itself.
@@ -84,7 +88,7 @@ fn open(
 }
 
 fn settled_memory(target: &Target) -> io::Result<u64> {
-    thread::sleep(SETTLING);
+    thread::sleep(REST);
     target.collect_garbage()?;
     thread::sleep(SETTLING);
     resident_memory(target.pid)
