@@ -80,10 +80,10 @@ pub struct Compressor {
     /// doesn't, and a match would reach into that.
     is_new: bool,
     /// The state while a message is under way.
-    state: Option<DeflateState>,
+    state: Option<Box<DeflateState>>,
     pool: Arc<ContextPool>,
     /// Where the state rests between messages, if the window is taken over.
-    place: Option<Place<DeflateState>>,
+    place: Option<Place<Box<DeflateState>>>,
 }
 
 impl fmt::Debug for Compressor {
@@ -159,7 +159,7 @@ impl Compressor {
     }
 
     /// The state with which a message begins.
-    fn begin(&mut self) -> DeflateState {
+    fn begin(&mut self) -> Box<DeflateState> {
         if let Some(state) = self.place.as_ref().and_then(Place::take) {
             return state;
         }
@@ -168,7 +168,7 @@ impl Compressor {
                 spare.reset();
                 spare
             }
-            None => DeflateState::new(self.settings),
+            None => Box::new(DeflateState::new(self.settings)),
         };
         if self.is_new && !self.dictionary.is_empty() {
             state.set_dictionary(&self.dictionary);
@@ -178,7 +178,7 @@ impl Compressor {
     }
 
     /// Puts the state away when a message has ended.
-    fn end(&self, state: DeflateState) {
+    fn end(&self, state: Box<DeflateState>) {
         match &self.place {
             Some(place) => place.put(state),
             None => self.pool.compressors.give(self.settings, state),
@@ -233,7 +233,7 @@ enum Stream {
     Zlib(ZlibStream),
 }
 
-impl Context for DeflateState {
+impl Context for Box<DeflateState> {
     fn memory(&self) -> usize {
         match &self.stream {
             Stream::Own(stream) => stream.memory(),

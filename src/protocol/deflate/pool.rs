@@ -28,7 +28,7 @@ const MIN_SWEPT: usize = 64;
 /// The memory that connections share. Every thread may use it; no lock is held while data is
 /// compressed.
 pub struct ContextPool {
-    pub(super) compressors: Spares<Settings, DeflateState>,
+    pub(super) compressors: Spares<Settings, Box<DeflateState>>,
     pub(super) decompressors: Spares<(), Box<Inflater>>,
     residents: Mutex<Residents>,
 }
