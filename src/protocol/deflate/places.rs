@@ -39,7 +39,8 @@ impl Places {
         std::array::from_fn(|index| u16::from_le_bytes(pairs[index]))
     }
 
-    /// The positions with this tag, the latest first. There may be a few whose string is another, and 0 may be among them.
+    /// The positions with this tag, the latest first. There may be a few whose string is another, and 0 may
+    /// be among them.
     #[inline]
     pub(super) fn with_tag(&self, tag: u8) -> Candidates {
         const LOWER: u64 = BYTES * 0x7f;
