@@ -255,9 +255,12 @@ class Sender {
   _reachesThreshold(length) {
     const perMessageDeflate = this._extensions[PerMessageDeflate.extensionName];
     if (!perMessageDeflate) return true;
-    const own = perMessageDeflate._isServer ? 'server' : 'client';
-    if (!perMessageDeflate.params[`${own}_no_context_takeover`]) return true;
-    return length >= perMessageDeflate._threshold;
+    const { params } = perMessageDeflate;
+    // Each name by itself: one that is put together is looked for among all strings, for each message.
+    const startsEmpty = perMessageDeflate._isServer
+      ? params.server_no_context_takeover
+      : params.client_no_context_takeover;
+    return !startsEmpty || length >= perMessageDeflate._threshold;
   }
 
   /**
