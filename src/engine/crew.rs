@@ -138,7 +138,8 @@ struct Shift<J, T, W> {
 
 #[derive(Default)]
 struct Progress {
-    done: usize,
+    /// How many jobs are done, by threads that take no more of them.
+    count: usize,
     /// How many were taken, once nobody takes another.
     taken: Option<usize>,
     has_panicked: bool,
@@ -153,27 +154,31 @@ impl<J, T, W: Fn(&mut T, &mut J) -> bool> Shift<J, T, W> {
         let member = self.members.fetch_add(1, Ordering::Relaxed);
         let Some(tools) = self.tools.get(member) else { return };
         let mut tools = lock(tools);
+        let mut done = Progress::default();
         while let Some(job) = self.jobs.get(self.next.fetch_add(1, Ordering::Relaxed)) {
-            let done = match (&mut *tools, &mut *lock(job)) {
+            let goes_on = match (&mut *tools, &mut *lock(job)) {
                 (Some(tools), Some(job)) => {
                     catch_unwind(AssertUnwindSafe(|| (self.work)(tools, job))).ok()
                 }
                 // They are taken out when all is done.
                 _ => None,
             };
-            self.note(done.is_some());
-            if done == Some(false) {
-                return;
+            done.count += 1;
+            done.has_panicked |= goes_on.is_none();
+            if goes_on == Some(false) {
+                break;
             }
         }
+        drop(tools);
+        self.note(&done);
     }
 
-    /// Notes that a job has come to its end.
-    fn note(&self, is_done: bool) {
+    /// Notes what a thread has done, once for all of it: others look at the same place.
+    fn note(&self, done: &Progress) {
         let mut progress = lock(&self.progress);
-        progress.done += 1;
-        progress.has_panicked |= !is_done;
-        if progress.taken == Some(progress.done) {
+        progress.count += done.count;
+        progress.has_panicked |= done.has_panicked;
+        if progress.taken == Some(progress.count) {
             self.finished.notify_one();
         }
     }
@@ -185,7 +190,7 @@ impl<J, T, W: Fn(&mut T, &mut J) -> bool> Shift<J, T, W> {
         let taken = self.next.swap(count, Ordering::Relaxed).min(count);
         let mut progress = lock(&self.progress);
         progress.taken = Some(taken);
-        while progress.done < taken {
+        while progress.count < taken {
             progress = self.finished.wait(progress).unwrap_or_else(PoisonError::into_inner);
         }
         (taken, progress.has_panicked)
