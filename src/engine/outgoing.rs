@@ -24,6 +24,28 @@ struct Message {
     deflated: OnceLock<Vec<u8>>,
 }
 
+/// What a thread writes with.
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    /// Frames of a connection.
+    pub(super) bytes: Vec<u8>,
+    /// The message that it compressed or copied last, of the same flush: the next one is often the
+    /// same, and need not be looked for where other threads look, too.
+    last: Option<Arc<Message>>,
+}
+
+impl Outgoing {
+    /// For a flush, with memory that another one has left.
+    pub(super) const fn in_memory(bytes: Vec<u8>) -> Self {
+        Self { bytes, last: None }
+    }
+
+    /// The memory, for another flush.
+    pub(super) fn into_memory(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
 /// Compresses the messages of a flush, the same one for connections that compress alike only once,
 /// whichever thread they are served by.
 ///
@@ -48,14 +70,15 @@ impl<B: Deref<Target = [u8]>> Broadcast<B> {
         frame: &FrameHeader,
         place: &Range<usize>,
         deflation: &Shared<Deflation>,
-        output: &mut Vec<u8>,
+        outgoing: &mut Outgoing,
     ) {
-        let start = output.len();
+        let start = outgoing.bytes.len();
         // Room for the header: as long as that of the payload, which is rarely wrong.
         let guess = FrameHeader { payload_length: place.len() as u64, ..*frame };
         let guessed = guess.encoded_length();
-        output.resize(start + guessed, 0);
-        self.append_payload(frame, place, deflation, output);
+        outgoing.bytes.resize(start + guessed, 0);
+        self.append_payload(frame, place, deflation, outgoing);
+        let output = &mut outgoing.bytes;
         let length = output.len() - start - guessed;
         let header = FrameHeader { payload_length: length as u64, ..*frame };
         let begin = move_payload(output, start, guessed, header.encoded_length());
@@ -71,36 +94,41 @@ impl<B: Deref<Target = [u8]>> Broadcast<B> {
         frame: &FrameHeader,
         place: &Range<usize>,
         deflation: &Shared<Deflation>,
-        output: &mut Vec<u8>,
+        outgoing: &mut Outgoing,
     ) {
         let payload = &self.bytes[place.clone()];
         let mut deflation = lock(deflation);
         // RFC 7692, section 6.1: RSV1 is on the first frame of a message.
         let is_message = frame.rsv1 && frame.fin;
-        let Some(config) = deflation.stateless().filter(|_| is_message).cloned() else {
-            deflation.compress_into(payload, frame.fin, output);
+        let Some(config) = deflation.stateless().filter(|_| is_message) else {
+            deflation.compress_into(payload, frame.fin, &mut outgoing.bytes);
             return;
         };
-        let message = self.message(config, place);
-        output.extend_from_slice(message.deflated.get_or_init(|| {
+        let last = outgoing.last.take().filter(|last| self.is_same(last, config, payload));
+        let message = last.unwrap_or_else(|| self.message(config, place));
+        outgoing.bytes.extend_from_slice(message.deflated.get_or_init(|| {
             let mut deflated = Vec::new();
             deflation.compress_into(payload, true, &mut deflated);
             deflated
         }));
+        outgoing.last = Some(message);
+    }
+
+    /// Whether `message` is `payload`, to be compressed by `config`.
+    fn is_same(&self, message: &Message, config: &Arc<CompressorConfig>, payload: &[u8]) -> bool {
+        Arc::ptr_eq(&message.config, config) && self.bytes[message.payload.clone()] == *payload
     }
 
     /// The message at `place`, which may be known from another place.
-    fn message(&self, config: Arc<CompressorConfig>, place: &Range<usize>) -> Arc<Message> {
+    fn message(&self, config: &Arc<CompressorConfig>, place: &Range<usize>) -> Arc<Message> {
         let payload = &self.bytes[place.clone()];
         let mut messages = lock(&self.messages);
         let alike = messages.entry(likeness(payload)).or_default();
-        let is_same = |message: &&Arc<Message>| {
-            Arc::ptr_eq(&message.config, &config) && self.bytes[message.payload.clone()] == *payload
-        };
-        if let Some(known) = alike.iter().find(is_same) {
+        if let Some(known) = alike.iter().find(|known| self.is_same(known, config, payload)) {
             return Arc::clone(known);
         }
         let payload = place.clone();
+        let config = Arc::clone(config);
         let message = Arc::new(Message { config, payload, deflated: OnceLock::new() });
         if alike.len() < MAX_ALIKE {
             alike.push(Arc::clone(&message));
@@ -139,4 +167,54 @@ fn move_payload(output: &mut Vec<u8>, start: usize, guessed: usize, length: usiz
     output.copy_within(payload.clone(), begin);
     output.truncate(begin + payload.len());
     begin
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Opcode;
+
+    const LENGTH: usize = 600;
+
+    fn direction(level: i32, no_context_takeover: bool) -> Shared<Deflation> {
+        let config = CompressorConfig { level, no_context_takeover, ..CompressorConfig::default() };
+        Deflation::new(config).unwrap()
+    }
+
+    /// Two messages, the first of them again, and one that differs from it in the middle only.
+    fn payloads() -> Vec<u8> {
+        let text = |word: &str| word.repeat(LENGTH)[..LENGTH].to_owned().into_bytes();
+        let mut other = text("one and two, ");
+        other[LENGTH / 2] ^= 1;
+        [text("one and two, "), text("three, "), text("one and two, "), other].concat()
+    }
+
+    #[test]
+    fn compresses_for_each_what_was_sent_to_it_whatever_was_before() {
+        let frame = FrameHeader {
+            fin: true,
+            rsv1: true,
+            opcode: Opcode::Text,
+            masking_key: None,
+            payload_length: 0,
+        };
+        let bytes = payloads();
+        let broadcast = Broadcast::new(&bytes[..]);
+        let mut outgoing = Outgoing::default();
+        for number in [0, 0, 1, 2, 3, 0, 3] {
+            for (level, no_context_takeover) in [(6, true), (1, true), (6, true), (6, false)] {
+                let place = number * LENGTH..(number + 1) * LENGTH;
+                let mut expected = Vec::new();
+                lock(&direction(level, no_context_takeover)).compress_into(
+                    &bytes[place.clone()],
+                    true,
+                    &mut expected,
+                );
+                outgoing.bytes.clear();
+                let deflation = direction(level, no_context_takeover);
+                broadcast.append_frame(&frame, &place, &deflation, &mut outgoing);
+                assert_eq!(outgoing.bytes[outgoing.bytes.len() - expected.len()..], expected);
+            }
+        }
+    }
 }

@@ -31,7 +31,7 @@ use super::direction::{Deflation, Shared};
 use super::fault::{Fault, Injected};
 use super::gathering::{Gathering, Reader};
 use super::occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Piece, Sink, Status};
-use super::outgoing::{Broadcast, is_worth_sharing};
+use super::outgoing::{Broadcast, Outgoing, is_worth_sharing};
 use crate::protocol::deflate::Decompressor;
 use crate::protocol::{
     FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, ProtocolError, Role, mask_in_place,
@@ -522,7 +522,7 @@ impl Reactor {
             return self.write_together(bytes, pieces, waiting);
         }
         let broadcast = Broadcast::new(bytes);
-        let mut outgoing = mem::take(&mut self.outgoing);
+        let mut outgoing = Outgoing::in_memory(mem::take(&mut self.outgoing));
         for run in pieces.chunk_by(|a, b| a.id == b.id) {
             let id = run[0].id;
             let pending = if let [Piece { bytes: range, frame: None, .. }] = run {
@@ -537,8 +537,9 @@ impl Reactor {
                 waiting.push(id);
             }
         }
-        if outgoing.capacity() <= MAX_OUTGOING {
-            self.outgoing = outgoing;
+        let memory = outgoing.into_memory();
+        if memory.capacity() <= MAX_OUTGOING {
+            self.outgoing = memory;
         }
     }
 
@@ -556,14 +557,14 @@ impl Reactor {
             Some(Delivery { lent, pieces: end - run.len()..end, has_panicked: false })
         });
         let deliveries = deliveries.collect();
-        let deliver = move |outgoing: &mut Vec<u8>, delivery: &mut Delivery| {
+        let deliver = move |outgoing: &mut Outgoing, delivery: &mut Delivery| {
             let run = &pieces[delivery.pieces.clone()];
             let write =
                 |connection: &mut Connection| connection.write_pieces(run, &broadcast, outgoing);
             delivery.has_panicked = delivery.lent.connection.guard(write).is_none();
             true
         };
-        let done = self.crew.work(deliveries, Vec::new, deliver);
+        let done = self.crew.work(deliveries, Outgoing::default, deliver);
         for Delivery { lent, has_panicked, .. } in done.jobs {
             let id = lent.id;
             self.connections.has_fault |= has_panicked;

@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use super::super::fault::Fault;
 use super::super::occurrence::Piece;
-use super::super::outgoing::Broadcast;
+use super::super::outgoing::{Broadcast, Outgoing};
 use super::super::socket::MAX_PARTS;
 use super::super::write_queue::MAX_SLICES;
 use super::{Connection, Sending};
@@ -52,7 +52,7 @@ impl Connection {
         &mut self,
         pieces: &[Piece],
         broadcast: &Broadcast<B>,
-        outgoing: &mut Vec<u8>,
+        outgoing: &mut Outgoing,
     ) -> usize {
         let Some(compression) = &self.compression else {
             // After a panic there may be frames that nobody can compress any more.
@@ -60,16 +60,16 @@ impl Connection {
             let slice = |piece: &Piece| IoSlice::new(&broadcast.bytes[piece.bytes.clone()]);
             return self.write(&mut plain.map(slice).collect::<Vec<_>>());
         };
-        outgoing.clear();
+        outgoing.bytes.clear();
         for Piece { bytes, frame, .. } in pieces {
             match frame {
                 Some(frame) => {
                     broadcast.append_frame(frame, bytes, &compression.deflation, outgoing);
                 }
-                None => outgoing.extend_from_slice(&broadcast.bytes[bytes.clone()]),
+                None => outgoing.bytes.extend_from_slice(&broadcast.bytes[bytes.clone()]),
             }
         }
-        self.write(&mut [IoSlice::new(outgoing)])
+        self.write(&mut [IoSlice::new(&outgoing.bytes)])
     }
 
     /// Whether there is a queue for the first time, so that the kernel has to tell when it takes
