@@ -179,7 +179,10 @@ describe('The examples of the README', { timeout: 120_000 }, () => {
       const port = await freePort();
       const { child, output } = start(code, port);
       try {
-        await until(() => isReachable(port), 'the example to listen');
+        await until(() => {
+          assert.strictEqual(child.exitCode, null, output());
+          return isReachable(port);
+        }, 'the example to listen');
         await ask(`ws://127.0.0.1:${port}`);
         assert.strictEqual(output(), '');
       } finally {
