@@ -139,7 +139,7 @@ struct Shift<J, T, W> {
 #[derive(Default)]
 struct Progress {
     /// How many jobs are done, by threads that take no more of them.
-    count: usize,
+    done: usize,
     /// How many were taken, once nobody takes another.
     taken: Option<usize>,
     has_panicked: bool,
@@ -154,7 +154,7 @@ impl<J, T, W: Fn(&mut T, &mut J) -> bool> Shift<J, T, W> {
         let member = self.members.fetch_add(1, Ordering::Relaxed);
         let Some(tools) = self.tools.get(member) else { return };
         let mut tools = lock(tools);
-        let mut done = Progress::default();
+        let (mut count, mut has_panicked) = (0, false);
         while let Some(job) = self.jobs.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             let goes_on = match (&mut *tools, &mut *lock(job)) {
                 (Some(tools), Some(job)) => {
@@ -163,22 +163,22 @@ impl<J, T, W: Fn(&mut T, &mut J) -> bool> Shift<J, T, W> {
                 // They are taken out when all is done.
                 _ => None,
             };
-            done.count += 1;
-            done.has_panicked |= goes_on.is_none();
+            count += 1;
+            has_panicked |= goes_on.is_none();
             if goes_on == Some(false) {
                 break;
             }
         }
         drop(tools);
-        self.note(&done);
+        self.note(count, has_panicked);
     }
 
     /// Notes what a thread has done, once for all of it: others look at the same place.
-    fn note(&self, done: &Progress) {
+    fn note(&self, count: usize, has_panicked: bool) {
         let mut progress = lock(&self.progress);
-        progress.count += done.count;
-        progress.has_panicked |= done.has_panicked;
-        if progress.taken == Some(progress.count) {
+        progress.done += count;
+        progress.has_panicked |= has_panicked;
+        if progress.taken == Some(progress.done) {
             self.finished.notify_one();
         }
     }
@@ -190,7 +190,7 @@ impl<J, T, W: Fn(&mut T, &mut J) -> bool> Shift<J, T, W> {
         let taken = self.next.swap(count, Ordering::Relaxed).min(count);
         let mut progress = lock(&self.progress);
         progress.taken = Some(taken);
-        while progress.count < taken {
+        while progress.done < taken {
             progress = self.finished.wait(progress).unwrap_or_else(PoisonError::into_inner);
         }
         (taken, progress.has_panicked)

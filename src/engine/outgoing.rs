@@ -39,11 +39,6 @@ impl Outgoing {
     pub(super) const fn in_memory(bytes: Vec<u8>) -> Self {
         Self { bytes, last: None }
     }
-
-    /// The memory, for another flush.
-    pub(super) fn into_memory(self) -> Vec<u8> {
-        self.bytes
-    }
 }
 
 /// Compresses the messages of a flush, the same one for connections that compress alike only once,

@@ -537,9 +537,8 @@ impl Reactor {
                 waiting.push(id);
             }
         }
-        let memory = outgoing.into_memory();
-        if memory.capacity() <= MAX_OUTGOING {
-            self.outgoing = memory;
+        if outgoing.bytes.capacity() <= MAX_OUTGOING {
+            self.outgoing = outgoing.bytes;
         }
     }
 
