@@ -30,6 +30,8 @@ const BYTES_A_SEQUENCE: usize = 8;
 /// What a block consists of.
 pub(super) struct Block {
     sequences: Vec<Sequence>,
+    /// Literals behind the last of them.
+    literals: u32,
     literal_lengths: [u32; LITERAL_LENGTH_SYMBOLS],
     distances: [u32; DISTANCE_SYMBOLS],
     /// Bits behind the symbols of lengths and distances.
@@ -41,6 +43,7 @@ impl Block {
     pub(super) fn new(length: usize) -> Self {
         Self {
             sequences: Vec::with_capacity(length.min(MAX_EXPECTED) / BYTES_A_SEQUENCE + 1),
+            literals: 0,
             literal_lengths: [0; LITERAL_LENGTH_SYMBOLS],
             distances: [0; DISTANCE_SYMBOLS],
             extra_bits: 0,
@@ -55,33 +58,40 @@ impl Block {
         self.extra_bits = 0;
     }
 
-    /// Adds literals, and a match behind them.
+    /// Adds a literal.
     #[inline]
-    pub(super) fn push(&mut self, literals: &[u8], length: usize, distance: usize) {
-        self.count(literals);
+    pub(super) fn literal(&mut self, literal: u8) {
+        self.literal_lengths[usize::from(literal)] += 1;
+        self.literals += 1;
+    }
+
+    /// Adds a match behind the literals.
+    #[inline]
+    pub(super) fn copy(&mut self, length: usize, distance: usize) {
         let (length_index, distance_index) = (length_index(length), distance_index(distance));
         self.literal_lengths[END_OF_BLOCK + 1 + length_index] += 1;
         self.distances[distance_index] += 1;
         self.extra_bits += usize::from(LENGTH_EXTRA_BITS[length_index])
             + usize::from(DISTANCE_EXTRA_BITS[distance_index]);
+        self.sequence(length, distance);
+    }
+
+    fn sequence(&mut self, length: usize, distance: usize) {
+        let literals = std::mem::take(&mut self.literals);
         self.sequences.push(Sequence {
-            literals: literals.len() as u32,
+            literals,
             length: length as u16,
             distance: distance as u16,
         });
     }
 
-    /// Adds the literals at the end of the block.
+    /// Ends the block behind more literals.
     pub(super) fn finish(&mut self, literals: &[u8]) {
-        self.count(literals);
-        self.literal_lengths[END_OF_BLOCK] = 1;
-        self.sequences.push(Sequence { literals: literals.len() as u32, length: 0, distance: 0 });
-    }
-
-    fn count(&mut self, literals: &[u8]) {
         for &literal in literals {
-            self.literal_lengths[usize::from(literal)] += 1;
+            self.literal(literal);
         }
+        self.literal_lengths[END_OF_BLOCK] = 1;
+        self.sequence(0, 0);
     }
 
     /// Appends the block to `output`, behind `bits`, and returns the bits that make no byte yet. `data` is what

@@ -6,14 +6,14 @@
 use super::TAIL;
 use super::bits::Remainder;
 use super::block::{self, Block};
+use super::chains::STRING_LENGTH;
 use super::history::{History, Match};
-use super::places::STRING_LENGTH;
 
 /// How much is done to find matches.
 #[derive(Clone, Copy)]
 struct Effort {
-    /// How often a longer match is looked for, once there is one.
-    attempts: usize,
+    /// At how many places a match is looked for.
+    depth: usize,
     /// Where a match is shorter, the next position is tried before it is taken.
     lazy: usize,
     /// Beyond this distance four bytes are no match: as literals they take fewer bits.
@@ -23,15 +23,15 @@ struct Effort {
 impl Effort {
     /// What makes the output as short as zlib's at `level`, from 1 to 6, or a little shorter.
     const fn of_level(level: u8) -> Self {
-        let (attempts, lazy, far) = match level {
-            0 | 1 => (0, 0, 2048),
-            2 => (1, 0, 4096),
-            3 => (2, 0, 4096),
-            4 => (2, 6, 4096),
-            5 => (8, 32, 2048),
-            _ => (12, 32, 192),
+        let (depth, lazy, far) = match level {
+            0 | 1 => (1, 0, 2048),
+            2 => (2, 0, 2048),
+            3 => (3, 0, 2048),
+            4 => (3, 8, 2048),
+            5 => (3, 16, 192),
+            _ => (4, 16, 192),
         };
-        Self { attempts, lazy, far }
+        Self { depth, lazy, far }
     }
 }
 
@@ -85,23 +85,30 @@ impl Deflater {
 
     /// Divides what begins at `start` into literals and matches.
     fn parse(&mut self, start: usize, block: &mut Block) {
-        let history = &mut self.history;
+        let Self { history, effort } = self;
         let end = history.bytes().len();
         history.place_before(start);
-        let (mut position, mut literals) = (start, start);
+        let mut position = start;
         while position + STRING_LENGTH <= end {
-            let found = history.find(position, self.effort.attempts);
-            let Some(found) = found.filter(|found| self.effort.takes(found)) else {
+            let found = history.find(position, effort.depth);
+            let Some(mut found) = found.filter(|found| effort.takes(found)) else {
+                block.literal(history.bytes()[position]);
                 position += 1;
                 continue;
             };
-            let found = self.effort.put_off(history, found, &mut position);
-            block.push(&history.bytes()[literals..position], found.length, found.distance);
+            // As long as there is a longer match behind one more literal.
+            while found.length < effort.lazy && position + 1 + STRING_LENGTH <= end {
+                let longer = history.find_longer(position + 1, found.length, effort.depth);
+                let Some(longer) = longer else { break };
+                block.literal(history.bytes()[position]);
+                position += 1;
+                found = longer;
+            }
+            block.copy(found.length, found.distance);
             position += found.length;
-            literals = position;
             history.place_before(position);
         }
-        block.finish(&history.bytes()[literals..]);
+        block.finish(&history.bytes()[position..]);
     }
 }
 
@@ -111,23 +118,9 @@ impl Effort {
     const fn takes(&self, found: &Match) -> bool {
         found.length > STRING_LENGTH || found.distance <= self.far
     }
-
-    /// Goes on from `position`, where `found` is, as long as there is a longer match behind one more literal.
-    #[inline]
-    fn put_off(&self, history: &mut History, mut found: Match, position: &mut usize) -> Match {
-        while found.length < self.lazy && *position + 1 + STRING_LENGTH <= history.bytes().len() {
-            match history.find_longer(*position + 1, found.length, self.attempts) {
-                Some(longer) => found = longer,
-                None => break,
-            }
-            *position += 1;
-        }
-        found
-    }
 }
 
-/// The table has 8 places for each number of so many bits: at zlib's default of 8, two for each byte of the
-/// largest window.
+/// At zlib's default of 8 there are two hashes for each byte of the largest window.
 const fn hash_bits(mem_level: u8) -> u8 {
-    mem_level + 5
+    mem_level + 8
 }

@@ -6,6 +6,7 @@
 
 mod bits;
 mod block;
+mod chains;
 mod compressor;
 mod decompressor;
 mod deflater;
@@ -13,7 +14,6 @@ mod history;
 mod huffman;
 mod inflate;
 mod negotiation;
-mod places;
 mod pool;
 mod symbols;
 mod window;

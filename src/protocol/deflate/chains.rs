@@ -1,0 +1,169 @@
+//! Where strings were seen.
+//!
+//! A chain for each hash of a string: from the latest position with that hash to the one before, and so on.
+//! Strings with other hashes may be in it.
+
+/// Strings of so many bytes are found again.
+pub(super) const STRING_LENGTH: usize = 4;
+
+/// Chains of positions, which are from 1 to 65535; 0 ends a chain.
+pub(super) struct Chains {
+    /// By hash: the latest position. As many as a power of two.
+    heads: Vec<u16>,
+    /// By position, in turns: the one before in the chain. As many as a power of two.
+    links: Vec<u16>,
+}
+
+impl Chains {
+    pub(super) const fn new() -> Self {
+        Self { heads: Vec::new(), links: Vec::new() }
+    }
+
+    /// Bytes of memory that they take.
+    pub(super) const fn memory(&self) -> usize {
+        (self.heads.capacity() + self.links.capacity()) * size_of::<u16>()
+    }
+
+    /// Forgets all positions, but keeps the memory. The chains need to [`grow`](Self::grow) then.
+    pub(super) fn clear(&mut self) {
+        self.heads.clear();
+    }
+
+    /// Makes room for so many hashes and for the links of so many positions, both powers of two, if there is less.
+    /// Returns whether that was so; all positions are forgotten then.
+    pub(super) fn grow(&mut self, hashes: usize, positions: usize) -> bool {
+        if self.heads.len() >= hashes && self.links.len() >= positions {
+            return false;
+        }
+        self.heads.clear();
+        for (places, length) in [(&mut self.heads, hashes), (&mut self.links, positions)] {
+            if places.len() < length {
+                places.reserve_exact(length - places.len());
+                places.resize(length, 0);
+            }
+        }
+        true
+    }
+
+    /// Subtracts `length`, a multiple of the links, from all positions, and forgets those that are smaller.
+    pub(super) fn slide(&mut self, length: u16) {
+        for places in [&mut self.heads, &mut self.links] {
+            for position in places {
+                *position = position.saturating_sub(length);
+            }
+        }
+    }
+
+    /// The latest position where `string` may be.
+    #[inline]
+    pub(super) fn latest(&self, string: u32) -> usize {
+        self.heads[hash(string, shift(&self.heads))].into()
+    }
+
+    /// The position before this one in its chain. It has to be one of as many latest ones as there are links.
+    #[inline]
+    pub(super) fn before(&self, position: usize) -> usize {
+        self.links[position & (self.links.len() - 1)].into()
+    }
+
+    /// Adds a position, where `string` is; returns the one before in its chain.
+    #[inline]
+    pub(super) fn push(&mut self, position: usize, string: u32) -> usize {
+        let shift = shift(&self.heads);
+        let mask = self.links.len() - 1;
+        let head = &mut self.heads[hash(string, shift)];
+        let before = std::mem::replace(head, position as u16);
+        self.links[position & mask] = before;
+        before.into()
+    }
+
+    /// Adds all positions of strings in `bytes`, which are at the positions from `first` on.
+    #[inline]
+    pub(super) fn extend(&mut self, first: usize, bytes: &[u8]) {
+        let (heads, links) = (&mut self.heads[..], &mut self.links[..]);
+        let (shift, mask) = (shift(heads), links.len() - 1);
+        for (position, string) in (first..).zip(bytes.windows(STRING_LENGTH)) {
+            let string = u32::from_le_bytes([string[0], string[1], string[2], string[3]]);
+            let head = &mut heads[hash(string, shift)];
+            links[position & mask] = std::mem::replace(head, position as u16);
+        }
+    }
+}
+
+/// The index of a string among the heads.
+#[inline]
+const fn hash(string: u32, shift: u32) -> usize {
+    (string.wrapping_mul(0x9e37_79b1) >> shift) as usize
+}
+
+/// What is left of a hash by it is an index of one of `heads`.
+#[inline]
+const fn shift(heads: &[u16]) -> u32 {
+    u32::BITS - heads.len().trailing_zeros()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All positions of the chain of `string`.
+    fn chain(chains: &Chains, string: u32) -> Vec<usize> {
+        let mut position = chains.latest(string);
+        let mut positions = Vec::new();
+        while position > 0 {
+            positions.push(position);
+            position = chains.before(position);
+        }
+        positions
+    }
+
+    #[test]
+    fn links_the_positions_of_a_string_from_the_latest_on() {
+        let mut chains = Chains::new();
+        assert!(chains.grow(256, 16));
+        for position in 1..8 {
+            let before = chains.push(position, (position % 2) as u32);
+            assert_eq!(before, position.saturating_sub(2));
+        }
+        assert_eq!(chain(&chains, 0), [6, 4, 2]);
+        assert_eq!(chain(&chains, 1), [7, 5, 3, 1]);
+        assert_eq!(chain(&chains, 2), []);
+        chains.extend(8, &[1, 0, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(chain(&chains, 1), [12, 8, 7, 5, 3, 1]);
+    }
+
+    #[test]
+    fn forgets_what_slides_out() {
+        let mut chains = Chains::new();
+        chains.grow(256, 32_768);
+        for position in [1, 32_767, 32_768, 32_769, 40_000, 65_535] {
+            chains.push(position, 7);
+        }
+        chains.slide(32_768);
+        assert_eq!(chain(&chains, 7), [32_767, 7232, 1]);
+    }
+
+    #[test]
+    fn forgets_everything_where_it_grows() {
+        let mut chains = Chains::new();
+        chains.grow(256, 256);
+        chains.push(9, 7);
+        assert!(!chains.grow(256, 128));
+        assert_eq!(chain(&chains, 7), [9]);
+        assert!(chains.grow(512, 256));
+        assert_eq!(chain(&chains, 7), []);
+        assert_eq!(chains.memory(), 2 * (512 + 256));
+        chains.clear();
+        assert!(chains.grow(512, 256), "what was cleared has no heads");
+    }
+
+    #[test]
+    fn hashes_into_the_heads() {
+        for bits in 8..=17 {
+            let heads = vec![0; 1 << bits];
+            for string in [0, 1, 0xffff_ffff, 0x6c6c_6548] {
+                assert!(hash(string, shift(&heads)) < heads.len());
+            }
+        }
+    }
+}
