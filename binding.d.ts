@@ -25,8 +25,8 @@ export declare class Deflater {
   constructor(options: DeflateOptions)
   /** Compresses a fragment of a message; `fin` says that it is the last. */
   deflate(data: Buffer, fin: boolean): Buffer
-  /** Does as `deflate` on another thread. `data` is copied. */
-  deflateAsync(data: Buffer, fin: boolean): Promise<Buffer>
+  /** Does as `deflate` on another thread; `results` hears of it by `number`. `data` is copied. */
+  deflateApart(results: WorkResults, number: number, data: Buffer, fin: boolean): void
   /** Puts a compression among those that wait for a run. `data` is copied. */
   queue(data: Buffer, fin: boolean): void
   /** Gives the memory back; an operation on another thread does so when it ends. */
@@ -47,14 +47,28 @@ export declare class Inflater {
    * `limit` bytes, or any number if that is 0, and is produced up to some `budget` bytes.
    */
   inflate(data: Buffer, fin: boolean, limit: number, budget: number): Buffer | null
-  /** Does as `inflate`, without a budget, on another thread. `data` is copied. */
-  inflateAsync(data: Buffer, fin: boolean, limit: number): Promise<Buffer | undefined | null>
+  /**
+   * Does as `inflate`, without a budget, on another thread; `results` hears of it by `number`. `data` is
+   * copied.
+   */
+  inflateApart(results: WorkResults, number: number, data: Buffer, fin: boolean, limit: number): void
   /** Goes on, on another thread, with an `inflate` that used its budget up. */
-  resume(): Promise<Buffer | undefined | null>
+  resumeApart(results: WorkResults, number: number): void
   /** Why the latest operation gave null. */
   failure(): InflateFailure | null
   /** Gives the memory back; an operation on another thread does so when it ends. */
   free(): void
+}
+
+/** Takes what the work of a JavaScript thread came to. */
+export declare class WorkResults {
+  /**
+   * `callback` is called with the number of each piece of work that ends, in a turn of the event loop of
+   * its own.
+   */
+  constructor(callback: (number: number, bytes: Buffer | null | undefined, lengths: number[] | null | undefined, isFinished: boolean) => void)
+  /** Sets whether the event loop is kept alive, as it is in the beginning. */
+  setReferenced(isReferenced: boolean): void
 }
 
 /** Picks one of a client's offers of permessage-deflate and answers it. */
@@ -388,7 +402,7 @@ export declare function releaseConnection(engine: ExternalObject<Engine>, id: nu
 export declare function runDeflations(): Deflated
 
 /** Does as `runDeflations` on another thread: one way there and back for all of them. */
-export declare function runDeflationsAsync(): Promise<Deflated>
+export declare function runDeflationsApart(results: WorkResults, number: number): void
 
 /**
  * Leaves a head and a body to the tokio driver, as they are and copied; `false` where that has too

@@ -562,6 +562,44 @@ describe('PerMessageDeflate', () => {
     });
   });
 
+  describe('a process', () => {
+    /** Runs a program in a process of its own, which has to end by itself; gives what it prints. */
+    const run = (program) => {
+      const script = `
+        const PerMessageDeflate = require('./lib/permessage-deflate');
+        const extension = new PerMessageDeflate();
+        extension.accept([{}]);
+        ${program}`;
+      const options = { cwd: join(__dirname, '..'), timeout: 20_000 };
+      return execFileSync(process.execPath, ['-e', script], options).toString();
+    };
+
+    it('lives until what is large is compressed and inflated, and no longer', () => {
+      const output = run(`
+        extension.compress(Buffer.alloc(1e6), true, (_error, data) => {
+          extension.decompress(data, true, (_error, { length }) => console.log(length));
+        });`);
+      assert.strictEqual(output, '1000000\n');
+    });
+
+    it('ends as others do when its threads end while something is compressed', () => {
+      const output = run(`
+        const { Worker } = require('node:worker_threads');
+        const code = \`
+          const PerMessageDeflate = require('./lib/permessage-deflate');
+          const extension = new PerMessageDeflate();
+          extension.accept([{}]);
+          for (let i = 0; i < 5; i++) extension.compress(Buffer.alloc(1e7), true, () => {});
+          require('node:worker_threads').parentPort.postMessage('begun');\`;
+        for (let i = 0; i < 3; i++) {
+          const worker = new Worker(code, { eval: true });
+          worker.on('message', () => worker.terminate());
+          worker.on('exit', (code) => console.log(code));
+        }`);
+      assert.strictEqual(output, '1\n1\n1\n');
+    });
+  });
+
   describe('cleanup', () => {
     it('fails what is being compressed, at once', () => {
       for (const length of [10, 100_000]) {

@@ -14,6 +14,7 @@ const zlib = require('node:zlib');
 
 const { createInflateError } = require('./errors');
 const native = require('./native');
+const workApart = require('./work');
 const createOptionsReader = require('./zlib-options');
 
 /** @typedef {(error: Error | null, data?: Buffer) => void} Callback */
@@ -187,29 +188,19 @@ class ZlibContext {
    * the same limit for all that it does on threads; what waits here has not begun, and doesn't if the
    * connection closes.
    *
-   * @param {() => Promise<Buffer | null | undefined>} work Begins the work
-   * @param {(output: Buffer | null | undefined) => void} conclude Takes its output
+   * @param {import('./work').Start} start Begins the work
+   * @param {(output: Buffer | null) => void} conclude Takes its output
    * @protected
    */
-  _runOnPool(work, conclude) {
-    // The limiter calls in the async context of whoever was before.
-    const context = new AsyncResource('OXWSZLIB');
-    const job = (/** @type {() => void} */ done) => {
+  _workApart(start, conclude) {
+    this._limiter.add((done) => {
       if (this._closed) return done();
-      // What a callback throws must not become a rejection: leave the promise first.
-      work().then(
-        (output) => process.nextTick(settle, () => this._closed || conclude(output)),
-        (error) => process.nextTick(settle, () => this._deliver(error))
-      );
-      /**
-       * @param {() => void} deliver Gives the result
-       */
-      function settle(deliver) {
+      workApart(start, (error, output) => {
         done();
-        deliver();
-      }
-    };
-    this._limiter.add((done) => context.runInAsyncScope(job, undefined, done));
+        if (error !== null) this._deliver(error);
+        else if (!this._closed) conclude(output);
+      });
+    });
   }
 }
 
@@ -245,8 +236,8 @@ class DeflateContext extends ZlibContext {
       if (queued.length === 1 && runs < MAX_RUNS) setImmediate(runQueued);
       return;
     }
-    this._runOnPool(
-      () => state.deflateAsync(data, fin),
+    this._workApart(
+      (results, number) => state.deflateApart(results, number, data, fin),
       (output) => this._deliver(null, /** @type {Buffer} */ (output))
     );
   }
@@ -271,24 +262,15 @@ function runQueued() {
     return;
   }
   runs++;
-  native.runDeflationsAsync().then(
-    // What a callback throws must not become a rejection: leave the promise first.
-    ({ bytes, lengths }) =>
-      process.nextTick(endRun, () =>
-        giveEach(contexts, bytes, lengths, (context, output) => context._deliver(null, output))
-      ),
-    (error) => process.nextTick(endRun, () => contexts.map((context) => context._deliver(error)))
-  );
-}
-
-/**
- * Ends a run on another thread: the next one takes what has come meanwhile.
- *
- * @param {() => void} deliver Gives the results
- */
-function endRun(deliver) {
-  if (runs-- === MAX_RUNS && queued.length > 0) setImmediate(runQueued);
-  deliver();
+  workApart(native.runDeflationsApart, (error, bytes, lengths) => {
+    // The next one takes what has come meanwhile.
+    if (runs-- === MAX_RUNS && queued.length > 0) setImmediate(runQueued);
+    if (error !== null) {
+      for (const context of contexts) context._deliver(error);
+      return;
+    }
+    giveEach(contexts, bytes, lengths, (context, output) => context._deliver(null, output));
+  });
 }
 
 /**
@@ -345,8 +327,8 @@ class InflateContext extends ZlibContext {
   _start({ data, fin }) {
     const state = /** @type {InstanceType<typeof native.Inflater>} */ (this.state);
     if (data.length >= LARGE_INPUT) {
-      this._runOnPool(
-        () => state.inflateAsync(data, fin, this.limit),
+      this._workApart(
+        (results, number) => state.inflateApart(results, number, data, fin, this.limit),
         (output) => this._conclude(output)
       );
       return;
@@ -357,8 +339,8 @@ class InflateContext extends ZlibContext {
       this._deliverLater(toError(failure), output ?? undefined);
       return;
     }
-    this._runOnPool(
-      () => state.resume(),
+    this._workApart(
+      (results, number) => state.resumeApart(results, number),
       (rest) => this._conclude(rest)
     );
   }
@@ -366,7 +348,7 @@ class InflateContext extends ZlibContext {
   /**
    * Gives what the native part's threads made.
    *
-   * @param {Buffer | null | undefined} output The output, if there is one
+   * @param {Buffer | null} output The output, if there is one
    * @private
    */
   _conclude(output) {

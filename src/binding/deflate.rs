@@ -7,10 +7,11 @@ use std::mem;
 use std::sync::{Arc, Mutex};
 
 use napi::Env;
-use napi::bindgen_prelude::{Buffer, BufferSlice, PromiseRaw, Result};
+use napi::bindgen_prelude::{Buffer, BufferSlice, Result};
 use napi_derive::napi;
 
 use super::error::reason;
+use super::work::{Outcome, WorkResults};
 use crate::engine::contexts::contexts;
 use crate::engine::direction::{Deflation, Shared, lock, new_inflation};
 use crate::engine::pool;
@@ -35,7 +36,7 @@ fn get<T>(state: &State<T>) -> Result<&Shared<T>> {
 }
 
 /// Gives an output to JavaScript and leaves `output` empty.
-fn hand_over<'env>(env: &'env Env, output: &mut Vec<u8>) -> Result<BufferSlice<'env>> {
+pub(super) fn hand_over<'env>(env: &'env Env, output: &mut Vec<u8>) -> Result<BufferSlice<'env>> {
     if output.len() <= MAX_COPIED_LENGTH {
         let copy = BufferSlice::copy_from(env, &*output);
         output.clear();
@@ -148,25 +149,23 @@ impl Deflater {
         })
     }
 
-    /// Does as `deflate` on another thread. `data` is copied.
+    /// Does as `deflate` on another thread; `results` hears of it by `number`. `data` is copied.
     #[napi(catch_unwind)]
-    pub fn deflate_async<'env>(
+    pub fn deflate_apart(
         &self,
-        env: &'env Env,
+        results: &WorkResults,
+        number: u32,
         data: BufferSlice<'_>,
         fin: bool,
-    ) -> Result<PromiseRaw<'env, Buffer>> {
+    ) -> Result<()> {
         let data = data.to_vec();
         let compressor = Arc::clone(get(&self.compressor)?);
-        env.spawn_future(async move {
-            let deflate = move || {
-                let mut output = Vec::new();
-                lock(&compressor).compress_into(&data, fin, &mut output);
-                fitted(output)
-            };
-            let output = pool::run(deflate).await;
-            output.map(Buffer::from).map_err(|error| reason(error.to_string()))
-        })
+        results.expect(number, move || {
+            let mut output = Vec::new();
+            lock(&compressor).compress_into(&data, fin, &mut output);
+            Outcome::Output(fitted(output))
+        });
+        Ok(())
     }
 
     /// Puts a compression among those that wait for a run. `data` is copied.
@@ -214,13 +213,12 @@ pub fn run_deflations(env: &Env) -> Result<Deflated> {
 
 /// Does as `runDeflations` on another thread: one way there and back for all of them.
 #[napi(catch_unwind)]
-pub fn run_deflations_async(env: &Env) -> Result<PromiseRaw<'_, Deflated>> {
+pub fn run_deflations_apart(results: &WorkResults, number: u32) {
     let deflations = DEFLATIONS.take();
-    env.spawn_future(async move {
-        let output = pool::run(move || deflate_all(&deflations)).await;
-        let (bytes, lengths) = output.map_err(|error| reason(error.to_string()))?;
-        Ok(Deflated { bytes: bytes.into(), lengths })
-    })
+    results.expect(number, move || {
+        let (bytes, lengths) = deflate_all(&deflations);
+        Outcome::Outputs(bytes, lengths)
+    });
 }
 
 fn deflate_all(deflations: &[Waiting]) -> (Vec<u8>, Vec<u32>) {
@@ -382,25 +380,27 @@ impl Inflater {
         })
     }
 
-    /// Does as `inflate`, without a budget, on another thread. `data` is copied.
+    /// Does as `inflate`, without a budget, on another thread; `results` hears of it by `number`. `data` is
+    /// copied.
     #[napi(catch_unwind)]
-    pub fn inflate_async<'env>(
+    pub fn inflate_apart(
         &self,
-        env: &'env Env,
+        results: &WorkResults,
+        number: u32,
         data: BufferSlice<'_>,
         fin: bool,
         limit: u32,
-    ) -> Result<PromiseRaw<'env, Option<Buffer>>> {
+    ) -> Result<()> {
         let limit = (limit > 0).then_some(u64::from(limit));
         let operation = Paused { data: data.to_vec(), fin, limit, output: Vec::new() };
-        self.complete(env, Some(operation))
+        self.complete(results, number, Some(operation))
     }
 
     /// Goes on, on another thread, with an `inflate` that used its budget up.
     #[napi(catch_unwind)]
-    pub fn resume<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Option<Buffer>>> {
+    pub fn resume_apart(&self, results: &WorkResults, number: u32) -> Result<()> {
         let operation = lock(&self.latest).paused.take();
-        self.complete(env, operation)
+        self.complete(results, number, operation)
     }
 
     /// Why the latest operation gave null.
@@ -415,16 +415,17 @@ impl Inflater {
         self.state = None;
     }
 
-    fn complete<'env>(
+    fn complete(
         &self,
-        env: &'env Env,
+        results: &WorkResults,
+        number: u32,
         operation: Option<Paused>,
-    ) -> Result<PromiseRaw<'env, Option<Buffer>>> {
+    ) -> Result<()> {
         let operation = operation.ok_or_else(|| reason("nothing to resume"))?;
         let (state, latest) = (Arc::clone(get(&self.state)?), Arc::clone(&self.latest));
-        env.spawn_future(async move {
-            let output = pool::run(move || operation.complete(&state, &latest)).await;
-            output.map(|output| output.map(Buffer::from)).map_err(|error| reason(error.to_string()))
-        })
+        results.expect(number, move || {
+            operation.complete(&state, &latest).map_or(Outcome::Failed, Outcome::Output)
+        });
+        Ok(())
     }
 }

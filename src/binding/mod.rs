@@ -15,6 +15,7 @@ pub mod handshake;
 pub mod loop_driver;
 pub mod record;
 pub mod runtime;
+pub mod work;
 
 use napi_derive::napi;
 

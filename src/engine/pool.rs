@@ -1,10 +1,8 @@
 //! The threads that take work which would hold up the JavaScript thread.
 //!
-//! There is one tokio runtime in the process. It is made here and run by whoever hosts the engine;
-//! [`run`] is called on it.
+//! There is one tokio runtime in the process. It is made here and run by whoever hosts the engine.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::io;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,8 +10,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
 
 /// Threads for work: no more than processors, and no more than a few, since what they work on
 /// takes memory.
@@ -52,30 +48,6 @@ pub fn new_runtime(task_threads: usize) -> io::Result<Runtime> {
         .build()
 }
 
-/// Runs `work` on a thread where it may take its time, when [`GATE`] lets it pass. To be called on
-/// the runtime.
-///
-/// # Errors
-///
-/// `work` panicked, or the runtime ends.
-pub async fn run<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Unfinished> {
-    GATE.run(work).await
-}
-
-/// What became of work that gave no result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unfinished;
-
-impl fmt::Display for Unfinished {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("the work was not finished")
-    }
-}
-
-impl std::error::Error for Unfinished {}
-
 /// A piece of work.
 pub type Job = Box<dyn FnOnce() + Send>;
 
@@ -103,20 +75,6 @@ impl Gate {
     /// Changes how many may run, 0 for any number. Who runs already goes on.
     pub fn set_limit(&self, limit: usize) {
         self.queue().limit = limit;
-    }
-
-    /// Runs `work` on a thread of the runtime on which it is called, and waits for what it gives.
-    async fn run<T: Send + 'static>(
-        &'static self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Unfinished> {
-        let (sender, receiver) = oneshot::channel();
-        let job = move || {
-            // Nobody waits for it any more where that fails.
-            let _ = sender.send(work());
-        };
-        self.pass(Box::new(job), |job| drop(spawn_blocking(job)));
-        receiver.await.map_err(|_| Unfinished)
     }
 
     /// Has a job done by `spawn`, which runs what it is given on another thread, or by who runs now.
@@ -153,14 +111,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_work_on_threads_of_its_own() {
-        let runtime = new_runtime(1).unwrap();
-        let here = thread::current().id();
-        let there = runtime.block_on(run(|| thread::current().id())).unwrap();
-        assert_ne!(here, there);
-    }
-
-    #[test]
     fn takes_as_many_threads_for_tasks_as_there_are_processors_at_most() {
         for nonsense in [None, Some(""), Some("many"), Some("-1"), Some("0"), Some("1.5")] {
             assert_eq!(task_threads(nonsense), 1);
@@ -195,27 +145,18 @@ mod tests {
     }
 
     #[test]
-    fn bounds_the_jobs_of_reactors_and_awaited_work_together() {
+    fn survives_jobs_that_panic_on_threads_of_its_own() {
         static GATE: Gate =
             Gate(Mutex::new(Queue { limit: 1, running: 0, waiting: VecDeque::new() }));
         let runtime = new_runtime(1).unwrap();
+        let spawn = |job| drop(runtime.spawn_blocking(job));
         let (release, released) = mpsc::channel::<()>();
-        let job = move || released.recv().unwrap();
-        GATE.pass(Box::new(job), |job| drop(runtime.spawn_blocking(job)));
-        let awaited = runtime.spawn(GATE.run(|| 1));
-        while GATE.queue().waiting.is_empty() {
-            thread::yield_now();
-        }
-        assert!(!awaited.is_finished());
+        let (tell, told) = mpsc::channel();
+        GATE.pass(Box::new(move || released.recv().unwrap()), spawn);
+        GATE.pass(Box::new(|| panic!("on purpose")), spawn);
+        GATE.pass(Box::new(move || tell.send(thread::current().id()).unwrap()), spawn);
+        assert_eq!(GATE.queue().waiting.len(), 2);
         release.send(()).unwrap();
-        assert_eq!(runtime.block_on(awaited).unwrap(), Ok(1));
-    }
-
-    #[test]
-    fn survives_work_that_panics() {
-        let runtime = new_runtime(1).unwrap();
-        let panicked: Result<(), _> = runtime.block_on(run(|| panic!("on purpose")));
-        assert_eq!(panicked, Err(Unfinished));
-        assert_eq!(runtime.block_on(run(|| 1)).unwrap(), 1);
+        assert_ne!(told.recv().unwrap(), thread::current().id());
     }
 }
