@@ -16,7 +16,7 @@ const { OPEN } = require('./ready-state');
 const PerMessageDeflate = require('./permessage-deflate');
 
 /** How long a connection has been open then, at least. */
-const MIN_AGE_MS = 100;
+const MIN_AGE_MS = 20;
 /** For how many turns of the event loop a busy connection is held back. */
 const MAX_TURNS = 200;
 
