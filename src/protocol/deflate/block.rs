@@ -22,8 +22,6 @@ struct Sequence {
     distance: u16,
 }
 
-/// Sequences take room for data of this length at once, and more if need be.
-const MAX_EXPECTED: usize = 64 * 1024;
 /// What is seldom fallen short of by much.
 const BYTES_A_SEQUENCE: usize = 8;
 
@@ -42,7 +40,7 @@ impl Block {
     /// An empty one, for some `length` bytes of data.
     pub(super) fn new(length: usize) -> Self {
         Self {
-            sequences: Vec::with_capacity(length.min(MAX_EXPECTED) / BYTES_A_SEQUENCE + 1),
+            sequences: Vec::with_capacity(length / BYTES_A_SEQUENCE + 1),
             literals: 0,
             literal_lengths: [0; LITERAL_LENGTH_SYMBOLS],
             distances: [0; DISTANCE_SYMBOLS],
@@ -65,6 +63,13 @@ impl Block {
         self.literals += 1;
     }
 
+    /// Adds literals.
+    pub(super) fn literals(&mut self, literals: &[u8]) {
+        for &literal in literals {
+            self.literal(literal);
+        }
+    }
+
     /// Adds a match behind the literals.
     #[inline]
     pub(super) fn copy(&mut self, length: usize, distance: usize) {
@@ -85,11 +90,8 @@ impl Block {
         });
     }
 
-    /// Ends the block behind more literals.
-    pub(super) fn finish(&mut self, literals: &[u8]) {
-        for &literal in literals {
-            self.literal(literal);
-        }
+    /// Ends the block.
+    pub(super) fn finish(&mut self) {
         self.literal_lengths[END_OF_BLOCK] = 1;
         self.sequence(0, 0);
     }

@@ -21,7 +21,7 @@ struct Effort {
 }
 
 impl Effort {
-    /// What makes the output as short as zlib's at `level`, from 1 to 6, or a little shorter.
+    /// What makes the output of most data about as short as zlib's at `level`, from 1 to 6.
     const fn of_level(level: u8) -> Self {
         let (depth, lazy, far) = match level {
             0 | 1 => (1, 0, 2048),
@@ -34,6 +34,14 @@ impl Effort {
         Self { depth, lazy, far }
     }
 }
+
+/// A block stands for so many bytes at most.
+const MAX_BLOCK: usize = 64 * 1024;
+/// Behind so many positions without a match, more than there are in JSON and prose, some are left out: data that
+/// was compressed before, or encrypted, has none.
+const PATIENCE: usize = 64;
+/// One more is left out for each time as many, up to so many at a time.
+const MAX_STEP: usize = 15;
 
 /// The compressing side of a deflate stream.
 pub(super) struct Deflater {
@@ -69,15 +77,19 @@ impl Deflater {
     }
 
     /// Compresses `data` up to a byte boundary, and appends to `output`.
-    pub(super) fn compress(&mut self, mut data: &[u8], output: &mut Vec<u8>) {
+    pub(super) fn compress(&mut self, data: &[u8], output: &mut Vec<u8>) {
         let mut bits = Remainder::default();
-        let mut block = Block::new(data.len());
-        while !data.is_empty() {
-            let (start, rest) = self.history.append(data);
-            self.parse(start, &mut block);
-            bits = block.write(&self.history.bytes()[start..], bits, output);
+        let mut block = Block::new(data.len().min(MAX_BLOCK));
+        for data in data.chunks(MAX_BLOCK) {
+            let mut rest = data;
+            while !rest.is_empty() {
+                let start;
+                (start, rest) = self.history.append(rest);
+                self.parse(start, &mut block);
+            }
+            block.finish();
+            bits = block.write(data, bits, output);
             block.clear();
-            data = rest;
         }
         block::align(bits, output);
         output.extend_from_slice(&TAIL);
@@ -89,13 +101,23 @@ impl Deflater {
         let end = history.bytes().len();
         history.place_before(start);
         let mut position = start;
+        // How often there was nothing since the latest match.
+        let mut misses = 0;
         while position + STRING_LENGTH <= end {
             let found = history.find(position, effort.depth);
             let Some(mut found) = found.filter(|found| effort.takes(found)) else {
                 block.literal(history.bytes()[position]);
                 position += 1;
+                misses += 1;
+                if misses >= PATIENCE {
+                    let next = end.min(position + (misses / PATIENCE).min(MAX_STEP));
+                    block.literals(&history.bytes()[position..next]);
+                    position = next;
+                    history.place_before(position);
+                }
                 continue;
             };
+            misses = 0;
             // As long as there is a longer match behind one more literal.
             while found.length < effort.lazy && position + 1 + STRING_LENGTH <= end {
                 let longer = history.find_longer(position + 1, found.length, effort.depth);
@@ -108,7 +130,7 @@ impl Deflater {
             position += found.length;
             history.place_before(position);
         }
-        block.finish(&history.bytes()[position..]);
+        block.literals(&history.bytes()[position..]);
     }
 }
 

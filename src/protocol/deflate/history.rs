@@ -31,8 +31,7 @@ pub(super) struct History {
 
 /// The fewest hashes, and links.
 const MIN_CHAINS: usize = 256;
-/// Data is taken by pieces that are as long as the window, or as this: a block each, which has to be worth
-/// its header.
+/// As much is forgotten at a time as the window is long, or this: it takes a look at all hashes.
 const MIN_PIECE: usize = 8 * 1024;
 /// A match as long as this is taken without a look at other places.
 const LONG_ENOUGH: usize = 32;
@@ -80,8 +79,8 @@ impl History {
     /// Takes as much of the beginning of `data` as there is place for; returns where it begins, and what is left of
     /// `data`.
     pub(super) fn append<'a>(&mut self, data: &'a [u8]) -> (usize, &'a [u8]) {
-        let (piece, capacity) = (self.piece(), 2 * self.piece());
-        if self.bytes.len() + data.len() > capacity && self.bytes.len() >= piece {
+        let capacity = 2 * self.piece();
+        if self.bytes.len() == capacity {
             self.slide();
         }
         let start = self.bytes.len();
@@ -109,7 +108,7 @@ impl History {
     /// Gives the chains the room that the bytes need: two hashes for each, and links as far as matches reach.
     fn grow(&mut self) {
         let length = self.bytes.len().next_power_of_two().max(MIN_CHAINS);
-        if self.chains.grow((2 * length).min(self.max_hashes), length.min(self.piece())) {
+        if self.chains.grow((2 * length).min(self.max_hashes), length.min(self.window_length)) {
             let placed = std::mem::take(&mut self.placed);
             self.place_before(placed);
         }
@@ -190,7 +189,7 @@ impl History {
         let first = self.first_in_reach(position);
         // The chain that is followed: its next place, and how far behind the beginning of a match that is.
         let (mut place, mut offset) = (start, 0);
-        while found.length < LONG_ENOUGH {
+        while depth > 0 && found.length < LONG_ENOUGH {
             let end = found.length + 1 - STRING_LENGTH;
             let Some(last) = string_at(bytes, position + end) else { break };
             let latest = chains.latest(last);
@@ -297,11 +296,15 @@ mod tests {
     fn stays_right_while_it_slides() {
         let mut history = History::new(9, 12);
         let text: Vec<u8> = (0..60_000_u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect();
-        for piece in text.chunks(777) {
+        let mut left = &text[..];
+        while !left.is_empty() {
+            let (piece, behind) = left.split_at(left.len().min(777));
             let (start, rest) = history.append(piece);
-            assert!(rest.is_empty());
+            left = &left[piece.len() - rest.len()..];
+            assert!(rest.is_empty() || history.bytes().len() == 2 * MIN_PIECE);
+            assert_eq!(behind.len() + rest.len(), left.len());
             history.place_before(start);
-            for position in start..history.bytes().len() - STRING_LENGTH {
+            for position in start..history.bytes().len().saturating_sub(STRING_LENGTH) {
                 let Some(Match { length, distance }) = history.find(position, 8) else { continue };
                 assert!(distance < 512);
                 let bytes = history.bytes();
@@ -322,5 +325,11 @@ mod tests {
             history.append(&[1; 1000]);
         }
         assert_eq!(history.memory(), (64 << 10) + (8192 + 32_768) * 2);
+        // Where matches don't reach nothing is linked.
+        let mut history = History::new(9, 9);
+        for _ in 0..1000 {
+            history.append(&[1; 1000]);
+        }
+        assert_eq!(history.memory(), 2 * MIN_PIECE + (512 + 512) * 2);
     }
 }

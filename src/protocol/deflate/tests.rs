@@ -183,6 +183,18 @@ fn fills_the_window_with_a_dictionary() {
 }
 
 #[test]
+fn finds_a_dictionary_as_long_as_the_window_in_whatever_is_longer() {
+    let dictionary: Vec<u8> = (0..32_767_u32).map(|i| (i.wrapping_mul(i) >> 5) as u8).collect();
+    let config = CompressorConfig { dictionary: dictionary.clone(), ..Default::default() };
+    let mut sender = Compressor::new(config).unwrap();
+    let data = [&dictionary[..], b"and more", &dictionary[..1000]].concat();
+    let compressed = sender.compress(&data, true);
+    assert!(compressed.len() < 1000, "{}", compressed.len());
+    let config = DecompressorConfig { dictionary, ..Default::default() };
+    assert_eq!(Decompressor::new(config).decompress(&compressed, true, None).unwrap(), data);
+}
+
+#[test]
 fn refuses_a_config_out_of_range() {
     let default = CompressorConfig::default;
     for (config, text) in [
