@@ -113,6 +113,24 @@ describe('Compression by the engine', { skip }, () => {
     }
   }
 
+  it('lets a connection be for a while that does not come to a rest', async (t) => {
+    const { peer, websocket } = await connect(t);
+    let count = 0;
+    const { _handle: handle } = peer._socket;
+    handle.holdBack = function holdBack(isHeldBack) {
+      if (isHeldBack) count++;
+      Object.getPrototypeOf(this).holdBack.call(this, isHeldBack);
+    };
+    websocket.send('the message begins', { fin: false });
+    await until(() => count > 0, 'it to be held back');
+    await sleep(300);
+    assert.strictEqual(count, 1);
+    const received = collect(peer, 1);
+    websocket.send(', and ends');
+    assert.deepStrictEqual(await received, ['the message begins, and ends']);
+    await taken(peer);
+  });
+
   it('makes no sender where nothing is sent', async (t) => {
     const { peer, websocket } = await connect(t);
     for (const end of [peer, websocket]) {

@@ -17,6 +17,11 @@ const PerMessageDeflate = require('./permessage-deflate');
 
 /** How long a connection has been open then, at least. */
 const MIN_AGE_MS = 20;
+/**
+ * Until one that doesn't come to a rest is held back again: to do so takes time, and who has left a
+ * message unfinished may never go on with it.
+ */
+const MIN_REST_MS = 500;
 /** For how many turns of the event loop a busy connection is held back. */
 const MAX_TURNS = 200;
 
@@ -37,8 +42,6 @@ const { cleanup, compress, decompress } = prototype;
  * @property {boolean} isSettled Whether it need not be asked any more
  */
 
-/** The candidates, the one first that waits longest. @type {Candidate[]} */
-let candidates = [];
 /** Those that are held back. @type {Candidate[]} */
 let held = [];
 
@@ -65,30 +68,40 @@ function isOriginal(perMessageDeflate) {
  * @param {Candidate['begin']} begin Takes it over
  */
 function takeOverLater(websocket, handle, begin) {
-  wait({ websocket, handle, begin, since: 0, turns: 0, isSettled: false });
+  waitFirst({ websocket, handle, begin, since: 0, turns: 0, isSettled: false });
 }
 
-/**
- * @param {Candidate} candidate A connection that is to be asked later
- */
-function wait(candidate) {
-  candidate.since = performance.now();
-  candidates.push(candidate);
-  if (candidates.length === 1) setTimeout(askAll, MIN_AGE_MS).unref();
-}
+/** Has a candidate asked when it has been open for long enough. */
+const waitFirst = createWaitingRoom(MIN_AGE_MS);
+/** Has one asked that did not come to a rest. */
+const waitAgain = createWaitingRoom(MIN_REST_MS);
 
 /**
- * Takes over who has waited. Who is busy is held back.
+ * Makes a room in which candidates wait, each as long. Who is busy then is held back.
+ *
+ * @param {number} delay How many milliseconds
+ * @return {(candidate: Candidate) => void} Lets one in
  */
-function askAll() {
-  const latest = performance.now() - MIN_AGE_MS;
-  const due = candidates.filter(({ since }) => since <= latest);
-  candidates = candidates.filter(({ since }) => since > latest);
-  if (candidates.length > 0) setTimeout(askAll, MIN_AGE_MS).unref();
-  for (const candidate of due) {
-    ask(candidate);
-    if (!candidate.isSettled) holdBack(candidate);
+function createWaitingRoom(delay) {
+  /** Who has waited longest is first. @type {Candidate[]} */
+  let candidates = [];
+
+  function askAll() {
+    const latest = performance.now() - delay;
+    const due = candidates.filter(({ since }) => since <= latest);
+    candidates = candidates.filter(({ since }) => since > latest);
+    if (candidates.length > 0) setTimeout(askAll, delay).unref();
+    for (const candidate of due) {
+      ask(candidate);
+      if (!candidate.isSettled) holdBack(candidate);
+    }
   }
+
+  return (candidate) => {
+    candidate.since = performance.now();
+    candidates.push(candidate);
+    if (candidates.length === 1) setTimeout(askAll, delay).unref();
+  };
 }
 
 /**
@@ -124,7 +137,7 @@ function askHeld() {
     if (!candidate.isSettled && ++candidate.turns < MAX_TURNS) return true;
     candidate.websocket._sender._onRest = null;
     candidate.handle.holdBack(false);
-    if (!candidate.isSettled) wait(candidate);
+    if (!candidate.isSettled) waitAgain(candidate);
     return false;
   });
   if (held.length > 0) setImmediate(askHeld);
