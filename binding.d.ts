@@ -27,10 +27,20 @@ export declare class Deflater {
   deflate(data: Buffer, fin: boolean): Buffer
   /** Does as `deflate` on another thread; `results` hears of it by `number`. `data` is copied. */
   deflateApart(results: WorkResults, number: number, data: Buffer, fin: boolean): void
-  /** Puts a compression among those that wait for a run. `data` is copied. */
-  queue(data: Buffer, fin: boolean): void
   /** Gives the memory back; an operation on another thread does so when it ends. */
   free(): void
+}
+
+/** Compressions that wait for a run. */
+export declare class DeflationQueue {
+  /** An empty one. */
+  constructor()
+  /** Adds a compression of a fragment; `fin` says that it is the last. `data` is copied. */
+  push(deflater: Deflater, data: Buffer, fin: boolean): void
+  /** Compresses all that waits, on this thread. */
+  run(): Deflated
+  /** Does as `run` on another thread: one way there and back for all of them. */
+  runApart(results: WorkResults, number: number): void
 }
 
 /**
@@ -63,8 +73,8 @@ export declare class Inflater {
 /** Takes what the work of a JavaScript thread came to. */
 export declare class WorkResults {
   /**
-   * `callback` is called with the number of each piece of work that ends, in a turn of the event loop of
-   * its own.
+   * `callback` is called with the number of each piece of work that ends, with ticks and microtasks of its
+   * own behind it.
    */
   constructor(callback: (number: number, bytes: Buffer | null | undefined, lengths: number[] | null | undefined, isFinished: boolean) => void)
   /** Sets whether the event loop is kept alive, as it is in the beginning. */
@@ -397,12 +407,6 @@ export declare const RECORD_WRITTEN: number
 
 /** Has a connection read that was taken over while the tokio driver had the work. */
 export declare function releaseConnection(engine: ExternalObject<Engine>, id: number): void
-
-/** Compresses all that waits, on this thread. */
-export declare function runDeflations(): Deflated
-
-/** Does as `runDeflations` on another thread: one way there and back for all of them. */
-export declare function runDeflationsApart(results: WorkResults, number: number): void
 
 /**
  * Leaves a head and a body to the tokio driver, as they are and copied; `false` where that has too

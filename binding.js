@@ -836,6 +836,7 @@ function __napiStampBindingTarget(exportsObject, target) {
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
 module.exports.Deflater = nativeBinding.Deflater
+module.exports.DeflationQueue = nativeBinding.DeflationQueue
 module.exports.Inflater = nativeBinding.Inflater
 module.exports.WorkResults = nativeBinding.WorkResults
 module.exports.acceptDeflateOffer = nativeBinding.acceptDeflateOffer
@@ -893,8 +894,6 @@ module.exports.RECORD_UNINFLATABLE = nativeBinding.RECORD_UNINFLATABLE
 module.exports.RECORD_WAITING = nativeBinding.RECORD_WAITING
 module.exports.RECORD_WRITTEN = nativeBinding.RECORD_WRITTEN
 module.exports.releaseConnection = nativeBinding.releaseConnection
-module.exports.runDeflations = nativeBinding.runDeflations
-module.exports.runDeflationsApart = nativeBinding.runDeflationsApart
 module.exports.sendParts = nativeBinding.sendParts
 module.exports.serveEngine = nativeBinding.serveEngine
 module.exports.setAnswering = nativeBinding.setAnswering

@@ -562,6 +562,24 @@ describe('PerMessageDeflate', () => {
     });
   });
 
+  it('does not take what another copy of the package compresses', async () => {
+    const { compress, extension } = agreed();
+    const cache = { ...require.cache };
+    const library = join(__dirname, '..', 'lib');
+    for (const file of Object.keys(cache)) if (file.startsWith(library)) delete require.cache[file];
+    const Copy = require('../lib/permessage-deflate');
+    Object.assign(require.cache, cache);
+    assert.notStrictEqual(Copy, PerMessageDeflate);
+    const other = agreed({}, {}, Copy);
+    const outputs = await Promise.all([compress('one', true), other.compress('the other', true)]);
+    const inflated = outputs.map((output) =>
+      zlib.inflateRawSync(output, { finishFlush: zlib.constants.Z_SYNC_FLUSH }).toString()
+    );
+    assert.deepStrictEqual(inflated, ['one', 'the other']);
+    extension.cleanup();
+    other.extension.cleanup();
+  });
+
   describe('a process', () => {
     /** Runs a program in a process of its own, which has to end by itself; gives what it prints. */
     const run = (program) => {

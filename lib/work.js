@@ -3,6 +3,8 @@
 
 // What the native part's threads do for this one, and who takes what that came to.
 
+const { AsyncResource } = require('node:async_hooks');
+
 const native = require('./native');
 
 /** @typedef {InstanceType<typeof native.WorkResults>} WorkResults */
@@ -18,19 +20,26 @@ const expected = new Map();
 let lastNumber = 0;
 /** @type {WorkResults | null} Made with the first piece of work. */
 let results = null;
+/** The context in which results are taken: not that of whoever asks for the first, for good. */
+const context = new AsyncResource('OXWSWORK');
 
 /**
  * Has the native part's threads do some work. The event loop is kept alive until it has ended.
  *
  * @param {Start} start Begins it
- * @param {Conclude} conclude Called in a later turn of the event loop
+ * @param {Conclude} conclude Called behind the JavaScript that runs
  */
 function workApart(start, conclude) {
-  results ??= new native.WorkResults(take);
-  lastNumber = (lastNumber + 1) >>> 0;
-  start(results, lastNumber);
-  expected.set(lastNumber, conclude);
+  results ??= context.runInAsyncScope(() => new native.WorkResults(take));
+  const number = (lastNumber + 1) >>> 0;
+  lastNumber = number;
+  expected.set(number, conclude);
   if (expected.size === 1) results.setReferenced(true);
+  try {
+    start(results, number);
+  } catch (error) {
+    end(number, error, null, null);
+  }
 }
 
 /**
@@ -42,12 +51,25 @@ function workApart(start, conclude) {
  * @param {boolean} isFinished Whether the work was finished
  */
 function take(number, bytes, lengths, isFinished) {
-  const conclude = /** @type {Conclude} */ (expected.get(number));
+  const error = isFinished ? null : new Error('the work was not finished');
+  end(number, error, bytes ?? null, lengths ?? null);
+}
+
+/**
+ * Tells who expects some work that it has ended.
+ *
+ * @param {number} number The number of the work
+ * @param {any} error Why there is no result
+ * @param {Buffer | null} bytes Its output
+ * @param {number[] | null} lengths How long each output is
+ */
+function end(number, error, bytes, lengths) {
+  const conclude = expected.get(number);
+  if (conclude === undefined) return; // it has ended before
   expected.delete(number);
   if (expected.size === 0) /** @type {WorkResults} */ (results).setReferenced(false);
-  const error = isFinished ? null : new Error('the work was not finished');
   // What it throws is the program's, and an uncaught exception of a tick.
-  process.nextTick(conclude, error, bytes ?? null, lengths ?? null);
+  process.nextTick(conclude, error, bytes, lengths);
 }
 
 module.exports = workApart;

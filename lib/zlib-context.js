@@ -3,9 +3,10 @@
 
 // The native state of one direction of permessage-deflate, and when its results are given.
 //
-// Small inputs are worked on at once, large ones by the native part's threads. Either way a
-// result comes some turns of the event loop later, never in the turn of the call: programs that
-// were written for zlib's streams rely on the time that those take.
+// Small inputs are worked on at once, and their results come some turns of the event loop later:
+// programs that were written for zlib's streams rely on the time that those take. Large ones are
+// worked on by the native part's threads. No result comes before the JavaScript that asks for it has
+// ended.
 
 const { AsyncResource } = require('node:async_hooks');
 const { availableParallelism } = require('node:os');
@@ -229,7 +230,7 @@ class DeflateContext extends ZlibContext {
   _start({ data, fin }) {
     const state = /** @type {InstanceType<typeof native.Deflater>} */ (this.state);
     if (data.length < LARGE_INPUT) {
-      state.queue(data, fin);
+      waiting.push(state, data, fin);
       // Not pushed, which would make room for seventeen: it's often the only one.
       if (queued.length === 0) queued = [this];
       else queued.push(this);
@@ -243,7 +244,8 @@ class DeflateContext extends ZlibContext {
   }
 }
 
-/** The contexts that have a small compression in the native queue, in its order. */
+/** Small compressions that wait for a run, and whose they are, in the same order. */
+const waiting = new native.DeflationQueue();
 /** @type {DeflateContext[]} */
 let queued = [];
 /** How many runs the native part's threads have. */
@@ -257,16 +259,18 @@ function runQueued() {
   const contexts = queued;
   queued = [];
   if (contexts.length < MIN_BATCH) {
-    const { bytes, lengths } = native.runDeflations();
+    const { bytes, lengths } = waiting.run();
     giveEach(contexts, bytes, lengths, (context, output) => context._deliverLater(null, output));
     return;
   }
   runs++;
-  workApart(native.runDeflationsApart, (error, bytes, lengths) => {
+  const start = (/** @type {any} */ results, /** @type {number} */ number) =>
+    waiting.runApart(results, number);
+  workApart(start, (error, bytes, lengths) => {
     // The next one takes what has come meanwhile.
     if (runs-- === MAX_RUNS && queued.length > 0) setImmediate(runQueued);
     if (error !== null) {
-      for (const context of contexts) context._deliver(error);
+      for (const context of contexts) process.nextTick(() => context._deliver(error));
       return;
     }
     giveEach(contexts, bytes, lengths, (context, output) => context._deliver(null, output));

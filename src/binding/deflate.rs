@@ -168,15 +168,6 @@ impl Deflater {
         Ok(())
     }
 
-    /// Puts a compression among those that wait for a run. `data` is copied.
-    #[napi(catch_unwind)]
-    pub fn queue(&self, data: BufferSlice<'_>, fin: bool) -> Result<()> {
-        let compressor = Arc::clone(get(&self.compressor)?);
-        let deflation = Waiting { compressor, data: data.to_vec(), fin };
-        DEFLATIONS.with_borrow_mut(|waiting| waiting.push(deflation));
-        Ok(())
-    }
-
     /// Gives the memory back; an operation on another thread does so when it ends.
     #[napi(catch_unwind)]
     pub fn free(&mut self) {
@@ -191,10 +182,6 @@ struct Waiting {
     fin: bool,
 }
 
-thread_local! {
-    static DEFLATIONS: RefCell<Vec<Waiting>> = const { RefCell::new(Vec::new()) };
-}
-
 /// The outputs of a run, one behind the other.
 #[napi(object, object_from_js = false)]
 pub struct Deflated {
@@ -204,21 +191,45 @@ pub struct Deflated {
     pub lengths: Vec<u32>,
 }
 
-/// Compresses all that waits, on this thread.
-#[napi(catch_unwind)]
-pub fn run_deflations(env: &Env) -> Result<Deflated> {
-    let (mut bytes, lengths) = deflate_all(&DEFLATIONS.take());
-    Ok(Deflated { bytes: hand_over(env, &mut bytes)?.into_buffer(env)?, lengths })
+/// Compressions that wait for a run.
+#[napi]
+#[derive(Default)]
+pub struct DeflationQueue {
+    waiting: Vec<Waiting>,
 }
 
-/// Does as `runDeflations` on another thread: one way there and back for all of them.
-#[napi(catch_unwind)]
-pub fn run_deflations_apart(results: &WorkResults, number: u32) {
-    let deflations = DEFLATIONS.take();
-    results.expect(number, move || {
-        let (bytes, lengths) = deflate_all(&deflations);
-        Outcome::Outputs(bytes, lengths)
-    });
+#[napi]
+impl DeflationQueue {
+    /// An empty one.
+    #[napi(constructor, catch_unwind)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a compression of a fragment; `fin` says that it is the last. `data` is copied.
+    #[napi(catch_unwind)]
+    pub fn push(&mut self, deflater: &Deflater, data: BufferSlice<'_>, fin: bool) -> Result<()> {
+        let compressor = Arc::clone(get(&deflater.compressor)?);
+        self.waiting.push(Waiting { compressor, data: data.to_vec(), fin });
+        Ok(())
+    }
+
+    /// Compresses all that waits, on this thread.
+    #[napi(catch_unwind)]
+    pub fn run(&mut self, env: &Env) -> Result<Deflated> {
+        let (mut bytes, lengths) = deflate_all(&mem::take(&mut self.waiting));
+        Ok(Deflated { bytes: hand_over(env, &mut bytes)?.into_buffer(env)?, lengths })
+    }
+
+    /// Does as `run` on another thread: one way there and back for all of them.
+    #[napi(catch_unwind)]
+    pub fn run_apart(&mut self, results: &WorkResults, number: u32) {
+        let waiting = mem::take(&mut self.waiting);
+        results.expect(number, move || {
+            let (bytes, lengths) = deflate_all(&waiting);
+            Outcome::Outputs(bytes, lengths)
+        });
+    }
 }
 
 fn deflate_all(deflations: &[Waiting]) -> (Vec<u8>, Vec<u32>) {

@@ -26,7 +26,7 @@ pub enum Outcome {
     Outputs(Vec<u8>, Vec<u32>),
     /// No output; why is kept elsewhere.
     Failed,
-    /// The work panicked, or had no thread.
+    /// The work panicked.
     Unfinished,
 }
 
@@ -44,8 +44,8 @@ pub struct WorkResults {
 
 #[napi]
 impl WorkResults {
-    /// `callback` is called with the number of each piece of work that ends, in a turn of the event loop of
-    /// its own.
+    /// `callback` is called with the number of each piece of work that ends, with ticks and microtasks of its
+    /// own behind it.
     #[napi(
         constructor,
         catch_unwind,
@@ -98,14 +98,18 @@ impl Drop for Report {
 /// What JavaScript is called with.
 fn arguments(context: ThreadsafeCallContext<(u32, Outcome)>) -> Result<Arguments> {
     let ThreadsafeCallContext { env, value: (number, outcome) } = context;
-    let (bytes, lengths, is_finished) = match outcome {
+    let (bytes, lengths, mut is_finished) = match outcome {
         Outcome::Output(bytes) => (Some(bytes), None, true),
         Outcome::Outputs(bytes, lengths) => (Some(bytes), Some(lengths), true),
         Outcome::Failed => (None, None, true),
         Outcome::Unfinished => (None, None, false),
     };
-    let bytes = bytes
-        .map(|mut bytes| hand_over(&env, &mut bytes).and_then(|bytes| bytes.into_buffer(&env)))
-        .transpose()?;
+    // What is too long for a buffer is told as well: somebody waits for it.
+    let buffer = |mut bytes| hand_over(&env, &mut bytes).and_then(|it| it.into_buffer(&env)).ok();
+    let bytes = bytes.and_then(|bytes| {
+        let buffer = buffer(bytes);
+        is_finished = buffer.is_some();
+        buffer
+    });
     Ok((number, bytes, lengths, is_finished).into())
 }
