@@ -47,6 +47,12 @@ function* combinations([first, ...rest]) {
   else for (const head of first) for (const tail of combinations(rest)) yield [head, ...tail];
 }
 
+/** Runs a script in a process of its own, which has to end by itself; gives what it prints. */
+function runScript(script) {
+  const options = { cwd: join(__dirname, '..'), timeout: 20_000 };
+  return execFileSync(process.execPath, ['-e', script], options).toString();
+}
+
 describe('PerMessageDeflate', () => {
   describe('memoryLimit', () => {
     /** Runs a program in a process of its own, as the first value given holds; gives its output. */
@@ -74,8 +80,7 @@ describe('PerMessageDeflate', () => {
           return lengths;
         }
         (async () => console.log(JSON.stringify(await (${program})())))();`;
-      const output = execFileSync(process.execPath, ['-e', script], { cwd: join(__dirname, '..') });
-      return JSON.parse(output.toString());
+      return JSON.parse(runScript(script));
     }
 
     it('takes windows over within it', () => {
@@ -581,16 +586,13 @@ describe('PerMessageDeflate', () => {
   });
 
   describe('a process', () => {
-    /** Runs a program in a process of its own, which has to end by itself; gives what it prints. */
-    const run = (program) => {
-      const script = `
+    /** Runs a program that has an extension as a script. */
+    const run = (program) =>
+      runScript(`
         const PerMessageDeflate = require('./lib/permessage-deflate');
         const extension = new PerMessageDeflate();
         extension.accept([{}]);
-        ${program}`;
-      const options = { cwd: join(__dirname, '..'), timeout: 20_000 };
-      return execFileSync(process.execPath, ['-e', script], options).toString();
-    };
+        ${program}`);
 
     it('lives until what is large is compressed and inflated, and no longer', () => {
       const output = run(`

@@ -264,8 +264,8 @@ function runQueued() {
     return;
   }
   runs++;
-  const start = (/** @type {any} */ results, /** @type {number} */ number) =>
-    waiting.runApart(results, number);
+  /** @type {import('./work').Start} */
+  const start = (results, number) => waiting.runApart(results, number);
   workApart(start, (error, bytes, lengths) => {
     // The next one takes what has come meanwhile.
     if (runs-- === MAX_RUNS && queued.length > 0) setImmediate(runQueued);
