@@ -33,6 +33,51 @@ const SCRIPT = `
   wss.on('connection', (ws) => ws.on('message', (data) => ws.send(data)));`;
 
 /**
+ * Compresses or inflates on other threads, so few at a time that no input sees two collections of the
+ * young generation, and tells how many bytes of theirs V8 keeps in the end.
+ */
+const APART_SCRIPT = `
+  const { randomBytes } = require('node:crypto');
+  const PerMessageDeflate = require('./lib/permessage-deflate');
+  const minor = () => gc({ type: 'minor' });
+  const external = () => process.memoryUsage().external;
+  const method = process.argv[1];
+  const extensions = Array.from({ length: 4 }, () => {
+    const extension = new PerMessageDeflate({ isServer: true });
+    extension.accept([{ server_no_context_takeover: [true], client_no_context_takeover: [true] }]);
+    return extension;
+  });
+  const data = randomBytes(128 * 1024);
+  if (method === 'compress') measure(data);
+  else extensions[0].compress(data, true, (error, input) => measure(input));
+
+  function measure(input) {
+    const before = external();
+    let rest = 200;
+    let running = extensions.length;
+    extensions.forEach(next);
+    // What expects the first results becomes old.
+    minor();
+    minor();
+
+    function next(extension) {
+      if (rest-- > 0) {
+        extension[method](Buffer.from(input), true, (error) => {
+          if (error) throw error;
+          if (rest % 16 === 0) minor();
+          next(extension);
+        });
+      } else if (--running === 0) {
+        setTimeout(() => (minor(), minor(), setTimeout(tell, 50)), 50);
+      }
+    }
+
+    function tell() {
+      process.stdout.write(String(external() - before));
+    }
+  }`;
+
+/**
  * V8 decides by what else goes on as well: beside other load a run may be an exception. (Node.js 20
  * and 22 collect so by themselves.)
  */
@@ -57,5 +102,15 @@ describe('the memory of payloads', () => {
         assert.ok(seen.some(isYoung), JSON.stringify(seen));
       });
     }
+  }
+
+  for (const method of ['compress', 'decompress']) {
+    it(`is not held by who asked for it, ${method} on another thread`, async () => {
+      const args = ['--expose-gc', '-e', APART_SCRIPT, method];
+      const options = { cwd: root, timeout: 60_000 };
+      const { stdout } = await promisify(execFile)(process.execPath, args, options);
+      // All of it is 25 MiB.
+      assert.ok(Number(stdout) < 4 * 1024 * 1024, `${stdout} bytes`);
+    });
   }
 });

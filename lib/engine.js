@@ -483,7 +483,8 @@ class Engine {
    */
   _poll() {
     const { memory, values } = this._records;
-    this._departed.clear();
+    // To clear an empty one makes a table, too.
+    if (this._departed.size > 0) this._departed.clear();
     this._index = 0;
     this._count = 0;
     // Somebody has transferred the memory of a message: it's gone.

@@ -15,9 +15,17 @@ const native = require('./native');
  *   several
  */
 
-/** Who takes the results, by the number of the work. @type {Map<number, Conclude>} */
-const expected = new Map();
-let lastNumber = 0;
+/**
+ * Who takes the results, by the number of the work. Not a map: each table that one has outgrown refers
+ * to the next, and whoever was in it lives on until V8 collects its old generation.
+ *
+ * @type {(Conclude | null)[]}
+ */
+const expected = [];
+/** Numbers that may be given again. @type {number[]} */
+const free = [];
+/** How many results are expected. */
+let count = 0;
 /** @type {WorkResults | null} Made with the first piece of work. */
 let results = null;
 /** The context in which results are taken: not that of whoever asks for the first, for good. */
@@ -31,13 +39,13 @@ const context = new AsyncResource('OXWSWORK');
  */
 function workApart(start, conclude) {
   results ??= context.runInAsyncScope(() => new native.WorkResults(take));
-  const number = (lastNumber + 1) >>> 0;
-  lastNumber = number;
-  expected.set(number, conclude);
-  if (expected.size === 1) results.setReferenced(true);
+  const number = free.pop() ?? expected.length;
+  expected[number] = conclude;
+  if (++count === 1) results.setReferenced(true);
   try {
     start(results, number);
   } catch (error) {
+    // The number is not free: should the work have begun after all, another's would be told.
     end(number, error, null, null);
   }
 }
@@ -51,8 +59,10 @@ function workApart(start, conclude) {
  * @param {boolean} isFinished Whether the work was finished
  */
 function take(number, bytes, lengths, isFinished) {
+  if (expected[number] === null) return; // it was told that the work did not begin
   const error = isFinished ? null : new Error('the work was not finished');
   end(number, error, bytes ?? null, lengths ?? null);
+  free.push(number);
 }
 
 /**
@@ -64,10 +74,9 @@ function take(number, bytes, lengths, isFinished) {
  * @param {number[] | null} lengths How long each output is
  */
 function end(number, error, bytes, lengths) {
-  const conclude = expected.get(number);
-  if (conclude === undefined) return; // it has ended before
-  expected.delete(number);
-  if (expected.size === 0) /** @type {WorkResults} */ (results).setReferenced(false);
+  const conclude = /** @type {Conclude} */ (expected[number]);
+  expected[number] = null;
+  if (--count === 0) /** @type {WorkResults} */ (results).setReferenced(false);
   // What it throws is the program's, and an uncaught exception of a tick.
   process.nextTick(conclude, error, bytes, lengths);
 }

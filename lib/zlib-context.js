@@ -178,9 +178,12 @@ class ZlibContext {
   _deliver(error, data) {
     const operation = this._running;
     if (operation === null) return; // closed meanwhile
-    this._running = operation.next;
-    if (operation.next === null) this._last = null;
-    else this._start(operation.next);
+    const { next } = operation;
+    this._running = next;
+    // What V8 has moved to its old generation keeps what it refers to alive, though it has ended.
+    operation.next = null;
+    if (next === null) this._last = null;
+    else this._start(next);
     operation.conclude(error, data);
   }
 
