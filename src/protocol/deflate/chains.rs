@@ -54,27 +54,10 @@ impl Chains {
         }
     }
 
-    /// The latest position where `string` may be.
-    #[inline]
-    pub(super) fn latest(&self, string: u32) -> usize {
-        self.heads[hash(string, shift(&self.heads))].into()
-    }
-
     /// The position before this one in its chain. It has to be one of as many latest ones as there are links.
     #[inline]
     pub(super) fn before(&self, position: usize) -> usize {
         self.links[position & (self.links.len() - 1)].into()
-    }
-
-    /// Adds a position, where `string` is; returns the one before in its chain.
-    #[inline]
-    pub(super) fn push(&mut self, position: usize, string: u32) -> usize {
-        let shift = shift(&self.heads);
-        let mask = self.links.len() - 1;
-        let head = &mut self.heads[hash(string, shift)];
-        let before = std::mem::replace(head, position as u16);
-        self.links[position & mask] = before;
-        before.into()
     }
 
     /// Adds all positions of strings in `bytes`, which are at the positions from `first` on.
@@ -106,30 +89,29 @@ const fn shift(heads: &[u16]) -> u32 {
 mod tests {
     use super::*;
 
-    /// All positions of the chain of `string`.
-    fn chain(chains: &Chains, string: u32) -> Vec<usize> {
-        let mut position = chains.latest(string);
+    /// The positions of a chain behind one of them.
+    fn chain(chains: &Chains, mut position: usize) -> Vec<usize> {
         let mut positions = Vec::new();
-        while position > 0 {
-            positions.push(position);
+        loop {
             position = chains.before(position);
+            if position == 0 {
+                return positions;
+            }
+            positions.push(position);
         }
-        positions
     }
 
     #[test]
     fn links_the_positions_of_a_string_from_the_latest_on() {
         let mut chains = Chains::new();
-        assert!(chains.grow(256, 16));
-        for position in 1..8 {
-            let before = chains.push(position, (position % 2) as u32);
-            assert_eq!(before, position.saturating_sub(2));
-        }
-        assert_eq!(chain(&chains, 0), [6, 4, 2]);
-        assert_eq!(chain(&chains, 1), [7, 5, 3, 1]);
-        assert_eq!(chain(&chains, 2), []);
-        chains.extend(8, &[1, 0, 0, 0, 1, 0, 0, 0]);
-        assert_eq!(chain(&chains, 1), [12, 8, 7, 5, 3, 1]);
+        assert!(chains.grow(256, 32));
+        chains.extend(1, b"here, there");
+        chains.extend(9, b"ere and here");
+        assert_eq!(chain(&chains, 17), [8, 1]);
+        assert_eq!(chain(&chains, 1), []);
+        chains.extend(40, b"her");
+        chains.extend(40, b"here");
+        assert_eq!((chains.before(40), chains.before(8)), (17, 17), "they have the same link");
     }
 
     #[test]
@@ -137,21 +119,25 @@ mod tests {
         let mut chains = Chains::new();
         chains.grow(256, 32_768);
         for position in [1, 32_767, 32_768, 32_769, 40_000, 65_535] {
-            chains.push(position, 7);
+            chains.extend(position, b"here");
         }
         chains.slide(32_768);
-        assert_eq!(chain(&chains, 7), [32_767, 7232, 1]);
+        assert_eq!(chain(&chains, 32_767), [7232, 1]);
+        chains.extend(32_768, b"here");
+        assert_eq!(chain(&chains, 32_768), [32_767, 7232, 1]);
     }
 
     #[test]
     fn forgets_everything_where_it_grows() {
         let mut chains = Chains::new();
         chains.grow(256, 256);
-        chains.push(9, 7);
+        chains.extend(9, b"here");
         assert!(!chains.grow(256, 128));
-        assert_eq!(chain(&chains, 7), [9]);
+        chains.extend(10, b"here");
+        assert_eq!(chain(&chains, 10), [9]);
         assert!(chains.grow(512, 256));
-        assert_eq!(chain(&chains, 7), []);
+        chains.extend(11, b"here");
+        assert_eq!(chain(&chains, 11), []);
         assert_eq!(chains.memory(), 2 * (512 + 256));
         chains.clear();
         assert!(chains.grow(512, 256), "what was cleared has no heads");

@@ -99,7 +99,6 @@ impl Deflater {
     fn parse(&mut self, start: usize, block: &mut Block) {
         let Self { history, effort } = self;
         let end = history.bytes().len();
-        history.place_before(start);
         let mut position = start;
         // How often there was nothing since the latest match.
         let mut misses = 0;
@@ -113,7 +112,6 @@ impl Deflater {
                     let next = end.min(position + (misses / PATIENCE).min(MAX_STEP));
                     block.literals(&history.bytes()[position..next]);
                     position = next;
-                    history.place_before(position);
                 }
                 continue;
             };
@@ -128,7 +126,6 @@ impl Deflater {
             }
             block.copy(found.length, found.distance);
             position += found.length;
-            history.place_before(position);
         }
         block.literals(&history.bytes()[position..]);
     }

@@ -24,8 +24,9 @@ pub(super) struct History {
     chains: Chains,
     /// All positions before this one are in their chains.
     placed: usize,
-    /// How far matches may reach back.
     window_length: usize,
+    /// Matches are less than so many bytes back.
+    reach: usize,
     max_hashes: usize,
 }
 
@@ -35,16 +36,24 @@ const MIN_CHAINS: usize = 256;
 const MIN_PIECE: usize = 8 * 1024;
 /// A match as long as this is taken without a look at other places.
 const LONG_ENOUGH: usize = 32;
+/// Positions come into their chains before their turn, so many at a time. It's faster, since nothing else has to
+/// be decided meanwhile.
+const AHEAD: usize = 256;
+/// The most links. What is ahead takes those of the positions farthest back.
+const MAX_LINKS: usize = 32 * 1024;
 
 impl History {
     /// A history that finds what is less than 2 to the `window_bits` back, with up to 2 to the `max_hash_bits`
     /// hashes of strings.
     pub(super) const fn new(window_bits: u8, max_hash_bits: u8) -> Self {
+        let window_length = 1 << window_bits;
+        let most = MAX_LINKS - AHEAD;
         Self {
             bytes: Vec::new(),
             chains: Chains::new(),
             placed: 0,
-            window_length: 1 << window_bits,
+            window_length,
+            reach: if window_length < most { window_length } else { most },
             max_hashes: 1 << max_hash_bits,
         }
     }
@@ -56,7 +65,7 @@ impl History {
         self.placed = 0;
     }
 
-    /// Matches are less than so many bytes back.
+    /// What is farther back is not in the window.
     pub(super) const fn window_length(&self) -> usize {
         self.window_length
     }
@@ -105,10 +114,11 @@ impl History {
         self.chains.slide(length as u16);
     }
 
-    /// Gives the chains the room that the bytes need: two hashes for each, and links as far as matches reach.
+    /// Gives the chains the room that the bytes need: two hashes for each, and links for more than is in reach.
     fn grow(&mut self) {
         let length = self.bytes.len().next_power_of_two().max(MIN_CHAINS);
-        if self.chains.grow((2 * length).min(self.max_hashes), length.min(self.window_length)) {
+        let links = length.min(2 * self.window_length).min(MAX_LINKS);
+        if self.chains.grow((2 * length).min(self.max_hashes), links) {
             let placed = std::mem::take(&mut self.placed);
             self.place_before(placed);
         }
@@ -116,7 +126,7 @@ impl History {
 
     /// Puts all positions before `end` into their chains, as far as they have a string.
     #[inline]
-    pub(super) fn place_before(&mut self, end: usize) {
+    fn place_before(&mut self, end: usize) {
         let end = end.min((self.bytes.len() + 1).saturating_sub(STRING_LENGTH));
         if self.placed < end {
             let bytes = &self.bytes[self.placed..end + STRING_LENGTH - 1];
@@ -125,13 +135,12 @@ impl History {
         }
     }
 
-    /// Looks for a match at `position`, and puts the position into its chain. All positions before it have to be
-    /// in theirs, and there have to be [`STRING_LENGTH`] bytes.
+    /// Looks for a match at `position`, where there have to be [`STRING_LENGTH`] bytes.
     ///
     /// `depth` is how many places are looked at, 1 or more.
     #[inline(always)] // 5 % faster; there is one place that calls it
     pub(super) fn find(&mut self, position: usize, depth: usize) -> Option<Match> {
-        let (string, mut start) = self.place(position);
+        let (string, mut start) = self.look_up(position);
         let first = self.first_in_reach(position);
         for left in (0..depth).rev() {
             if start < first {
@@ -162,17 +171,20 @@ impl History {
         length: usize,
         depth: usize,
     ) -> Option<Match> {
-        let (string, start) = self.place(position);
+        let (string, start) = self.look_up(position);
         let found = self.longest(Match { length, distance: 0 }, string, position, start, depth);
         (found.length > length).then_some(found)
     }
 
-    /// Puts a position into its chain: the string there, and where it may have been before.
+    /// The string at a position, and where it may have been before. All positions that a short match at this
+    /// one would have are in their chains then.
     #[inline]
-    fn place(&mut self, position: usize) -> (u32, usize) {
+    fn look_up(&mut self, position: usize) -> (u32, usize) {
+        if self.placed <= position + LONG_ENOUGH {
+            self.place_before(position + AHEAD);
+        }
         let string = string_at(&self.bytes, position).unwrap_or_default();
-        self.placed = position + 1;
-        (string, self.chains.push(position, string))
+        (string, self.chains.before(position))
     }
 
     /// Replaces `found` by the longest match at `position`, where `string` is, that is in `depth` places, from `start`
@@ -192,9 +204,9 @@ impl History {
         while depth > 0 && found.length < LONG_ENOUGH {
             let end = found.length + 1 - STRING_LENGTH;
             let Some(last) = string_at(bytes, position + end) else { break };
-            let latest = chains.latest(last);
-            if latest + offset < place + end {
-                (place, offset) = (latest, end);
+            let before = chains.before(position + end);
+            if before + offset < place + end {
+                (place, offset) = (before, end);
             }
             loop {
                 if place < first + offset || depth == 0 {
@@ -218,13 +230,10 @@ impl History {
         found
     }
 
-    /// From where on a match at `position` may copy.
-    ///
-    /// A byte less than the window is: what has no place is 0, and so is the first byte, which is out of
-    /// reach to begin with.
+    /// From where on a match at `position` may copy. That is never 0, which stands for no position.
     #[inline]
     const fn first_in_reach(&self, position: usize) -> usize {
-        position.saturating_sub(self.window_length) + 1
+        position.saturating_sub(self.reach) + 1
     }
 }
 
@@ -264,7 +273,6 @@ mod tests {
         history.append(before);
         let (start, rest) = history.append(text);
         assert!(rest.is_empty());
-        history.place_before(start);
         history.find(start, 100).map(|found| (found.length, found.distance))
     }
 
@@ -280,16 +288,35 @@ mod tests {
         assert_eq!(found(&mut history, &before, b"an apple and a pear"), Some((15, distance)));
     }
 
+    /// Whether a word so far back is found.
+    fn reaches(window_bits: u8, distance: usize) -> bool {
+        let mut before = b".needle".to_vec();
+        before.extend((0..distance - 6).map(|i| (i % 251) as u8 | 0x80));
+        // What is ahead is in its chain as well.
+        let text = [&b"needle"[..], &[0; 2 * AHEAD]].concat();
+        let found = found(&mut History::new(window_bits, 16), &before, &text);
+        assert!(found.is_none_or(|found| found == (6, distance)));
+        found.is_some()
+    }
+
     #[test]
     fn finds_nothing_beyond_the_window() {
-        for (distance, reached) in
-            [(256, true), (510, true), (511, true), (512, false), (600, false)]
-        {
-            let mut before = b".needle".to_vec();
-            before.extend((0..distance - 6).map(|i| (i % 251) as u8 | 0x80));
-            let found = found(&mut History::new(9, 12), &before, b"needle");
-            assert_eq!(found, reached.then_some((6, distance)));
+        for window_bits in 9..15 {
+            let length = 1 << window_bits;
+            for distance in [length / 2, length - 2, length - 1] {
+                assert!(reaches(window_bits, distance), "{distance} of {length}");
+            }
+            for distance in [length, length + 1, length + 100] {
+                assert!(!reaches(window_bits, distance), "{distance} of {length}");
+            }
         }
+    }
+
+    #[test]
+    fn reaches_less_far_where_links_are_few() {
+        let reach = 32_768 - AHEAD;
+        assert!(reaches(15, reach - 1));
+        assert!(!reaches(15, reach));
     }
 
     #[test]
@@ -303,7 +330,6 @@ mod tests {
             left = &left[piece.len() - rest.len()..];
             assert!(rest.is_empty() || history.bytes().len() == 2 * MIN_PIECE);
             assert_eq!(behind.len() + rest.len(), left.len());
-            history.place_before(start);
             for position in start..history.bytes().len().saturating_sub(STRING_LENGTH) {
                 let Some(Match { length, distance }) = history.find(position, 8) else { continue };
                 assert!(distance < 512);
@@ -330,6 +356,6 @@ mod tests {
         for _ in 0..1000 {
             history.append(&[1; 1000]);
         }
-        assert_eq!(history.memory(), 2 * MIN_PIECE + (512 + 512) * 2);
+        assert_eq!(history.memory(), 2 * MIN_PIECE + (512 + 1024) * 2);
     }
 }
