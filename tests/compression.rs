@@ -341,6 +341,38 @@ fn inflates_so_much_in_a_turn() {
 }
 
 #[test]
+fn reports_what_it_has_inflated_before_it_inflates_much_more() {
+    in_both_roles(Setup { no_context_takeover: true, ..Setup::default() }, |mut pair| {
+        let message = pair.message(Opcode::Binary, &[7; 40_000]);
+        let mut others = Vec::new();
+        for _ in 0..4 {
+            let (ours, peer) = UnixStream::pair().unwrap();
+            let config =
+                ConnectionConfig { permessage_deflate: true, ..ConnectionConfig::new(pair.role) };
+            pair.reactor.with(|reactor| {
+                let id = reactor.adopt(ours.as_fd(), config).unwrap();
+                let deflation = Deflation::new(CompressorConfig::default()).unwrap();
+                let inflation = new_inflation(DecompressorConfig::default());
+                reactor.set_compression(id, deflation, inflation);
+            });
+            (&peer).write_all(&message).unwrap();
+            others.push(peer);
+        }
+        pair.peer.write_all(&message).unwrap();
+        for (count, status) in
+            [(2, Status::RecordsFull), (2, Status::RecordsFull), (1, Status::Idle)]
+        {
+            let mut all = All::default();
+            let Pair { reactor, memory, used, .. } = &mut pair;
+            assert_eq!(reactor.poll(memory, used, &mut all).unwrap(), status);
+            let seen: Vec<Seen> = all.0.into_iter().map(|it| see(it, &pair.memory)).collect();
+            let expected = (0..count).map(|_| Seen::Binary(vec![7; 40_000], Vec::new()));
+            assert_eq!(seen, expected.collect::<Vec<_>>());
+        }
+    });
+}
+
+#[test]
 fn forgets_the_work_of_a_connection_that_was_closed() {
     in_both_roles(Setup::default(), |mut pair| {
         let bytes = pair.message(Opcode::Binary, &vec![9; 1_000_000]);

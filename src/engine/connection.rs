@@ -31,7 +31,7 @@ pub(super) struct Turn<'a, S> {
 pub(super) struct Inflating {
     /// Where messages are put before it is known how long they are.
     pub(super) scratch: Vec<u8>,
-    /// How much the connection whose turn it is has inflated.
+    /// How much was inflated here since the latest poll began.
     pub(super) output: usize,
     /// What is to be inflated elsewhere.
     pub(super) due: Due,

@@ -49,6 +49,10 @@ pub type MaskingKeys = fn() -> Option<[u8; 4]>;
 /// From so many connections on that are ready and inflate several threads share a turn.
 const MIN_GATHERED: usize = 16;
 
+/// Who has so much inflated looks at it first: what he has other threads do with it, compress an answer, can begin
+/// while the rest is inflated.
+const ENOUGH_INFLATED: usize = 64 * 1024;
+
 /// Memory for frames that are put together is kept up to here.
 const MAX_OUTGOING: usize = 256 * 1024;
 
@@ -206,6 +210,7 @@ impl Reactor {
     ) -> io::Result<Status> {
         assert!(*used <= memory.len());
         let mut inflating = mem::take(&mut self.inflating);
+        inflating.output = 0;
         let mut turn = Turn { memory, used, sink, inflating: &mut inflating };
         if self.fault_due && turn.sink.has_room() {
             self.fault_due = false;
@@ -354,6 +359,9 @@ impl Reactor {
             }
             if let status @ Some(_) = self.interruption(id, served) {
                 return status;
+            }
+            if turn.inflating.output >= ENOUGH_INFLATED && self.due > 0 {
+                return Some(Status::RecordsFull);
             }
         }
         debug_assert_eq!(self.due, 0);

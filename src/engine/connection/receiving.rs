@@ -247,7 +247,7 @@ impl Connection {
         turn: &mut Turn<'_, S>,
     ) -> Served {
         let length = chunk.end - chunk.start;
-        turn.inflating.output = 0;
+        let most = turn.inflating.output + MAX_INFLATED;
         while chunk.position < length {
             if !turn.sink.has_room() {
                 return Served::Unfinished(chunk);
@@ -268,7 +268,7 @@ impl Connection {
                     if self.compression.is_some() =>
                 {
                     self.inflate(opcode, fin, payload, chunk.start, id, turn);
-                    if self.is_inflating() || turn.inflating.output > MAX_INFLATED {
+                    if self.is_inflating() || turn.inflating.output > most {
                         self.put_back(&chunk, turn);
                         return Served::Done;
                     }
