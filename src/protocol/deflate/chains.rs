@@ -47,6 +47,7 @@ impl Chains {
 
     /// Subtracts `length`, a multiple of the links, from all positions, and forgets those that are smaller.
     pub(super) fn slide(&mut self, length: u16) {
+        debug_assert!(usize::from(length).is_multiple_of(self.links.len()));
         for places in [&mut self.heads, &mut self.links] {
             for position in places {
                 *position = position.saturating_sub(length);

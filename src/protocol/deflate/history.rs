@@ -39,21 +39,19 @@ const LONG_ENOUGH: usize = 32;
 /// Positions come into their chains before their turn, so many at a time. It's faster, since nothing else has to
 /// be decided meanwhile.
 const AHEAD: usize = 256;
-/// The most links. What is ahead takes those of the positions farthest back.
-const MAX_LINKS: usize = 32 * 1024;
 
 impl History {
     /// A history that finds what is less than 2 to the `window_bits` back, with up to 2 to the `max_hash_bits`
     /// hashes of strings.
     pub(super) const fn new(window_bits: u8, max_hash_bits: u8) -> Self {
         let window_length = 1 << window_bits;
-        let most = MAX_LINKS - AHEAD;
+        let links = most_links(window_length) - AHEAD;
         Self {
             bytes: Vec::new(),
             chains: Chains::new(),
             placed: 0,
             window_length,
-            reach: if window_length < most { window_length } else { most },
+            reach: if window_length < links { window_length } else { links },
             max_hashes: 1 << max_hash_bits,
         }
     }
@@ -81,8 +79,8 @@ impl History {
     }
 
     /// As much as is forgotten at a time: half of what there is place for.
-    fn piece(&self) -> usize {
-        self.window_length.max(MIN_PIECE)
+    const fn piece(&self) -> usize {
+        piece(self.window_length)
     }
 
     /// Takes as much of the beginning of `data` as there is place for; returns where it begins, and what is left of
@@ -117,7 +115,7 @@ impl History {
     /// Gives the chains the room that the bytes need: two hashes for each, and links for more than is in reach.
     fn grow(&mut self) {
         let length = self.bytes.len().next_power_of_two().max(MIN_CHAINS);
-        let links = length.min(2 * self.window_length).min(MAX_LINKS);
+        let links = length.min(most_links(self.window_length));
         if self.chains.grow((2 * length).min(self.max_hashes), links) {
             let placed = std::mem::take(&mut self.placed);
             self.place_before(placed);
@@ -204,6 +202,7 @@ impl History {
         while depth > 0 && found.length < LONG_ENOUGH {
             let end = found.length + 1 - STRING_LENGTH;
             let Some(last) = string_at(bytes, position + end) else { break };
+            debug_assert!(position + end < self.placed);
             let before = chains.before(position + end);
             if before + offset < place + end {
                 (place, offset) = (before, end);
@@ -235,6 +234,18 @@ impl History {
     const fn first_in_reach(&self, position: usize) -> usize {
         position.saturating_sub(self.reach) + 1
     }
+}
+
+/// What is forgotten at a time of a window so long.
+const fn piece(window_length: usize) -> usize {
+    if window_length < MIN_PIECE { MIN_PIECE } else { window_length }
+}
+
+/// As many links as there are for a window so long: a divisor of what is forgotten at a time. Where that is the
+/// window, what is ahead takes those of the positions farthest back.
+const fn most_links(window_length: usize) -> usize {
+    let piece = piece(window_length);
+    if 2 * window_length < piece { 2 * window_length } else { piece }
 }
 
 /// The string at a position, unless the bytes end before it does.
@@ -288,35 +299,46 @@ mod tests {
         assert_eq!(found(&mut history, &before, b"an apple and a pear"), Some((15, distance)));
     }
 
-    /// Whether a word so far back is found.
-    fn reaches(window_bits: u8, distance: usize) -> bool {
-        let mut before = b".needle".to_vec();
-        before.extend((0..distance - 6).map(|i| (i % 251) as u8 | 0x80));
-        // What is ahead is in its chain as well.
-        let text = [&b"needle"[..], &[0; 2 * AHEAD]].concat();
-        let found = found(&mut History::new(window_bits, 16), &before, &text);
-        assert!(found.is_none_or(|found| found == (6, distance)));
-        found.is_some()
+    /// What is found of a long word so far back, behind which there is a part of it, [`PART`] bytes less far
+    /// back. `slides` says whether the window slides in between.
+    fn found_back(window_bits: u8, distance: usize, slides: bool) -> Option<(usize, usize)> {
+        let mut history = History::new(window_bits, 16);
+        let filler = |length: usize| (0..length).map(|i| (i % 251) as u8 | 0x80);
+        let length = if slides { 2 * history.piece() } else { distance + 9 };
+        let mut before: Vec<u8> = filler(length - distance).collect();
+        before.extend_from_slice(b"needlework; needle.dlew;");
+        before.extend(filler(length - before.len()));
+        // What is ahead comes into the chains as well.
+        let text = [&b"needlework"[..], &[0; 2 * AHEAD]].concat();
+        history.append(&before);
+        let (start, _) = history.append(&text);
+        assert_eq!(start, if slides { length / 2 } else { length });
+        history.find(start, 4).map(|found| (found.length, found.distance))
+    }
+
+    const PART: usize = 12;
+
+    /// The farthest distance that is in reach.
+    fn farthest(window_bits: u8) -> usize {
+        let length = 1 << window_bits;
+        // What is ahead has links of its own in small windows only.
+        if window_bits < 13 { length - 1 } else { length - AHEAD - 1 }
     }
 
     #[test]
-    fn finds_nothing_beyond_the_window() {
-        for window_bits in 9..15 {
-            let length = 1 << window_bits;
-            for distance in [length / 2, length - 2, length - 1] {
-                assert!(reaches(window_bits, distance), "{distance} of {length}");
-            }
-            for distance in [length, length + 1, length + 100] {
-                assert!(!reaches(window_bits, distance), "{distance} of {length}");
+    fn finds_what_is_in_reach_and_nothing_beyond() {
+        for window_bits in 9..=15 {
+            let farthest = farthest(window_bits);
+            for slides in [false, true] {
+                for distance in [200, farthest - 100, farthest] {
+                    let found = found_back(window_bits, distance, slides);
+                    assert_eq!(found, Some((10, distance)), "{window_bits} bits, slides: {slides}");
+                }
+                let found = found_back(window_bits, farthest + 1, slides);
+                assert_eq!(found, Some((6, farthest + 1 - PART)), "{window_bits} bits");
+                assert_eq!(found_back(window_bits, farthest + 1 + PART, slides), None);
             }
         }
-    }
-
-    #[test]
-    fn reaches_less_far_where_links_are_few() {
-        let reach = 32_768 - AHEAD;
-        assert!(reaches(15, reach - 1));
-        assert!(!reaches(15, reach));
     }
 
     #[test]
