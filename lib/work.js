@@ -45,7 +45,7 @@ function workApart(start, conclude) {
   try {
     start(results, number);
   } catch (error) {
-    // The number is not free: should the work have begun after all, another's would be told.
+    // The number is not free yet: should the work have begun after all, another's would be told.
     end(number, error, null, null);
   }
 }
@@ -59,10 +59,10 @@ function workApart(start, conclude) {
  * @param {boolean} isFinished Whether the work was finished
  */
 function take(number, bytes, lengths, isFinished) {
+  free.push(number);
   if (expected[number] === null) return; // it was told that the work did not begin
   const error = isFinished ? null : new Error('the work was not finished');
   end(number, error, bytes ?? null, lengths ?? null);
-  free.push(number);
 }
 
 /**

@@ -72,7 +72,7 @@ pub const RECORD_LARGE_BINARY: i32 = 25;
 /// Nothing more to take; the descriptor announces what comes.
 #[napi]
 pub const STATUS_IDLE: i32 = 0;
-/// The space for records is used up: poll again.
+/// The space for records is used up, or there is enough to be looked at first: poll again.
 const STATUS_RECORDS_FULL: i32 = 1;
 /// The slab is used up: poll again with another.
 #[napi]

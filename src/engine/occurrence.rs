@@ -105,8 +105,8 @@ impl Occurrence {
 pub enum Status {
     /// Every connection that was ready has been served.
     Idle,
-    /// The sink has no room, or has something to look at first: empty it and poll again, with the
-    /// same memory.
+    /// The sink has no room, or has something to look at first, such as enough inflated messages: empty it
+    /// and poll again, with the same memory.
     RecordsFull,
     /// Too little memory is left: take what was reported and poll again with fresh memory.
     MemoryFull,

@@ -49,8 +49,8 @@ pub type MaskingKeys = fn() -> Option<[u8; 4]>;
 /// From so many connections on that are ready and inflate several threads share a turn.
 const MIN_GATHERED: usize = 16;
 
-/// Who has so much inflated looks at it first: what he has other threads do with it, compress an answer, can begin
-/// while the rest is inflated.
+/// Behind so much inflated output the caller gets it before other connections inflate more: work that he gives to
+/// other threads, such as to compress answers, begins earlier then.
 const ENOUGH_INFLATED: usize = 64 * 1024;
 
 /// Memory for frames that are put together is kept up to here.
@@ -190,7 +190,7 @@ impl Reactor {
     ///
     /// Each of them is read at most once, straight into `memory` behind `used`, decoded there, and
     /// all that happened is pushed to `sink`. `used` moves behind what has to stay valid. A turn
-    /// that a full sink or memory interrupts goes on in the next call, before the kernel is asked
+    /// that a full sink or memory, or enough of inflated messages, interrupts goes on in the next call, before the kernel is asked
     /// who else is ready. After [`Status::RecordsFull`] the same memory has to be passed again,
     /// unchanged behind the payloads that were handed out.
     ///
