@@ -31,7 +31,8 @@ pub(super) struct Turn<'a, S> {
 pub(super) struct Inflating {
     /// Where messages are put before it is known how long they are.
     pub(super) scratch: Vec<u8>,
-    /// How much was inflated here since the latest poll began.
+    /// How much was inflated here: by a reactor since its latest poll began, by a thread that shares its turns
+    /// since there is one.
     pub(super) output: usize,
     /// What is to be inflated elsewhere.
     pub(super) due: Due,

@@ -190,9 +190,9 @@ impl Reactor {
     ///
     /// Each of them is read at most once, straight into `memory` behind `used`, decoded there, and
     /// all that happened is pushed to `sink`. `used` moves behind what has to stay valid. A turn
-    /// that a full sink or memory, or enough of inflated messages, interrupts goes on in the next call, before the kernel is asked
-    /// who else is ready. After [`Status::RecordsFull`] the same memory has to be passed again,
-    /// unchanged behind the payloads that were handed out.
+    /// that a full sink or memory, or enough of inflated messages, interrupts goes on in the next
+    /// call, before the kernel is asked who else is ready. After [`Status::RecordsFull`] the same
+    /// memory has to be passed again, unchanged behind the payloads that were handed out.
     ///
     /// # Errors
     ///

@@ -52,7 +52,7 @@ pub(super) struct Deflater {
 impl Deflater {
     /// A stream for `level`, from 1 to 6, with matches that are less than 2 to the `window_bits` back, and zlib's
     /// `mem_level`, from 1 to 9.
-    pub(super) const fn new(level: u8, window_bits: u8, mem_level: u8) -> Self {
+    pub(super) fn new(level: u8, window_bits: u8, mem_level: u8) -> Self {
         Self {
             history: History::new(window_bits, hash_bits(mem_level)),
             effort: Effort::of_level(level),

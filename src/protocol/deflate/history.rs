@@ -43,15 +43,14 @@ const AHEAD: usize = 256;
 impl History {
     /// A history that finds what is less than 2 to the `window_bits` back, with up to 2 to the `max_hash_bits`
     /// hashes of strings.
-    pub(super) const fn new(window_bits: u8, max_hash_bits: u8) -> Self {
+    pub(super) fn new(window_bits: u8, max_hash_bits: u8) -> Self {
         let window_length = 1 << window_bits;
-        let links = most_links(window_length) - AHEAD;
         Self {
             bytes: Vec::new(),
             chains: Chains::new(),
             placed: 0,
             window_length,
-            reach: if window_length < links { window_length } else { links },
+            reach: window_length.min(most_links(window_length) - AHEAD),
             max_hashes: 1 << max_hash_bits,
         }
     }
@@ -79,7 +78,7 @@ impl History {
     }
 
     /// As much as is forgotten at a time: half of what there is place for.
-    const fn piece(&self) -> usize {
+    fn piece(&self) -> usize {
         piece(self.window_length)
     }
 
@@ -237,15 +236,14 @@ impl History {
 }
 
 /// What is forgotten at a time of a window so long.
-const fn piece(window_length: usize) -> usize {
-    if window_length < MIN_PIECE { MIN_PIECE } else { window_length }
+fn piece(window_length: usize) -> usize {
+    window_length.max(MIN_PIECE)
 }
 
 /// As many links as there are for a window so long: a divisor of what is forgotten at a time. Where that is the
 /// window, what is ahead takes those of the positions farthest back.
-const fn most_links(window_length: usize) -> usize {
-    let piece = piece(window_length);
-    if 2 * window_length < piece { 2 * window_length } else { piece }
+fn most_links(window_length: usize) -> usize {
+    piece(window_length).min(2 * window_length)
 }
 
 /// The string at a position, unless the bytes end before it does.
