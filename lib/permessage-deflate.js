@@ -7,9 +7,9 @@
 const { toBuffer } = require('./buffer-util');
 const Limiter = require('./limiter');
 const native = require('./native');
-const { DeflateContext, InflateContext } = require('./zlib-context');
+const { DeflateContext, InflateContext } = require('./deflate/context');
 
-/** @typedef {import('./zlib-context').Callback} Callback */
+/** @typedef {import('./deflate/context').Callback} Callback */
 /** @typedef {Record<string, any>} Parameters The parameters of one offer or response by name. */
 
 /** What the option `threshold` is if it is not given. */

@@ -9,7 +9,7 @@ const http = require('node:http');
 
 const { CLOSE_TIMEOUT, kWebSocket } = require('./constants');
 const extension = require('./extension');
-const { rejectHandshake, rejectRequest } = require('./handshake-rejection');
+const { rejectHandshake, rejectRequest } = require('./handshake/rejection');
 const { acceptKey, isValidKey } = require('./native');
 const PerMessageDeflate = require('./permessage-deflate');
 const subprotocol = require('./subprotocol');
@@ -17,7 +17,7 @@ const WebSocket = require('./websocket');
 
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 /** @typedef {import('node:stream').Duplex} Duplex */
-/** @typedef {import('./handshake-rejection').Rejection} Rejection */
+/** @typedef {import('./handshake/rejection').Rejection} Rejection */
 
 /** For each server: the listener that takes its WebSockets out of `clients`. */
 const untrackers = new WeakMap();

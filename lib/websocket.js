@@ -3,13 +3,13 @@
 
 // The class `WebSocket`: one endpoint of a connection, client or server.
 //
-// What happens to it from outside is elsewhere: `client-handshake.js` opens a connection,
-// `connection.js` reacts to the receiver, the sender and the socket of an open one.
+// What happens to it from outside is elsewhere: `handshake/client.js` opens a connection,
+// `listeners.js` reacts to the receiver, the sender and the socket of an open one.
 
 const EventEmitter = require('node:events');
 
 const { toBuffer } = require('./buffer-util');
-const { abortRequest, openConnection } = require('./client-handshake');
+const { abortRequest, openConnection } = require('./handshake/client');
 const {
   attachReceiver,
   attachSocket,
@@ -18,7 +18,7 @@ const {
   onSocketData,
   prepareSocket,
   startCloseTimer
-} = require('./connection');
+} = require('./listeners');
 const {
   BINARY_TYPES,
   EMPTY_BUFFER,
@@ -27,8 +27,8 @@ const {
   kSender,
   kWebSocket
 } = require('./constants');
-const EngineConnection = require('./engine-connection');
-const { attachEngine, EngineReceiver } = require('./engine-transport');
+const EngineConnection = require('./engine/connection');
+const { attachEngine, EngineReceiver } = require('./engine/transport');
 const { EventTarget, onEventAttribute } = require('./event-target');
 const PerMessageDeflate = require('./permessage-deflate');
 const { CLOSED, CLOSING, CONNECTING, OPEN, STATE_NAMES } = require('./ready-state');

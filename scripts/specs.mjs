@@ -2,7 +2,7 @@
 
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { root, run } from './command.mjs';
 import { reaches, versionNumbers } from './toolchain.mjs';
 
@@ -21,22 +21,28 @@ const OF_THE_REPOSITORY = [
 /** What a transport, or a driver, can change. The others are run once. */
 const OF_CONNECTIONS = [
   'async-context',
-  'client-handshake',
   'compression-bombs',
-  'engine-socket',
+  'engine/socket',
+  'handshake/client',
   'stream',
   'websocket',
   'websocket-server'
 ];
 
 /**
- * Lists the test files. Node 20 takes no patterns.
+ * Lists the test files of a folder and of those in it. Node 20 takes no patterns.
  *
- * @return {string[]} Their names, without the ending
+ * @param {string} [folder] The folder, by its path in `__test__`
+ * @return {string[]} Their paths in `__test__`, without the ending
  */
-function specNames() {
-  const names = readdirSync(join(root, '__test__')).filter((name) => name.endsWith('.spec.js'));
-  return names.map((name) => name.slice(0, -'.spec.js'.length)).sort();
+function specNames(folder = '') {
+  const entries = readdirSync(join(root, '__test__', folder), { withFileTypes: true });
+  const names = entries.flatMap((entry) => {
+    const name = posix.join(folder, entry.name);
+    if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : specNames(name);
+    return name.endsWith('.spec.js') ? [name.slice(0, -'.spec.js'.length)] : [];
+  });
+  return names.sort();
 }
 
 /**
@@ -83,13 +89,13 @@ export function specSuites({
       OXWS_TRANSPORT: 'stream'
     }),
     'node --test, connections on the tokio driver': suite(
-      ['engine', 'engine-compression', ...OF_CONNECTIONS],
+      ['engine/index', 'engine/compression', ...OF_CONNECTIONS],
       {
         OXWS_DRIVER: 'tokio'
       }
     ),
     'node --test, connections on two threads of the tokio driver': suite(
-      ['engine', 'engine-compression', ...OF_CONNECTIONS],
+      ['engine/index', 'engine/compression', ...OF_CONNECTIONS],
       { OXWS_DRIVER: 'tokio', OXWS_THREADS: '2' }
     ),
     'node --test': suite(all)

@@ -48,7 +48,7 @@ async function testPanics() {
   const addon = join(dirname(library), 'oxws.node');
   copyFileSync(library, addon);
   const env = { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: addon };
-  return runNode(['--test', '--test-reporter=spec', '__test__/engine-panic.spec.js'], { env });
+  return runNode(['--test', '--test-reporter=spec', '__test__/engine/panic.spec.js'], { env });
 }
 
 /** The models are unit tests of the engine, compiled with primitives that try orders of steps. */

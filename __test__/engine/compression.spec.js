@@ -10,12 +10,12 @@ const { promisify } = require('node:util');
 const zlib = require('node:zlib');
 
 const ws = require('ws');
-const oxws = require('..');
-const { kReceiver, kSender, kWebSocket } = require('../lib/constants');
-const { getEngine } = require('../lib/engine');
-const connections = require('./support/connections');
-const { frame } = require('./support/frames');
-const until = require('./support/until');
+const oxws = require('../..');
+const { kReceiver, kSender, kWebSocket } = require('../../lib/constants');
+const { getEngine } = require('../../lib/engine');
+const connections = require('../support/connections');
+const { frame } = require('../support/frames');
+const until = require('../support/until');
 
 /** Without an engine (other platforms, or pinned) there is nothing to test here. */
 const skip = getEngine() === null ? 'there is no engine' : false;
@@ -526,7 +526,7 @@ describe('Compression by the engine', { skip }, () => {
           console.log(receiver.domain === domain, second[kReceiver].domain);
           process.exit();
         });`;
-      const options = { cwd: join(__dirname, '..') };
+      const options = { cwd: join(__dirname, '../..') };
       const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], options);
       assert.strictEqual(stdout, 'true null\n');
     });

@@ -5,7 +5,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 
-const native = require('./native');
+const native = require('../native');
 
 /** @typedef {InstanceType<typeof native.WorkResults>} WorkResults */
 /** @typedef {(results: WorkResults, number: number) => void} Start */

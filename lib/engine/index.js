@@ -11,12 +11,12 @@ const { availableParallelism } = require('node:os');
 // Not the global one: that may be a fake of a test's, and sockets live on.
 const { setImmediate } = require('node:timers');
 
-const { copy, FastBuffer } = require('./buffer-util');
-const { EMPTY_BUFFER } = require('./constants');
-const { DriverChoice } = require('./engine-driver');
-const { enterDispatch, leaveDispatch } = require('./frame-queue');
-const native = require('./native');
-const { notePayload } = require('./payload-memory');
+const { copy, FastBuffer } = require('../buffer-util');
+const { EMPTY_BUFFER } = require('../constants');
+const { DriverChoice } = require('./driver');
+const { enterDispatch, leaveDispatch } = require('../frame-queue');
+const native = require('../native');
+const { notePayload } = require('../payload-memory');
 
 const { STATUS_IDLE, STATUS_MEMORY_FULL } = native;
 

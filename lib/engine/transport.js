@@ -6,16 +6,16 @@
 // It is chosen where nobody can tell it from the stream transport, and left, at the end of a
 // message, when somebody begins to look at the bytes or at the receiver.
 
-const { kReceiver, kSender, kWebSocket } = require('./constants');
-const connection = require('./connection');
-const { isOriginal, takeOverLater } = require('./engine-compression');
-const EngineConnection = require('./engine-connection');
-const { handOver, isUntouched } = require('./engine-socket');
-const PerMessageDeflate = require('./permessage-deflate');
-const { CONNECTING, OPEN } = require('./ready-state');
-const Receiver = require('./receiver');
-const Sender = require('./sender');
-const { toInt32 } = require('./validation');
+const { kReceiver, kSender, kWebSocket } = require('../constants');
+const connection = require('../listeners');
+const { isOriginal, takeOverLater } = require('./take-over');
+const EngineConnection = require('./connection');
+const { handOver, isUntouched } = require('./socket');
+const PerMessageDeflate = require('../permessage-deflate');
+const { CONNECTING, OPEN } = require('../ready-state');
+const Receiver = require('../receiver');
+const Sender = require('../sender');
+const { toInt32 } = require('../validation');
 
 /** What a tracing tool replaces to see messages; then it has to be used. */
 const receiverOn = Receiver.prototype.on;

@@ -7,7 +7,7 @@ const { AsyncResource } = require('node:async_hooks');
 const { networkInterfaces } = require('node:os');
 const { setImmediate } = require('node:timers');
 
-const native = require('./native');
+const native = require('../../native');
 
 /**
  * The handle of a socket of the engine.

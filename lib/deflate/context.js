@@ -13,13 +13,13 @@ const { availableParallelism } = require('node:os');
 const { setImmediate } = require('node:timers');
 const zlib = require('node:zlib');
 
-const { createInflateError } = require('./errors');
-const native = require('./native');
+const { createInflateError } = require('../errors');
+const native = require('../native');
 const workApart = require('./work');
-const createOptionsReader = require('./zlib-options');
+const createOptionsReader = require('./options');
 
 /** @typedef {(error: Error | null, data?: Buffer) => void} Callback */
-/** @typedef {import('./limiter')} Limiter */
+/** @typedef {import('../limiter')} Limiter */
 
 /**
  * Turns of the event loop until a result is given. When a peer ends its connection behind a
@@ -74,7 +74,7 @@ class Operation extends AsyncResource {
  */
 class ZlibContext {
   /**
-   * @param {import('./zlib-options').ContextOptions} options The options
+   * @param {import('./options').ContextOptions} options The options
    * @param {InstanceType<typeof native.Deflater> | InstanceType<typeof native.Inflater>} state
    *   The native state
    * @param {Limiter} limiter Bounds what the native part's threads are given

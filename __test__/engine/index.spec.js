@@ -15,16 +15,16 @@ const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises'
 const { promisify } = require('node:util');
 const { Worker } = require('node:worker_threads');
 
-const { Sender, WebSocket, WebSocketServer } = require('..');
-const { kSender } = require('../lib/constants');
-const EngineConnection = require('../lib/engine-connection');
-const { getEngine } = require('../lib/engine');
-const { connect, connectRaw, join, open, serve } = require('./support/connections');
-const { frame } = require('./support/frames');
-const { uncaught, uncaughtDuring } = require('./support/uncaught');
-const until = require('./support/until');
+const { Sender, WebSocket, WebSocketServer } = require('../..');
+const { kSender } = require('../../lib/constants');
+const EngineConnection = require('../../lib/engine/connection');
+const { getEngine } = require('../../lib/engine');
+const { connect, connectRaw, join, open, serve } = require('../support/connections');
+const { frame } = require('../support/frames');
+const { uncaught, uncaughtDuring } = require('../support/uncaught');
+const until = require('../support/until');
 
-const root = path.join(__dirname, '..');
+const root = path.join(__dirname, '../..');
 const KEY = Buffer.from([1, 2, 3, 4]);
 /** Without an engine (other platforms, or pinned) there is nothing to test here. */
 const skip = getEngine() === null ? 'there is no engine' : false;

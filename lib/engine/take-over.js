@@ -12,8 +12,8 @@
 
 const { setImmediate, setTimeout } = require('node:timers');
 
-const { OPEN } = require('./ready-state');
-const PerMessageDeflate = require('./permessage-deflate');
+const { OPEN } = require('../ready-state');
+const PerMessageDeflate = require('../permessage-deflate');
 
 /** How long a connection has been open then, at least. */
 const MIN_AGE_MS = 20;

@@ -12,15 +12,15 @@ const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises'
 const { promisify } = require('node:util');
 const { Worker } = require('node:worker_threads');
 
-const { WebSocket } = require('..');
-const { DriverChoice } = require('../lib/engine-driver');
-const { getEngine } = require('../lib/engine');
-const { connect, open, serve } = require('./support/connections');
-const { parseFrames, upgradeRequest, upgradeResponse } = require('./support/differential');
-const { frame } = require('./support/frames');
-const until = require('./support/until');
+const { WebSocket } = require('../..');
+const { DriverChoice } = require('../../lib/engine/driver');
+const { getEngine } = require('../../lib/engine');
+const { connect, open, serve } = require('../support/connections');
+const { parseFrames, upgradeRequest, upgradeResponse } = require('../support/differential');
+const { frame } = require('../support/frames');
+const until = require('../support/until');
 
-const root = path.join(__dirname, '..');
+const root = path.join(__dirname, '../..');
 const skip =
   getEngine() === null
     ? 'there is no engine'

@@ -11,14 +11,14 @@ const net = require('node:net');
 const path = require('node:path');
 const { describe, it } = require('node:test');
 
-const { WebSocket } = require('..');
-const { getEngine } = require('../lib/engine');
-const { connect, join } = require('./support/connections');
-const { attempt, closed, compare, sleep, upgradeRequest } = require('./support/differential');
-const { frame } = require('./support/frames');
-const until = require('./support/until');
+const { WebSocket } = require('../..');
+const { getEngine } = require('../../lib/engine');
+const { connect, join } = require('../support/connections');
+const { attempt, closed, compare, sleep, upgradeRequest } = require('../support/differential');
+const { frame } = require('../support/frames');
+const until = require('../support/until');
 
-const root = path.join(__dirname, '..');
+const root = path.join(__dirname, '../..');
 const KEY = Buffer.from([1, 2, 3, 4]);
 const EVENTS = [
   'connect',

@@ -7,7 +7,7 @@
 // another host (or socket path) than the first one, or when encryption would be lost, unless the
 // user listens for `'redirect'` and so decides alone.
 
-/** @typedef {import('./client-url').Target} Target */
+/** @typedef {import('./url').Target} Target */
 
 /**
  * Remembers where the first request goes.

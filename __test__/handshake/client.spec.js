@@ -11,9 +11,9 @@ const os = require('node:os');
 const path = require('node:path');
 const { describe, it } = require('node:test');
 
-const { parseAddress, targetOf, urlFault } = require('../lib/client-url');
-const { attempt, closed, compare, oxws, sleep, ws } = require('./support/differential');
-const until = require('./support/until');
+const { parseAddress, targetOf, urlFault } = require('../../lib/handshake/url');
+const { attempt, closed, compare, oxws, sleep, ws } = require('../support/differential');
+const until = require('../support/until');
 
 /** The lines of a request, without the values that are random or name a port. */
 function anonymise(head) {
@@ -294,7 +294,7 @@ describe('a handshake that fails', () => {
       await closed(websocket);
       world.note(websocket.url, websocket.protocol, websocket.extensions, websocket._req);
     });
-  const { acceptKey, upgradeResponse } = require('./support/differential');
+  const { acceptKey, upgradeResponse } = require('../support/differential');
   const respond = (headers) => (head) => upgradeResponse(head, headers);
   const empty = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
 

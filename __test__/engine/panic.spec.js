@@ -7,9 +7,9 @@ const assert = require('node:assert');
 const { once } = require('node:events');
 const { describe, it } = require('node:test');
 
-const { getEngine } = require('../lib/engine');
-const native = require('../lib/native');
-const { join, serve } = require('./support/connections');
+const { getEngine } = require('../../lib/engine');
+const native = require('../../lib/native');
+const { join, serve } = require('../support/connections');
 
 const skip = native.injectFault && getEngine() ? false : 'this addon does not panic on demand';
 

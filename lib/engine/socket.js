@@ -10,10 +10,10 @@
 const net = require('node:net');
 const { types } = require('node:util');
 
-const EngineConnection = require('./engine-connection');
-const { isBacklog } = require('./engine-frame-queue');
-const { getEngine } = require('./engine');
-const native = require('./native');
+const EngineConnection = require('./connection');
+const { isBacklog } = require('./connection/sending');
+const { getEngine } = require('./index');
+const native = require('../native');
 
 /** What nobody may have replaced on a socket that the engine takes over. */
 const METHODS = [

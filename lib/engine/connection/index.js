@@ -2,18 +2,18 @@
 'use strict';
 
 // One connection of the engine: what it receives. It stands where three things of the stream
-// transport stand: it is the `_handle` of the socket (`engine-handle.js`), the frame queue of the
-// sender (`engine-frame-queue.js`), and what the receiver is asked for.
+// transport stand: it is the `_handle` of the socket (`handle.js`), the frame queue of the
+// sender (`sending.js`), and what the receiver is asked for.
 
 const { getSystemErrorName } = require('node:util');
 
-const { toArrayBuffer } = require('./buffer-util');
-const { BINARY_TYPES, EMPTY_BUFFER } = require('./constants');
-const { EngineFrameQueue, NONE } = require('./engine-frame-queue');
-const { createInflateError, createInternalError, createProtocolError } = require('./errors');
-const native = require('./native');
-const { notePayload } = require('./payload-memory');
-const { toLimit } = require('./validation');
+const { toArrayBuffer } = require('../../buffer-util');
+const { BINARY_TYPES, EMPTY_BUFFER } = require('../../constants');
+const { EngineFrameQueue, NONE } = require('./sending');
+const { createInflateError, createInternalError, createProtocolError } = require('../../errors');
+const native = require('../../native');
+const { notePayload } = require('../../payload-memory');
+const { toLimit } = require('../../validation');
 
 const {
   RECORD_BINARY,

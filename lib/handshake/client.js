@@ -10,14 +10,14 @@ const https = require('node:https');
 const net = require('node:net');
 const tls = require('node:tls');
 
-const { prepareForRedirects } = require('./client-redirect');
-const { parseAddress, targetOf, urlFault } = require('./client-url');
-const { CLOSE_TIMEOUT } = require('./constants');
-const extension = require('./extension');
-const { acceptKey } = require('./native');
-const PerMessageDeflate = require('./permessage-deflate');
-const { CLOSING, CONNECTING } = require('./ready-state');
-const subprotocol = require('./subprotocol');
+const { prepareForRedirects } = require('./redirect');
+const { parseAddress, targetOf, urlFault } = require('./url');
+const { CLOSE_TIMEOUT } = require('../constants');
+const extension = require('../extension');
+const { acceptKey } = require('../native');
+const PerMessageDeflate = require('../permessage-deflate');
+const { CLOSING, CONNECTING } = require('../ready-state');
+const subprotocol = require('../subprotocol');
 
 /** On a request: its WebSocket gave it up, so its errors don't matter. */
 const kAborted = Symbol('kAborted');

@@ -4,11 +4,11 @@
 // What a connection of the engine sends: the frames of the sender and the bytes of the socket, in
 // one order, and the callbacks of both.
 
-const { EMPTY_BUFFER } = require('./constants');
-const { COMPRESSED, MAX_COMPRESSED_LENGTH, MAX_COPY_LENGTH, RAW } = require('./engine');
-const EngineHandle = require('./engine-handle');
-const native = require('./native');
-const { isCallable, setApart } = require('./send-callback');
+const { EMPTY_BUFFER } = require('../../constants');
+const { COMPRESSED, MAX_COMPRESSED_LENGTH, MAX_COPY_LENGTH, RAW } = require('../index');
+const EngineHandle = require('./handle');
+const native = require('../../native');
+const { isCallable, setApart } = require('../../send-callback');
 
 /** An empty list for all connections: an idle one needs none of its own. @type {any[]} */
 const NONE = [];
