@@ -46,7 +46,7 @@ describe('The driver of the engine', { skip }, () => {
     it(`is pinned to ${driver} by the environment`, async () => {
       const script = `
         const { getEngine } = require('./lib/engine');
-        console.log(getEngine()._isTasked);`;
+        console.log(getEngine().isTasked);`;
       assert.strictEqual(await run(driver, script), `${driver === 'tokio'}\n`);
     });
 
@@ -297,7 +297,7 @@ describe('The driver of the engine', { skip }, () => {
           ws.on('open', () => ws.send('x'));
           ws.on('message', (data) => {
             ws.send(data);
-            if (!getEngine()._isTasked) return;
+            if (!getEngine().isTasked) return;
             console.log('moved');
             process.exit();
           });
@@ -334,7 +334,7 @@ describe('The driver of the engine', { skip }, () => {
         ws.on('close', () => {
           if (--open > 0) return;
           wss.close();
-          console.log([...engines].map(({ _isTasked }) => _isTasked).join());
+          console.log([...engines].map(({ isTasked }) => isTasked).join());
         });
       }`;
     assert.strictEqual(await run('tokio', script, '2'), 'true,true\n');
@@ -479,7 +479,7 @@ describe('The driver of the engine', { skip }, () => {
           const ws = new WebSocket('ws://127.0.0.1:' + wss.address().port);
           ws.on('open', () => ws.send('x'.repeat(100_000)));
           ws.on('message', (data) => {
-            console.log(data.length, ws._socket._handle._engine._isTasked);
+            console.log(data.length, ws._socket._handle._engine.isTasked);
             ws.close();
             wss.close();
           });

@@ -88,7 +88,7 @@ for (const isTasked of [false, true]) {
         assert.strictEqual(warning.code, 'ERR_OXWS_INTERNAL');
         await Promise.all(pairs.map(({ ws }) => echo(ws, 'and later')));
         // The task is not trusted any more.
-        assert.strictEqual(getEngine()._isTasked, false);
+        assert.strictEqual(getEngine().isTasked, false);
       }
     });
   });

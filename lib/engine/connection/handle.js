@@ -44,7 +44,7 @@ class EngineHandle {
    * Hands over what waits for the end of the tick.
    */
   flush() {
-    this._engine.flush(true);
+    this._engine.outbox.flush(true);
   }
 
   /** Bytes received. */

@@ -117,7 +117,7 @@ class EngineConnection extends EngineFrameQueue {
    * @return {boolean} Whether it does
    */
   beginCompression(deflater, inflater) {
-    if (this._isClosed || this._engine.hasUndelivered()) return false;
+    if (this._isClosed || this._engine.inbox.hasUndelivered()) return false;
     if (!native.beginCompression(this._engine.native, this._id, deflater, inflater)) return false;
     this.isRaw = false;
     return true;
@@ -299,7 +299,7 @@ class EngineConnection extends EngineFrameQueue {
   _close(reset, callback) {
     // A paused connection still gives what had arrived, once the socket is closed.
     const hasLeftovers = !this._isClosed && !reset && !this.reading && !this.isRaw;
-    if (hasLeftovers) this._leftovers = this._engine.drain(this._id);
+    if (hasLeftovers) this._leftovers = this._engine.inbox.drain(this._id);
     this._large = null;
     super._close(reset, callback);
   }

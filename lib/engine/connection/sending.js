@@ -5,7 +5,7 @@
 // one order, and the callbacks of both.
 
 const { EMPTY_BUFFER } = require('../../constants');
-const { COMPRESSED, MAX_COMPRESSED_LENGTH, MAX_COPY_LENGTH, RAW } = require('../index');
+const { COMPRESSED, MAX_COMPRESSED_LENGTH, MAX_COPY_LENGTH, RAW } = require('../outbox');
 const EngineHandle = require('./handle');
 const native = require('../../native');
 const { isCallable, setApart } = require('../../send-callback');
@@ -119,7 +119,7 @@ class EngineFrameQueue extends EngineHandle {
   append(data, length, first, mask, callback) {
     this._noteActivity();
     if (this._held !== null) this._hold(length);
-    this._sentBytes += this._engine.append(this._id, data, length, first, mask);
+    this._sentBytes += this._engine.outbox.append(this._id, data, length, first, mask);
     if (callback) this._expect(callback);
   }
 
@@ -151,7 +151,7 @@ class EngineFrameQueue extends EngineHandle {
    */
   _beginToHold(from, length) {
     this._held = { from, length: 0 };
-    this._engine.hold(this);
+    this._engine.outbox.hold(this);
     this._hold(length);
   }
 
@@ -207,8 +207,8 @@ class EngineFrameQueue extends EngineHandle {
    * Hands over what waits for the end of the tick.
    */
   flushAll() {
-    this._engine.flush(true);
-    if (!this._isBacklogged && !this._isClosed && this._engine.hasUntoldBacklog(this._id)) {
+    this._engine.outbox.flush(true);
+    if (!this._isBacklogged && !this._isClosed && this._engine.outbox.hasUntoldBacklog(this._id)) {
       this.becomeBacklogged();
     }
   }
@@ -221,7 +221,7 @@ class EngineFrameQueue extends EngineHandle {
    *   nothing waits, so that nothing that is sent later gets past them
    */
   writeForSocket(bytes, callback) {
-    this._engine.flush(true);
+    this._engine.outbox.flush(true);
     if (isBacklog(bytes) || this._hand(bytes, EMPTY_BUFFER) > 0) {
       this._onDrained = callback;
     } else {
@@ -235,7 +235,7 @@ class EngineFrameQueue extends EngineHandle {
    * @param {(error?: Error | null) => void} callback Called then
    */
   shutDown(callback) {
-    this._engine.flush(true);
+    this._engine.outbox.flush(true);
     this._shutdown = callback;
     native.shutDown(this._engine.native, this._id);
   }
@@ -350,8 +350,8 @@ class EngineFrameQueue extends EngineHandle {
     this._callbacks.push({ end: this._sentBytes, callback: setApart(callback) });
     if (this._isExpecting) return;
     this._isExpecting = true;
-    this._engine.expect(this);
-    this._engine.schedule();
+    this._engine.outbox.expect(this);
+    this._engine.outbox.schedule();
   }
 
   /**
@@ -364,11 +364,11 @@ class EngineFrameQueue extends EngineHandle {
    * @private
    */
   _writeLong(head, body, callback) {
-    if (!callback && this._engine.leave(this._id, head, body)) {
+    if (!callback && this._engine.outbox.leave(this._id, head, body)) {
       this._sentBytes += head.length + body.length;
       return;
     }
-    this._engine.flush(true);
+    this._engine.outbox.flush(true);
     if (this._hand(head, body) > 0) this.becomeBacklogged();
   }
 
@@ -402,8 +402,8 @@ class EngineFrameQueue extends EngineHandle {
     const wasClosed = this._isClosed;
     const heldFrom = this._held?.from ?? Number.POSITIVE_INFINITY;
     if (!wasClosed) {
-      if (this._held !== null) this._engine.takeBack(this._id);
-      this._engine.flush(true);
+      if (this._held !== null) this._engine.outbox.takeBack(this._id);
+      this._engine.outbox.flush(true);
       this._writtenBytes = Math.min(this._countWritten(), heldFrom);
     }
     super._close(reset, callback);
