@@ -7,23 +7,17 @@
 // message, when somebody begins to look at the bytes or at the receiver.
 
 const { kReceiver, kSender, kWebSocket } = require('../constants');
-const connection = require('../listeners');
+const listeners = require('../listeners');
 const { isOriginal, takeOverLater } = require('./take-over');
-const EngineConnection = require('./connection');
+const { EngineReceiver, shareOptions } = require('./receiver');
 const { handOver, isUntouched } = require('./socket');
 const PerMessageDeflate = require('../permessage-deflate');
-const { CONNECTING, OPEN } = require('../ready-state');
 const Receiver = require('../receiver');
 const Sender = require('../sender');
-const { toInt32 } = require('../validation');
 
 /** What a tracing tool replaces to see messages; then it has to be used. */
 const receiverOn = Receiver.prototype.on;
 const senderSend = Sender.prototype.send;
-const senderPong = Sender.prototype.pong;
-
-/** The state of a receiver that has not ended, the same for all. */
-const RECEIVING = Object.freeze({ errorEmitted: false, finished: false, needDrain: false });
 
 /**
  * Receivers that the engine has taken the place of, by role: those of the server's end second. A
@@ -35,196 +29,6 @@ const RECEIVING = Object.freeze({ errorEmitted: false, finished: false, needDrai
 const spareReceivers = [[], []];
 /** So many are kept of each role: as many as connections are opened in a moment. */
 const MAX_SPARE_RECEIVERS = 256;
-
-/** The options of the latest receiver: most have the same. @type {any} */
-let latest = {};
-
-/**
- * Gives the options of a receiver as one object for all that have the same.
- *
- * @param {any} options The options
- * @return {any} Those that don't differ between the connections of a server, the limits as integers
- */
-function share(options) {
-  const { allowSynchronousEvents, skipUTF8Validation } = options;
-  const maxBufferedChunks = toInt32(options.maxBufferedChunks);
-  const maxFragments = toInt32(options.maxFragments);
-  const maxPayload = toInt32(options.maxPayload);
-  const isSame =
-    latest.allowSynchronousEvents === allowSynchronousEvents &&
-    latest.maxBufferedChunks === maxBufferedChunks &&
-    latest.maxFragments === maxFragments &&
-    latest.maxPayload === maxPayload &&
-    latest.skipUTF8Validation === skipUTF8Validation;
-  if (!isSame) {
-    latest = {
-      allowSynchronousEvents,
-      maxBufferedChunks,
-      maxFragments,
-      maxPayload,
-      skipUTF8Validation
-    };
-  }
-  return latest;
-}
-
-/**
- * Stands where the receiver stands on the stream transport, for what a WebSocket asks of it, and
- * gets the frames.
- */
-class EngineReceiver {
-  /**
-   * @param {any} websocket The WebSocket
-   * @param {any} options The options of a receiver
-   * @param {any} handle The connection of the engine
-   */
-  constructor(websocket, options, handle) {
-    this[kWebSocket] = websocket;
-    this._handle = handle;
-    this._options = share(options);
-    this._binaryType = options.binaryType;
-    this._writableState = RECEIVING;
-    this._isEnding = false;
-    /** @type {(() => void) | null} */
-    this._onEnd = null;
-  }
-
-  /** What binary messages are given as. */
-  get binaryType() {
-    return this._binaryType;
-  }
-
-  /**
-   * @param {any} data The message
-   * @param {boolean} isBinary Whether it's binary
-   */
-  message(data, isBinary) {
-    if (!this._writableState.errorEmitted) this[kWebSocket].emit('message', data, isBinary);
-  }
-
-  /**
-   * @param {Buffer} data The payload
-   * @param {boolean} isAnswered Whether the engine has answered it, while nothing else could
-   */
-  ping(data, isAnswered) {
-    const websocket = this[kWebSocket];
-    const isAsAlways = answersAsAlways(websocket);
-    if (!isAsAlways) this.updateAnswering();
-    if (isAnswered && isAsAlways) websocket.emit('ping', data);
-    else connection.onPing.call(this, data);
-  }
-
-  /**
-   * Tells the engine whether it may answer pings. To be called when something changes about that.
-   */
-  updateAnswering() {
-    const websocket = this[kWebSocket];
-    const isOpen = websocket._readyState === CONNECTING || websocket._readyState === OPEN;
-    this._handle.setAnswering(isOpen && !!websocket._autoPong && answersAsAlways(websocket));
-  }
-
-  /**
-   * @param {Buffer} data The payload
-   */
-  pong(data) {
-    connection.onPong.call(this, data);
-  }
-
-  /**
-   * @param {number} code The close code
-   * @param {Buffer} reason The close reason
-   */
-  conclude(code, reason) {
-    try {
-      connection.onConclude.call(this, code, reason);
-    } finally {
-      this.end();
-    }
-  }
-
-  /**
-   * @param {Error} error Why the connection has to fail
-   */
-  fail(error) {
-    // As a stream does: not while the events before it are handed out.
-    process.nextTick(() => {
-      this._writableState = { ...this._writableState, errorEmitted: true };
-      connection.onReceiverError.call(this, error);
-    });
-  }
-
-  /**
-   * @param {string} event `'finish'`, or `'error'`, which nobody has to wait for
-   * @param {(this: any) => void} listener Called when it has ended
-   */
-  on(event, listener) {
-    if (event === 'finish') this._onEnd = listener.bind(this);
-  }
-
-  /**
-   * Hands out what had arrived when the socket was closed.
-   */
-  receiveLeftovers() {
-    this._handle.receiveLeftovers();
-  }
-
-  removeAllListeners() {
-    this._onEnd = null;
-  }
-
-  /**
-   * Puts a real receiver in its place, which gets the bytes from the end of the current message on.
-   *
-   * @return {any} The receiver
-   */
-  replace() {
-    const websocket = this[kWebSocket];
-    if (websocket[kReceiver] !== this) return websocket[kReceiver];
-    const options = {
-      ...this._options,
-      binaryType: this._binaryType,
-      extensions: websocket._extensions,
-      isServer: websocket._isServer
-    };
-    const receiver = /** @type {any} */ (new Receiver(options));
-    websocket[kReceiver] = receiver;
-    receiver[kWebSocket] = websocket;
-    // Its own part of the states, while there is a connection to ask for it.
-    websocket._extensions[PerMessageDeflate.extensionName]?._takeBack();
-    // Until the bytes come, its limits are the engine's.
-    receiver.onLimits = (/** @type {any} */ limits) => this._handle.setLimits(limits);
-    connection.attachReceiver(receiver);
-    if (this._writableState.errorEmitted) receiver._writableState.errorEmitted = true;
-    else if (this._isEnding) receiver.end();
-    else if (websocket._socket._handle === this._handle) this._handle.setRaw();
-    return receiver;
-  }
-
-  end() {
-    if (this._isEnding) return;
-    this._isEnding = true;
-    process.nextTick(() => {
-      this._writableState = { ...this._writableState, finished: true };
-      this._onEnd?.();
-    });
-  }
-}
-
-/** The `pong()` of a `WebSocket` that nobody has replaced. */
-EngineReceiver.pong = /** @type {any} */ (null);
-
-/**
- * Tells whether pings are answered as this package does it: nobody has replaced what does.
- *
- * @param {any} websocket The WebSocket
- * @return {boolean} Whether nobody has
- */
-function answersAsAlways(websocket) {
-  const sender = websocket[kSender];
-  // One that is made later has what its class has then.
-  const { pong } = sender instanceof EngineConnection ? Sender.prototype : sender;
-  return websocket.pong === EngineReceiver.pong && pong === senderPong;
-}
 
 /**
  * Tells whether a connection is such that the engine can carry it.
@@ -267,8 +71,8 @@ function attachEngine(websocket, options, generateMask) {
   if (!isPossible(websocket, options, generateMask)) return false;
   const socket = websocket._socket;
   const isCompressed = websocket._extensions[PerMessageDeflate.extensionName] !== undefined;
-  const limits = share(options);
-  const onData = connection.onSocketData;
+  const limits = shareOptions(options);
+  const onData = listeners.onSocketData;
   const handle = handOver(socket, options.isServer, limits, onData, isCompressed);
   if (handle === null) return false;
   websocket[kSender] = handle;
@@ -317,7 +121,7 @@ function takeReceiver(options) {
     return spare;
   }
   const receiver = new Receiver(options);
-  connection.attachReceiver(receiver);
+  listeners.attachReceiver(receiver);
   return receiver;
 }
 
@@ -352,7 +156,7 @@ function takeOver(websocket, options, handle, receiver) {
     return null;
   }
   if (!isPossible(websocket, options, undefined)) return null;
-  if (!isUntouched(socket, connection.onSocketData)) return null;
+  if (!isUntouched(socket, listeners.onSocketData)) return null;
   const isSilent = sender === handle || sender._isIdle;
   const isCalm = isSilent && receiver._isIdle && socket._readableState.length === 0;
   if (!isCalm || websocket.isPaused) return false;
@@ -368,4 +172,4 @@ function takeOver(websocket, options, handle, receiver) {
   return true;
 }
 
-module.exports = { attachEngine, EngineReceiver };
+module.exports = { attachEngine };
