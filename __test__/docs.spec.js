@@ -213,7 +213,7 @@ describe('The documents', () => {
   }
 
   it('name tests that there are, doc/conformance.md', () => {
-    const sources = sourcesBelow('src', 'tests').join('');
+    const sources = sourcesBelow('crates', 'src', 'tests').join('');
     const specs = fs
       .readdirSync(__dirname)
       .filter((name) => name.endsWith('.spec.js'))

@@ -38,7 +38,7 @@ const ECHO = (/** @type {string} */ name) => `
 const CARGO = `#!/bin/sh
 [ "$1" = build ] || { echo 'cargo 99.0.0'; exit; }
 echo "$@" > cargo-arguments
-[ -f Cargo.lock ] && [ -f build.rs ] && [ -f src/lib.rs ] || exit 101
+[ -f Cargo.lock ] && [ -f build.rs ] && [ -f src/lib.rs ] && [ -f crates/deflate/src/lib.rs ] || exit 101
 while [ "$1" != --target-dir ]; do shift; done
 mkdir -p "$2/release" && cp '${BINARY}' "$2/release/liboxws.so"
 cp '${BINARY}' "$2/release/liboxws.dylib"`;

@@ -23,9 +23,11 @@ const SOURCES = [
  * @return {string[]} Paths below the root, in a fixed order
  */
 function sourceFiles() {
-  const below = readdirSync(join(root, 'src'), { recursive: true })
-    .filter((name) => name.endsWith('.rs'))
-    .map((name) => `src/${name.replaceAll('\\', '/')}`);
+  const below = ['src', 'crates'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true })
+      .filter((name) => name.endsWith('.rs') || name.endsWith('Cargo.toml'))
+      .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
+  );
   return [...SOURCES, ...below.sort()].filter((name) => existsSync(join(root, name)));
 }
 

@@ -100,11 +100,10 @@ fn check_output(output: &Vec<u8>, result: &Result<(), InflateError>, limit: Opti
         Ok(()) => {}
         Err(InflateError::LimitExceeded) => {
             assert_eq!(Some(length), limit);
-            assert_eq!(InflateError::LimitExceeded.close_code(), CloseCode::MESSAGE_TOO_BIG);
+            assert_eq!(CloseCode::from(InflateError::LimitExceeded), CloseCode::MESSAGE_TOO_BIG);
         }
         Err(error) => {
-            assert_eq!(error.code(), "Z_DATA_ERROR");
-            assert_eq!(error.close_code(), CloseCode::INVALID_FRAME_PAYLOAD_DATA);
+            assert_eq!(CloseCode::from(*error), CloseCode::INVALID_FRAME_PAYLOAD_DATA);
             assert!(!error.to_string().is_empty());
         }
     }

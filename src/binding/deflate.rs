@@ -18,6 +18,7 @@ use crate::engine::pool;
 use crate::protocol::deflate::{
     CompressorConfig, Decompressor, DecompressorConfig, InflateError, Strategy,
 };
+use crate::protocol::{CloseCode, ProtocolError};
 
 /// Up to here an output is copied into memory of JavaScript's own, which is cheaper than to share
 /// memory that a finalizer frees.
@@ -261,14 +262,17 @@ pub struct InflateFailure {
     pub close_code: u32,
 }
 
+/// zlib's number for it.
+const Z_DATA_ERROR: i32 = -3;
+
 impl From<InflateError> for InflateFailure {
     fn from(error: InflateError) -> Self {
-        Self {
-            message: error.to_string(),
-            code: error.code(),
-            errno: error.errno(),
-            close_code: u32::from(error.close_code().as_u16()),
-        }
+        let (code, errno) = match error {
+            InflateError::InvalidData(_) => ("Z_DATA_ERROR", Some(Z_DATA_ERROR)),
+            InflateError::LimitExceeded => (ProtocolError::UnsupportedMessageLength.code(), None),
+        };
+        let close_code = CloseCode::from(error).as_u16().into();
+        Self { message: error.to_string(), code, errno, close_code }
     }
 }
 

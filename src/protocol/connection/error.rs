@@ -21,16 +21,17 @@ impl ConnectionError {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Protocol(error) => error.code(),
-            Self::Inflate(error) => error.code(),
+            // The limit is an error of the protocol.
+            Self::Inflate(_) => "Z_DATA_ERROR",
         }
     }
 
     /// The close code that tells the peer.
     #[must_use]
-    pub const fn close_code(self) -> CloseCode {
+    pub fn close_code(self) -> CloseCode {
         match self {
             Self::Protocol(error) => error.close_code(),
-            Self::Inflate(error) => error.close_code(),
+            Self::Inflate(error) => error.into(),
         }
     }
 }

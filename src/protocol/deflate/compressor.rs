@@ -6,7 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::deflater::Deflater;
+use oxws_deflate::Encoder;
+
 use super::pool::{Context, ContextPool, Place};
 use super::zlib_stream::ZlibStream;
 use super::{MAX_WINDOW_BITS, MIN_WINDOW_BITS, TAIL};
@@ -229,7 +230,7 @@ pub(super) struct DeflateState {
 }
 
 enum Stream {
-    Own(Deflater),
+    Own(Encoder),
     Zlib(ZlibStream),
 }
 
@@ -252,7 +253,7 @@ impl DeflateState {
         let stream = if settings.is_zlib() {
             Stream::Zlib(ZlibStream::new(settings))
         } else {
-            Stream::Own(Deflater::new(level, window_bits, mem_level))
+            Stream::Own(Encoder::new(level, window_bits, mem_level))
         };
         Self { settings, stream }
     }
@@ -260,7 +261,7 @@ impl DeflateState {
     /// Compresses `data` up to a byte boundary.
     fn flush(&mut self, data: &[u8], output: &mut Vec<u8>) {
         match &mut self.stream {
-            Stream::Own(stream) => stream.compress(data, output),
+            Stream::Own(stream) => stream.encode(data, output),
             Stream::Zlib(stream) => stream.flush(data, output),
         }
     }

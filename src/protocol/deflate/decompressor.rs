@@ -6,10 +6,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::super::CloseCode;
-use super::inflate::{Bounds, Inflater, Output, Stop};
+use oxws_deflate::{Bounds, Decoder, InflateError, Output, Stop, Window};
+
 use super::pool::ContextPool;
-use super::window::Window;
 use super::{MAX_WINDOW_BITS, MIN_ZLIB_WINDOW_BITS, TAIL};
 
 /// How to decompress.
@@ -29,60 +28,13 @@ impl Default for DecompressorConfig {
     }
 }
 
-/// Why a payload can't be decompressed. `Display` gives the texts of Node's zlib, and of ws.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum InflateError {
-    /// It is not a deflate stream; zlib's words for what is wrong.
-    InvalidData(&'static str),
-    /// There is more of it than the limit.
-    LimitExceeded,
-}
-
-impl InflateError {
-    /// The `code` of the JavaScript error.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::InvalidData(_) => "Z_DATA_ERROR",
-            Self::LimitExceeded => "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH",
-        }
-    }
-
-    /// The `errno` of the JavaScript error: zlib's number, if zlib it was.
-    pub const fn errno(self) -> Option<i32> {
-        match self {
-            Self::InvalidData(_) => Some(-3),
-            Self::LimitExceeded => None,
-        }
-    }
-
-    /// The code with which the connection fails.
-    pub const fn close_code(self) -> CloseCode {
-        match self {
-            Self::InvalidData(_) => CloseCode::INVALID_FRAME_PAYLOAD_DATA,
-            Self::LimitExceeded => CloseCode::MESSAGE_TOO_BIG,
-        }
-    }
-}
-
-impl fmt::Display for InflateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::InvalidData(message) => message,
-            Self::LimitExceeded => "Max payload size exceeded",
-        })
-    }
-}
-
-impl std::error::Error for InflateError {}
-
 /// The decompressing side of permessage-deflate.
 pub struct Decompressor {
     config: DecompressorConfig,
     /// What matches may refer to, once the stream has begun.
     window: Option<Window>,
     /// The stream's state, while it is within a block.
-    inflater: Option<Box<Inflater>>,
+    decoder: Option<Box<Decoder>>,
     pool: Arc<ContextPool>,
 }
 
@@ -103,7 +55,7 @@ impl Decompressor {
     /// starts with an empty window, and otherwise the window, as long as what was received.
     pub fn with_pool(mut config: DecompressorConfig, pool: &Arc<ContextPool>) -> Self {
         config.window_bits = config.window_bits.clamp(MIN_ZLIB_WINDOW_BITS, MAX_WINDOW_BITS);
-        Self { config, window: None, inflater: None, pool: Arc::clone(pool) }
+        Self { config, window: None, decoder: None, pool: Arc::clone(pool) }
     }
 
     /// Decompresses the next fragment of a message, or the whole of one.
@@ -164,19 +116,19 @@ impl Decompressor {
             pause: budget.saturating_add(output.len()),
         };
         let window = self.window.take().unwrap_or_else(|| self.first_window());
-        let mut inflater = self.inflater.take().unwrap_or_else(|| self.borrow_inflater());
+        let mut decoder = self.decoder.take().unwrap_or_else(|| self.borrow_decoder());
 
         let mut output = Output::new(output, bounds);
-        let stop = inflate_fragment(&mut inflater, data, fin, &window, &mut output);
+        let stop = inflate_fragment(&mut decoder, data, fin, &window, &mut output);
         // That there is too much says more than what is wrong behind it.
         let produced = output.finish();
         match produced.and_then(|produced| Ok((stop?, produced))) {
             Ok((stop, produced)) => {
-                self.leave(inflater, window, stop, fin, produced);
+                self.leave(decoder, window, stop, fin, produced);
                 Ok(stop != Stop::Pause)
             }
             Err(error) => {
-                self.give_back(inflater);
+                self.give_back(decoder);
                 Err(error)
             }
         }
@@ -185,7 +137,7 @@ impl Decompressor {
     /// Forgets the window, as before the first message.
     pub fn reset(&mut self) {
         self.window = None;
-        self.inflater = None;
+        self.decoder = None;
     }
 
     /// The window in front of a stream.
@@ -197,14 +149,14 @@ impl Decompressor {
         window
     }
 
-    fn borrow_inflater(&self) -> Box<Inflater> {
-        self.pool.decompressors.take(&()).unwrap_or_else(|| Box::new(Inflater::new()))
+    fn borrow_decoder(&self) -> Box<Decoder> {
+        self.pool.decompressors.take(&()).unwrap_or_else(|| Box::new(Decoder::new()))
     }
 
-    /// Leaves the inflater to whoever has a message next.
-    fn give_back(&self, mut inflater: Box<Inflater>) {
-        inflater.reset();
-        self.pool.decompressors.give((), inflater);
+    /// Leaves the decoder to whoever has a message next.
+    fn give_back(&self, mut decoder: Box<Decoder>) {
+        decoder.reset();
+        self.pool.decompressors.give((), decoder);
     }
 
     /// Keeps what the next call needs.
@@ -212,7 +164,7 @@ impl Decompressor {
     /// A peer may end a message within a block: then the next message goes on with it.
     fn leave(
         &mut self,
-        inflater: Box<Inflater>,
+        decoder: Box<Decoder>,
         mut window: Window,
         stop: Stop,
         fin: bool,
@@ -220,17 +172,17 @@ impl Decompressor {
     ) {
         let is_over = fin && stop == Stop::Input;
         if stop == Stop::End || is_over && self.config.no_context_takeover {
-            self.give_back(inflater);
+            self.give_back(decoder);
             return;
         }
         // RFC 7692, section 7.1.2: no message refers to what is before the agreed window. Within a message
         // zlib can't tell either, and nothing can be referred to beyond the largest.
         window.push(produced, if is_over { self.window_length() } else { 1 << MAX_WINDOW_BITS });
         self.window = Some(window);
-        if inflater.is_at_rest() {
-            self.give_back(inflater);
+        if decoder.is_at_rest() {
+            self.give_back(decoder);
         } else {
-            self.inflater = Some(inflater);
+            self.decoder = Some(decoder);
         }
     }
 
@@ -244,17 +196,17 @@ impl Decompressor {
 /// RFC 7692, section 7.2.3.4: a block may say that it is the last. What follows it in the same call is
 /// ignored, as ws does, and the next call starts a new stream.
 fn inflate_fragment(
-    inflater: &mut Inflater,
+    decoder: &mut Decoder,
     data: &mut &[u8],
     fin: bool,
     window: &Window,
     output: &mut Output<'_>,
 ) -> Result<Stop, InflateError> {
-    match inflater.inflate(data, window, output)? {
+    match decoder.decode(data, window, output)? {
         Stop::Input if fin => {
             // No data would be left to go on with.
             output.finish_without_pause();
-            inflater.inflate(&mut TAIL.as_slice(), window, output)
+            decoder.decode(&mut TAIL.as_slice(), window, output)
         }
         stop => Ok(stop),
     }

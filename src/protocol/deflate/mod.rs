@@ -4,28 +4,20 @@
 //! hold to; [`Parameters::max_window_bits`] and [`Parameters::no_context_takeover`] are what a
 //! [`Compressor`] and a [`Decompressor`] have to be made with.
 
-mod bits;
-mod block;
-mod chains;
 mod compressor;
 mod decompressor;
-mod deflater;
-mod history;
-mod huffman;
-mod inflate;
+mod error;
 mod negotiation;
 mod pool;
-mod symbols;
-mod window;
 mod zlib_stream;
 
 pub use compressor::{Compressor, CompressorConfig, InvalidCompressorConfig, Strategy};
-pub use decompressor::{Decompressor, DecompressorConfig, InflateError};
+pub use decompressor::{Decompressor, DecompressorConfig};
 pub use negotiation::{
     ClientConfig, EXTENSION_NAME, NegotiationError, Parameter, ParameterName, ParameterValue,
     Parameters, ServerConfig, WindowBits,
 };
-
+pub use oxws_deflate::InflateError;
 pub use pool::ContextPool;
 
 /// The base-2 logarithm of the largest LZ77 sliding window, and what is used if none is agreed.
@@ -42,7 +34,7 @@ const MIN_ZLIB_WINDOW_BITS: u8 = 9;
 
 /// RFC 7692, section 7.2.1: ends a flushed deflate stream and is left out of the message; section
 /// 7.2.2: put back before it is decompressed.
-const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+const TAIL: [u8; 4] = oxws_deflate::SYNC_TAIL;
 
 #[cfg(test)]
 mod tests;

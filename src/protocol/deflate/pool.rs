@@ -15,8 +15,9 @@ use std::fmt;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use oxws_deflate::Decoder;
+
 use super::compressor::{DeflateState, Settings};
-use super::inflate::Inflater;
 
 /// So many states of each kind lie ready. More messages than that are hardly under way at a time,
 /// since each thread has one.
@@ -29,7 +30,7 @@ const MIN_SWEPT: usize = 64;
 /// compressed.
 pub struct ContextPool {
     pub(super) compressors: Spares<Settings, Box<DeflateState>>,
-    pub(super) decompressors: Spares<(), Box<Inflater>>,
+    pub(super) decompressors: Spares<(), Box<Decoder>>,
     residents: Mutex<Residents>,
 }
 

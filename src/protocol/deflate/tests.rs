@@ -221,8 +221,7 @@ fn tells_invalid_data_as_node_does() {
         let error = decompressor().decompress(data, true, None).unwrap_err();
         assert_eq!(error, InflateError::InvalidData(message));
         assert_eq!(error.to_string(), message);
-        assert_eq!((error.code(), error.errno()), ("Z_DATA_ERROR", Some(-3)));
-        assert_eq!(error.close_code(), CloseCode::INVALID_FRAME_PAYLOAD_DATA);
+        assert_eq!(CloseCode::from(error), CloseCode::INVALID_FRAME_PAYLOAD_DATA);
     }
 }
 
@@ -260,9 +259,8 @@ fn produces_nothing_above_the_limit() {
         let error =
             decompressor().decompress_into(&bomb, true, Some(limit), &mut output).unwrap_err();
         assert_eq!(error, InflateError::LimitExceeded);
-        assert_eq!(error.to_string(), "Max payload size exceeded");
-        assert_eq!((error.code(), error.errno()), ("WS_ERR_UNSUPPORTED_MESSAGE_LENGTH", None));
-        assert_eq!(error.close_code(), CloseCode::MESSAGE_TOO_BIG);
+        assert_eq!(error.to_string(), "more output than the limit");
+        assert_eq!(CloseCode::from(error), CloseCode::MESSAGE_TOO_BIG);
         assert_eq!(output.len() as u64, limit);
         assert!(output.capacity() as u64 <= limit + 1);
     }

@@ -1,7 +1,7 @@
 //! What is produced, and the room for it.
 
-use super::super::decompressor::InflateError;
-use super::FAST_ROOM;
+use super::decoder::FAST_ROOM;
+use crate::InflateError;
 
 /// Room is given in steps that double the output, from here on.
 const MIN_ROOM: usize = 1024;
@@ -10,11 +10,11 @@ const MAX_FIRST_ROOM: usize = 64 * 1024;
 
 /// Lengths of the output.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Bounds {
+pub struct Bounds {
     /// Above it there is an error.
-    pub(in super::super) limit: usize,
+    pub limit: usize,
     /// From here on decompression pauses.
-    pub(in super::super) pause: usize,
+    pub pause: usize,
 }
 
 /// The output of a call, behind what the caller had there.
@@ -22,7 +22,7 @@ pub(in super::super) struct Bounds {
 /// Invariant: `bytes` is no longer than the limit and one byte, which tells an output that is as long as the limit
 /// from one that is longer.
 #[derive(Debug)]
-pub(in super::super) struct Output<'a> {
+pub struct Output<'a> {
     /// Longer than the output: by what is to be written next.
     bytes: &'a mut Vec<u8>,
     start: usize,
@@ -32,7 +32,8 @@ pub(in super::super) struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    pub(in super::super) fn new(bytes: &'a mut Vec<u8>, bounds: Bounds) -> Self {
+    /// Output that is appended to `bytes`.
+    pub fn new(bytes: &'a mut Vec<u8>, bounds: Bounds) -> Self {
         let start = bytes.len();
         Self { bytes, start, at: start, bounds }
     }
@@ -42,7 +43,7 @@ impl<'a> Output<'a> {
     /// # Errors
     ///
     /// If it is more than the limit; then it is as much as that.
-    pub(in super::super) fn finish(self) -> Result<&'a [u8], InflateError> {
+    pub fn finish(self) -> Result<&'a [u8], InflateError> {
         self.bytes.truncate(self.at.min(self.bounds.limit));
         if self.at > self.bounds.limit {
             return Err(InflateError::LimitExceeded);
@@ -51,7 +52,7 @@ impl<'a> Output<'a> {
     }
 
     /// From now on there is no pause.
-    pub(in super::super) fn finish_without_pause(&mut self) {
+    pub fn finish_without_pause(&mut self) {
         self.bounds.pause = usize::MAX;
     }
 

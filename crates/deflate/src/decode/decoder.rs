@@ -1,29 +1,23 @@
 //! Decodes streams of RFC 1951, in pieces.
 //!
 //! Input may end anywhere, output may have to wait for room. Whatever is begun then goes on with the next call. In
-//! between, most streams rest at the end of a block, where only the window counts: so the [`Inflater`], with its
+//! between, most streams rest at the end of a block, where only the window counts: so the [`Decoder`], with its
 //! tables, is lent to one stream after the other.
 //!
 //! Errors, their words, and the place in the stream where they show, are those of zlib.
 
-mod bits;
-mod code_lengths;
-mod codes;
-mod decode_table;
-mod matches;
-mod output;
-
-use super::decompressor::InflateError;
-use super::symbols::MAX_MATCH;
+use super::bits::{Bits, Pending, REFILLED};
+use super::code_lengths::CodeLengths;
+use super::codes::Codes;
+use super::matches;
+use super::output::Output;
 use super::window::Window;
-use bits::{Bits, Pending, REFILLED};
-use code_lengths::CodeLengths;
-use codes::Codes;
-pub(super) use output::{Bounds, Output};
+use crate::InflateError;
+use crate::symbols::MAX_MATCH;
 
 /// Why decoding stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
+pub enum Stop {
     /// The input is used up.
     Input,
     /// Enough was produced.
@@ -33,7 +27,7 @@ pub(super) enum Stop {
 }
 
 /// The state of a stream that isn't in its window.
-pub(super) struct Inflater {
+pub struct Decoder {
     pending: Pending,
     step: Step,
     /// Whether the block says that it is the last.
@@ -72,8 +66,15 @@ enum Symbol {
     EndOfBlock,
 }
 
-impl Inflater {
-    pub(super) const fn new() -> Self {
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Decoder {
+    /// The state in front of a stream.
+    pub const fn new() -> Self {
         Self {
             pending: Pending::NONE,
             step: Step::Block,
@@ -85,13 +86,13 @@ impl Inflater {
     }
 
     /// Makes it ready for another stream.
-    pub(super) const fn reset(&mut self) {
+    pub const fn reset(&mut self) {
         self.pending = Pending::NONE;
         self.step = Step::Block;
     }
 
     /// Whether it is between two blocks, and the stream can go on with another inflater.
-    pub(super) fn is_at_rest(&self) -> bool {
+    pub fn is_at_rest(&self) -> bool {
         self.step == Step::Block && self.pending.is_empty()
     }
 
@@ -101,7 +102,7 @@ impl Inflater {
     /// # Errors
     ///
     /// [`InflateError`]. The inflater must be reset.
-    pub(super) fn inflate(
+    pub fn decode(
         &mut self,
         data: &mut &[u8],
         window: &Window,
@@ -136,7 +137,7 @@ impl Inflater {
                     let done = self.lengths.read_codes(bits, &mut self.codes)?;
                     self.go_on(done, Step::Symbols)
                 }
-                Step::Symbols => self.decode(bits, window, output)?,
+                Step::Symbols => self.decode_symbols(bits, window, output)?,
                 Step::Match { distance, length } => {
                     self.copy_match(distance, length, bits, window, output)?
                 }
@@ -218,7 +219,7 @@ impl Inflater {
     }
 
     /// Decodes literals and matches: fast as long as there is enough of input and room, and one by one.
-    fn decode(
+    fn decode_symbols(
         &mut self,
         bits: &mut Bits<'_>,
         window: &Window,
@@ -327,7 +328,7 @@ fn check_distance(
     window: &Window,
     output: &Output<'_>,
 ) -> Result<(), InflateError> {
-    if distance > output.produced() + window.len() { Err(TOO_FAR_BACK) } else { Ok(()) }
+    if distance > output.produced() + window.length() { Err(TOO_FAR_BACK) } else { Ok(()) }
 }
 
 /// Copies a match whose distance is checked, and for which there is room.
@@ -346,7 +347,7 @@ fn copy_within_room(distance: usize, length: usize, window: &Window, output: &mu
 /// One turn of the fast loop reads no more than two times eight bytes, of which the first are used up to the last.
 const FAST_INPUT: usize = 7 + 8;
 /// Nor does it write more than so much.
-const FAST_ROOM: usize = FAST_LITERALS + MAX_MATCH;
+pub(super) const FAST_ROOM: usize = FAST_LITERALS + MAX_MATCH;
 const FAST_LITERALS: usize = 3;
 
 /// What a turn takes from the bits is there: some literals whose codes are in the root, then a length or
@@ -407,7 +408,7 @@ fn decode_fast(
         let produced = at - start;
         if distance <= produced {
             matches::copy(bytes, at, distance, length);
-        } else if distance - produced <= window.len() {
+        } else if distance - produced <= window.length() {
             let copied = window.copy(distance - produced, length, bytes, at);
             if copied < length {
                 matches::copy(bytes, at + copied, distance, length - copied);
@@ -420,6 +421,3 @@ fn decode_fast(
     (*shared, *end) = (bits, at);
     result
 }
-
-#[cfg(test)]
-mod tests;

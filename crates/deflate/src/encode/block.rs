@@ -5,7 +5,7 @@
 
 use super::bits::{BitWriter, Remainder, SLACK};
 use super::huffman::{code_lengths, code_words};
-use super::symbols::{
+use crate::symbols::{
     CODE_LENGTH_EXTRA_BITS, CODE_LENGTH_ORDER, DISTANCE_BASES, DISTANCE_EXTRA_BITS,
     DISTANCE_SYMBOLS, END_OF_BLOCK, FIXED_DISTANCE_LENGTHS, FIXED_LITERAL_LENGTHS, LENGTH_BASES,
     LENGTH_EXTRA_BITS, LITERAL_LENGTH_SYMBOLS, MAX_CODE_LENGTH, distance_index, length_index,

@@ -8,7 +8,7 @@
 //! Memory grows with what there is. Behind a message of 1 KiB it is 7 KiB.
 
 use super::chains::{Chains, STRING_LENGTH};
-use super::symbols::MAX_MATCH;
+use crate::symbols::MAX_MATCH;
 
 /// A string that occurred before.
 #[derive(Clone, Copy)]

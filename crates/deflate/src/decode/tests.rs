@@ -3,14 +3,14 @@
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use proptest::prelude::*;
 
-use super::super::{Decompressor, DecompressorConfig};
 use super::codes::{Codes, DistanceTable, LiteralTable};
 use super::decode_table::{DecodeTable, Entry, InvalidLengths};
-use super::*;
+use super::{Bounds, Decoder, Output, Stop, Window};
+use crate::InflateError;
 
 /// Inflates `data`, given in such pieces, with room for no more than `pause` bytes at a time.
 fn inflate(pieces: &[&[u8]], pause: usize) -> Result<(Vec<u8>, Stop), InflateError> {
-    let mut inflater = Inflater::new();
+    let mut decoder = Decoder::new();
     let mut window = Window::default();
     let mut all = Vec::new();
     let mut stop = Stop::Input;
@@ -19,7 +19,7 @@ fn inflate(pieces: &[&[u8]], pause: usize) -> Result<(Vec<u8>, Stop), InflateErr
         loop {
             let mut bytes = Vec::new();
             let mut output = Output::new(&mut bytes, Bounds { limit: usize::MAX, pause });
-            stop = inflater.inflate(&mut data, &window, &mut output)?;
+            stop = decoder.decode(&mut data, &window, &mut output)?;
             let produced = output.finish()?;
             window.push(produced, 1 << 15);
             all.extend_from_slice(produced);
@@ -244,11 +244,8 @@ fn links_where_a_match_may_begin() {
             if !(385..=32_768).contains(&distance) {
                 continue;
             }
-            let config = DecompressorConfig {
-                window_bits,
-                dictionary: dictionary.clone(),
-                ..Default::default()
-            };
+            let mut window = Window::default();
+            window.push(&dictionary, length);
             let (symbol, base, extra_bits) = match distance {
                 385..=512 => (17, 385, 7),
                 513..=768 => (18, 513, 8),
@@ -262,14 +259,18 @@ fn links_where_a_match_may_begin() {
                 (distance as u32 - base, extra_bits),
                 code(0, 7),
             ]);
-            let result = Decompressor::new(config).decompress(&data, true, None);
+            let mut bytes = Vec::new();
+            let bounds = Bounds { limit: usize::MAX, pause: usize::MAX };
+            let mut output = Output::new(&mut bytes, bounds);
+            let result = Decoder::new().decode(&mut data.as_slice(), &window, &mut output);
+            let result = result.and_then(|_| output.finish());
             match dictionary[filled as usize - length.min(filled as usize)..]
                 .len()
                 .checked_sub(distance)
             {
                 Some(_) => {
                     let start = dictionary.len() - distance;
-                    assert!(result.unwrap() == dictionary[start..start + 3], "{filled} {distance}");
+                    assert!(*result.unwrap() == dictionary[start..start + 3], "{filled} {distance}");
                 }
                 None => assert!(result.is_err(), "{filled} {distance}"),
             }
@@ -384,5 +385,5 @@ proptest! {
 #[test]
 fn has_tables_that_are_small() {
     assert!(size_of::<LiteralTable>() + size_of::<DistanceTable>() < 11 << 10);
-    assert!(size_of::<Inflater>() < 12 << 10);
+    assert!(size_of::<Decoder>() < 12 << 10);
 }

@@ -2,11 +2,11 @@
 
 use std::sync::LazyLock;
 
-use super::super::symbols::{
+use super::decode_table::{DecodeTable, Entry, InvalidLengths};
+use crate::symbols::{
     DISTANCE_BASES, DISTANCE_EXTRA_BITS, DISTANCE_SYMBOLS, END_OF_BLOCK, FIXED_DISTANCE_LENGTHS,
     FIXED_LITERAL_LENGTHS, LENGTH_BASES, LENGTH_EXTRA_BITS,
 };
-use super::decode_table::{DecodeTable, Entry, InvalidLengths};
 
 /// Tables of literal/length codes: the largest for 286 symbols and a root of 10 bits has 1332 entries.
 pub(super) type LiteralTable = DecodeTable<2048, 10>;

@@ -7,7 +7,7 @@ use std::mem;
 
 /// The latest output before that which is being produced.
 #[derive(Debug, Default)]
-pub(super) struct Window {
+pub struct Window {
     bytes: Vec<u8>,
     /// Where the oldest byte is. Not 0 only in a ring.
     oldest: usize,
@@ -15,12 +15,12 @@ pub(super) struct Window {
 
 impl Window {
     /// How far a match may reach back.
-    pub(super) fn len(&self) -> usize {
+    pub fn length(&self) -> usize {
         self.bytes.len()
     }
 
     /// Takes `output` in, and forgets what is more than `length` bytes ago.
-    pub(super) fn push(&mut self, output: &[u8], length: usize) {
+    pub fn push(&mut self, output: &[u8], length: usize) {
         let output = &output[output.len().saturating_sub(length)..];
         if self.bytes.len() != length {
             self.bytes.rotate_left(mem::take(&mut self.oldest));
@@ -60,7 +60,7 @@ impl Window {
     ///
     /// There is room for them. `back` is not 0, and not above the length of the window.
     #[inline]
-    pub(super) fn copy(&self, back: usize, length: usize, output: &mut [u8], at: usize) -> usize {
+    pub fn copy(&self, back: usize, length: usize, output: &mut [u8], at: usize) -> usize {
         /// A copy of as many bytes is a matter of a few instructions.
         const CHUNK: usize = 32;
 
@@ -89,7 +89,7 @@ mod tests {
 
     /// All that a window holds, read in pieces of that length.
     fn read(window: &Window, piece: usize) -> Vec<u8> {
-        let mut output = vec![0; window.len()];
+        let mut output = vec![0; window.length()];
         let mut at = 0;
         while at < output.len() {
             let left = output.len() - at;
@@ -137,7 +137,7 @@ mod tests {
             assert_eq!(window.bytes.capacity(), capacity);
         }
         window.push(&[], 1 << 9);
-        assert_eq!((window.len(), window.bytes.capacity()), (1 << 9, 1 << 9));
+        assert_eq!((window.length(), window.bytes.capacity()), (1 << 9, 1 << 9));
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
             window.push(&text[start..end], length);
             held = length.min(held + end - start);
             let _ = read(&window, 100);
-            assert_eq!(window.len(), held);
+            assert_eq!(window.length(), held);
         }
         assert!(read(&window, 100) == text[4488..]);
     }

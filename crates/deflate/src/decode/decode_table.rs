@@ -7,7 +7,7 @@
 
 use std::array;
 
-use super::super::symbols;
+use crate::symbols;
 
 /// As an index.
 const MAX_CODE_LENGTH: usize = symbols::MAX_CODE_LENGTH as usize;

@@ -4,58 +4,58 @@
 //! behind it that tell which one of the symbol's range it is.
 
 /// The shortest match that has a symbol.
-pub(super) const MIN_MATCH: usize = 3;
+pub(crate) const MIN_MATCH: usize = 3;
 /// The longest match that has a symbol.
-pub(super) const MAX_MATCH: usize = 258;
+pub(crate) const MAX_MATCH: usize = 258;
 
 /// Symbols of literals, of the end of a block, and of lengths.
-pub(super) const LITERAL_LENGTH_SYMBOLS: usize = 286;
+pub(crate) const LITERAL_LENGTH_SYMBOLS: usize = 286;
 /// Symbols of distances.
-pub(super) const DISTANCE_SYMBOLS: usize = 30;
+pub(crate) const DISTANCE_SYMBOLS: usize = 30;
 /// The symbol that ends a block.
-pub(super) const END_OF_BLOCK: usize = 256;
+pub(crate) const END_OF_BLOCK: usize = 256;
 /// Codes of literals, lengths and distances have so many bits at most.
-pub(super) const MAX_CODE_LENGTH: u8 = 15;
+pub(crate) const MAX_CODE_LENGTH: u8 = 15;
 
 /// The extra bits of the length symbols from 257 on.
-pub(super) const LENGTH_EXTRA_BITS: [u8; 29] =
+pub(crate) const LENGTH_EXTRA_BITS: [u8; 29] =
     [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
 
 /// The shortest length of each of them.
-pub(super) const LENGTH_BASES: [u16; 29] = length_bases();
+pub(crate) const LENGTH_BASES: [u16; 29] = length_bases();
 
 /// The extra bits of the distance symbols.
-pub(super) const DISTANCE_EXTRA_BITS: [u8; DISTANCE_SYMBOLS] = [
+pub(crate) const DISTANCE_EXTRA_BITS: [u8; DISTANCE_SYMBOLS] = [
     0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13,
     13,
 ];
 
 /// The shortest distance of each of them.
-pub(super) const DISTANCE_BASES: [u16; DISTANCE_SYMBOLS] = distance_bases();
+pub(crate) const DISTANCE_BASES: [u16; DISTANCE_SYMBOLS] = distance_bases();
 
 /// The length symbol of each length from [`MIN_MATCH`] on, counted from 257.
 const LENGTH_INDEXES: [u8; MAX_MATCH - MIN_MATCH + 1] = length_indexes();
 
 /// Section 3.2.7: the order in which the lengths of the codes for code lengths are told.
-pub(super) const CODE_LENGTH_ORDER: [u8; 19] =
+pub(crate) const CODE_LENGTH_ORDER: [u8; 19] =
     [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
 /// Section 3.2.7: the extra bits of the symbols for code lengths, of which 16 to 18 repeat one.
-pub(super) const CODE_LENGTH_EXTRA_BITS: [u8; 19] =
+pub(crate) const CODE_LENGTH_EXTRA_BITS: [u8; 19] =
     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 3, 7];
 
 /// Section 3.2.6: the lengths of the fixed codes of literals and lengths.
-pub(super) const FIXED_LITERAL_LENGTHS: [u8; 288] = fixed_literal_lengths();
+pub(crate) const FIXED_LITERAL_LENGTHS: [u8; 288] = fixed_literal_lengths();
 /// Those of distances.
-pub(super) const FIXED_DISTANCE_LENGTHS: [u8; 32] = [5; 32];
+pub(crate) const FIXED_DISTANCE_LENGTHS: [u8; 32] = [5; 32];
 
 /// Which of the length symbols, counted from 257, stands for a match of `length`.
-pub(super) fn length_index(length: usize) -> usize {
+pub(crate) fn length_index(length: usize) -> usize {
     usize::from(LENGTH_INDEXES[length - MIN_MATCH])
 }
 
 /// Which symbol stands for `distance`, from 1 to 32768.
-pub(super) fn distance_index(distance: usize) -> usize {
+pub(crate) fn distance_index(distance: usize) -> usize {
     let distance = distance - 1;
     if distance < 4 {
         return distance;

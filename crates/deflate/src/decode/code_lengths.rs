@@ -1,13 +1,13 @@
 //! The codes that a block brings along, as the lengths of codes: RFC 1951, section 3.2.7.
 
-use super::super::decompressor::InflateError;
-use super::super::symbols::{
-    CODE_LENGTH_EXTRA_BITS, CODE_LENGTH_ORDER, DISTANCE_SYMBOLS, END_OF_BLOCK,
-    LITERAL_LENGTH_SYMBOLS,
-};
 use super::bits::Bits;
 use super::codes::Codes;
 use super::decode_table::{DecodeTable, Entry};
+use crate::InflateError;
+use crate::symbols::{
+    CODE_LENGTH_EXTRA_BITS, CODE_LENGTH_ORDER, DISTANCE_SYMBOLS, END_OF_BLOCK,
+    LITERAL_LENGTH_SYMBOLS,
+};
 
 /// Symbols that stand for more than one length.
 const REPEAT_LAST: usize = 16;

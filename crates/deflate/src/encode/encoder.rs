@@ -3,11 +3,11 @@
 //! RFC 1951, section 4: strings that occurred before become matches. Every call ends with a flush, so that between two
 //! of them there is nothing but the history.
 
-use super::TAIL;
 use super::bits::Remainder;
 use super::block::{self, Block};
 use super::chains::STRING_LENGTH;
 use super::history::{History, Match};
+use crate::SYNC_TAIL;
 
 /// How much is done to find matches.
 #[derive(Clone, Copy)]
@@ -44,15 +44,15 @@ const PATIENCE: usize = 64;
 const MAX_STEP: usize = 15;
 
 /// The compressing side of a deflate stream.
-pub(super) struct Deflater {
+pub struct Encoder {
     history: History,
     effort: Effort,
 }
 
-impl Deflater {
+impl Encoder {
     /// A stream for `level`, from 1 to 6, with matches that are less than 2 to the `window_bits` back, and zlib's
     /// `mem_level`, from 1 to 9.
-    pub(super) fn new(level: u8, window_bits: u8, mem_level: u8) -> Self {
+    pub fn new(level: u8, window_bits: u8, mem_level: u8) -> Self {
         Self {
             history: History::new(window_bits, hash_bits(mem_level)),
             effort: Effort::of_level(level),
@@ -60,24 +60,24 @@ impl Deflater {
     }
 
     /// Bytes of memory that it takes.
-    pub(super) const fn memory(&self) -> usize {
+    pub const fn memory(&self) -> usize {
         self.history.memory()
     }
 
     /// Begins anew.
-    pub(super) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.history.clear();
     }
 
     /// Fills a window that is empty.
-    pub(super) fn set_dictionary(&mut self, dictionary: &[u8]) {
+    pub fn set_dictionary(&mut self, dictionary: &[u8]) {
         // More than the window isn't of use.
         let hidden = dictionary.len().saturating_sub(self.history.window_length());
         self.history.append(&dictionary[hidden..]);
     }
 
     /// Compresses `data` up to a byte boundary, and appends to `output`.
-    pub(super) fn compress(&mut self, data: &[u8], output: &mut Vec<u8>) {
+    pub fn encode(&mut self, data: &[u8], output: &mut Vec<u8>) {
         let mut bits = Remainder::default();
         let mut block = Block::new(data.len().min(MAX_BLOCK));
         for data in data.chunks(MAX_BLOCK) {
@@ -92,7 +92,7 @@ impl Deflater {
             block.clear();
         }
         block::align(bits, output);
-        output.extend_from_slice(&TAIL);
+        output.extend_from_slice(&SYNC_TAIL);
     }
 
     /// Divides what begins at `start` into literals and matches.
