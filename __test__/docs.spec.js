@@ -111,7 +111,7 @@ function sourcesBelow(...folders) {
         .readdirSync(path.join(ROOT, folder), { encoding: 'utf8', recursive: true })
         .map((name) => path.join(folder, name))
     )
-    .filter((name) => /\.(?:js|rs)$/.test(name))
+    .filter((name) => /\.(?:js|rs)$/.test(name) && !name.includes('node_modules'))
     .map(read);
 }
 
@@ -214,11 +214,7 @@ describe('The documents', () => {
 
   it('name tests that there are, doc/conformance.md', () => {
     const sources = sourcesBelow('crates', 'src', 'tests').join('');
-    const specs = fs
-      .readdirSync(__dirname)
-      .filter((name) => name.endsWith('.spec.js'))
-      .map((name) => read(path.join('__test__', name)))
-      .join('');
+    const specs = sourcesBelow('__test__').join('');
     const rows = read('doc/conformance.md').match(/^\|.*\|$/gm) || [];
     const cells = rows.map((row) => row.split(' | ')).filter((columns) => columns.length === 4);
 
@@ -230,6 +226,16 @@ describe('The documents', () => {
       for (const [, title] of columns[3].matchAll(/"([^"]+)"/g)) {
         assert.ok(specs.includes(`it('${title}'`), title);
       }
+    }
+  });
+
+  it('say of each difference what ws does, what oxws does and what to do, doc/differences.md', () => {
+    const [, ...entries] = read('doc/differences.md').split(/^### /m);
+
+    assert.ok(entries.length > 20);
+    for (const entry of entries) {
+      const labels = entry.match(/(?<=^- \*\*).*?(?=:\*\*)/gm);
+      assert.deepStrictEqual(labels, ['ws', 'oxws', 'What to do'], entry.split('\n')[0]);
     }
   });
 
