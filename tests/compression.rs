@@ -8,8 +8,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use oxws::engine::direction::{Deflation, Shared, new_inflation};
-use oxws::engine::pool::Job;
+use oxws::engine::compression::direction::{Deflation, Shared, new_inflation};
+use oxws::engine::threads::pool::Job;
 use oxws::engine::{
     ConnectionConfig, ConnectionId, Occurrence, Piece, Reactor, SharedReactor, Sink, Status,
 };

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use oxws::engine::pool::new_runtime;
+use oxws::engine::threads::pool::new_runtime;
 use oxws::engine::{
     ConnectionConfig, ConnectionId, Fault, NOBODY, Occurrence, Piece, Reactor, SharedReactor, Sink,
     Status,

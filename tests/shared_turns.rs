@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use oxws::engine::direction::{Deflation, new_inflation};
+use oxws::engine::compression::direction::{Deflation, new_inflation};
 use oxws::engine::{
     ConnectionConfig, ConnectionId, Occurrence, Piece, Reactor, SharedReactor, Sink, Status,
 };

@@ -12,9 +12,9 @@ use napi_derive::napi;
 
 use super::error::reason;
 use super::work::{Outcome, WorkResults};
-use crate::engine::contexts::contexts;
-use crate::engine::direction::{Deflation, Shared, lock, new_inflation};
-use crate::engine::pool;
+use crate::engine::compression::contexts::contexts;
+use crate::engine::compression::direction::{Deflation, Shared, lock, new_inflation};
+use crate::engine::threads::pool;
 use crate::protocol::deflate::{
     CompressorConfig, Decompressor, DecompressorConfig, InflateError, Strategy,
 };

@@ -29,7 +29,7 @@ use super::loop_driver::{LoopDriver, borrow_descriptor, wait_in_task};
 use super::record::{Payloads, RECORD_ERROR, write_fields};
 #[cfg(debug_assertions)]
 use crate::engine::Fault;
-use crate::engine::pool::{GATE, work_threads};
+use crate::engine::threads::pool::{GATE, work_threads};
 use crate::engine::{ConnectionConfig, Occurrence, Piece, Reactor, SharedReactor, Sink, Status};
 use crate::protocol::deflate::InflateError;
 use crate::protocol::{

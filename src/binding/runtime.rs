@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use napi::bindgen_prelude::create_custom_tokio_runtime;
 use napi_derive::{module_init, napi};
 
-use crate::engine::pool;
+use crate::engine::threads::pool;
 
 /// How many threads poll tasks. The same in the whole process, which has one runtime.
 static THREADS: LazyLock<usize> =

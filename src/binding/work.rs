@@ -15,8 +15,8 @@ use napi::{Env, Status};
 use napi_derive::napi;
 
 use super::deflate::hand_over;
-use crate::engine::direction::lock;
-use crate::engine::pool::GATE;
+use crate::engine::compression::direction::lock;
+use crate::engine::threads::pool::GATE;
 
 /// What work came to.
 pub enum Outcome {

@@ -7,11 +7,11 @@ use std::collections::{HashSet, VecDeque};
 use std::mem;
 use std::time::Instant;
 
-use super::attendance::Attendance;
-use super::credit::Credits;
 use super::occurrence::{ConnectionId, NOBODY, Occurrence, Sink, Status};
 use super::reactor::MIN_READ;
-use super::sync::bound;
+use super::shared::attendance::Attendance;
+use super::shared::credit::Credits;
+use super::threads::sync::bound;
 use crate::protocol::{Event, Payload, ProtocolError};
 
 /// Memory of a batch, into which the sockets are read.

@@ -6,11 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mio::event::Event as Readiness;
 
-use super::background::Due;
-use super::compression::{Compression, Outcome};
+use super::compression::incoming::{Compression, Outcome};
 use super::fault::Injected;
 use super::occurrence::{ConnectionConfig, ConnectionId, Occurrence, Sink};
 use super::socket::Socket;
+use super::threads::background::Due;
 use super::write_queue::WriteQueue;
 use crate::protocol::{Decoder, DecoderConfig, Limits, Role};
 

@@ -2,26 +2,15 @@
 //! nothing of Node.
 #![forbid(unsafe_code)]
 
-pub mod contexts;
-pub mod direction;
-pub mod pool;
+pub mod compression;
+pub mod threads;
 
 #[cfg(unix)]
-mod attendance;
-#[cfg(unix)]
-mod background;
-#[cfg(unix)]
 mod batch;
-#[cfg(unix)]
-mod compression;
 #[cfg(unix)]
 mod connection;
 #[cfg(unix)]
 mod connections;
-#[cfg(unix)]
-mod credit;
-#[cfg(unix)]
-mod crew;
 #[cfg(unix)]
 mod fault;
 #[cfg(unix)]
@@ -29,20 +18,14 @@ mod gathering;
 #[cfg(unix)]
 mod occurrence;
 #[cfg(unix)]
-mod outgoing;
-#[cfg(unix)]
 mod reactor;
 #[cfg(unix)]
 mod shared;
 #[cfg(unix)]
 mod socket;
 #[cfg(unix)]
-mod sync;
-#[cfg(unix)]
 mod write_queue;
 
-#[cfg(unix)]
-pub use background::Spawner;
 #[cfg(unix)]
 pub use fault::Fault;
 #[cfg(unix)]
@@ -51,3 +34,5 @@ pub use occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Piece, 
 pub use reactor::{MIN_READ, MaskingKeys, Reactor};
 #[cfg(unix)]
 pub use shared::SharedReactor;
+#[cfg(unix)]
+pub use threads::background::Spawner;

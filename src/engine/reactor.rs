@@ -22,16 +22,16 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
-use super::background::{Background, Spawner, WAKER};
-use super::compression::Compression;
+use super::compression::direction::{Deflation, Shared};
+use super::compression::incoming::Compression;
+use super::compression::outgoing::{Broadcast, Outgoing, is_worth_sharing};
 use super::connection::{Chunk, Connection, Inflating, Served, Turn};
 use super::connections::{Connections, Lent};
-use super::crew::{Crew, Done};
-use super::direction::{Deflation, Shared};
 use super::fault::{Fault, Injected};
 use super::gathering::{Gathering, Reader};
 use super::occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Piece, Sink, Status};
-use super::outgoing::{Broadcast, Outgoing, is_worth_sharing};
+use super::threads::background::{Background, Spawner, WAKER};
+use super::threads::crew::{Crew, Done};
 use crate::protocol::deflate::Decompressor;
 use crate::protocol::{
     FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, ProtocolError, Role, mask_in_place,

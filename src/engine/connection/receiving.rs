@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::super::compression::{Checks, Inflated, Refusal};
+use super::super::compression::incoming::{Checks, Inflated, Refusal};
 use super::super::fault::Fault;
 use super::super::occurrence::{ConnectionId, Occurrence, Sink};
 use super::super::reactor::MIN_READ;

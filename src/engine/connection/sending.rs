@@ -3,9 +3,9 @@
 use std::io::IoSlice;
 use std::ops::Deref;
 
+use super::super::compression::outgoing::{Broadcast, Outgoing};
 use super::super::fault::Fault;
 use super::super::occurrence::Piece;
-use super::super::outgoing::{Broadcast, Outgoing};
 use super::super::socket::MAX_PARTS;
 use super::super::write_queue::MAX_SLICES;
 use super::{Connection, Sending};

@@ -270,7 +270,10 @@ fn links_where_a_match_may_begin() {
             {
                 Some(_) => {
                     let start = dictionary.len() - distance;
-                    assert!(*result.unwrap() == dictionary[start..start + 3], "{filled} {distance}");
+                    assert!(
+                        *result.unwrap() == dictionary[start..start + 3],
+                        "{filled} {distance}"
+                    );
                 }
                 None => assert!(result.is_err(), "{filled} {distance}"),
             }

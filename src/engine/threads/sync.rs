@@ -4,22 +4,22 @@
 use std::sync::PoisonError;
 
 #[cfg(all(test, shuttle))]
-pub(super) use shuttle::{
+pub(crate) use shuttle::{
     sync::{Condvar, Mutex, MutexGuard, atomic::AtomicUsize},
     thread::yield_now,
 };
 #[cfg(not(all(test, shuttle)))]
-pub(super) use std::{
+pub(crate) use std::{
     sync::{Condvar, Mutex, MutexGuard, atomic::AtomicUsize},
     thread::yield_now,
 };
 
 /// Takes a lock. What a panic left behind is as good as what an error leaves.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A bound, or in models a small one, which is reached there as well.
-pub(super) const fn bound(real: usize, modelled: usize) -> usize {
+pub(crate) const fn bound(real: usize, modelled: usize) -> usize {
     if cfg!(all(test, shuttle)) { modelled } else { real }
 }

@@ -13,7 +13,7 @@ use super::sync::{AtomicUsize, Condvar, Mutex, lock};
 /// Whoever has the turn works as well, and does everything if nobody comes. So he never waits for a
 /// thread that has not begun, only for the job that one is at.
 #[derive(Default)]
-pub(super) struct Crew {
+pub(crate) struct Crew {
     spawner: Option<Spawner>,
     /// How many may help.
     helpers: usize,
@@ -44,32 +44,32 @@ impl fmt::Debug for Crew {
 }
 
 /// What has become of jobs.
-pub(super) struct Done<J, T> {
+pub(crate) struct Done<J, T> {
     /// The jobs, in the order in which they were given.
-    pub(super) jobs: Vec<J>,
+    pub(crate) jobs: Vec<J>,
     /// Those that nobody has begun, which were behind them.
-    pub(super) left: Vec<J>,
+    pub(crate) left: Vec<J>,
     /// The tools of all threads.
-    pub(super) tools: Vec<T>,
+    pub(crate) tools: Vec<T>,
     /// Some of the work panicked.
-    pub(super) has_panicked: bool,
+    pub(crate) has_panicked: bool,
 }
 
 impl Crew {
     /// Sets who finds threads, and on how many work may be done at a time, this one among them.
-    pub(super) fn set_spawner(&mut self, spawner: Spawner, threads: usize) {
+    pub(crate) fn set_spawner(&mut self, spawner: Spawner, threads: usize) {
         self.spawner = Some(spawner);
         self.helpers = threads.saturating_sub(1);
     }
 
     /// How many threads may share work, this one among them.
-    pub(super) const fn size(&self) -> usize {
+    pub(crate) const fn size(&self) -> usize {
         self.helpers + 1
     }
 
     /// Does `work` on each job, with the tools of the thread that does it, until the one whose turn it
     /// is has enough: `work` says whether a thread goes on. Returns when all is done that was begun.
-    pub(super) fn work<J, T, W>(
+    pub(crate) fn work<J, T, W>(
         &self,
         jobs: Vec<J>,
         tools: impl FnMut() -> T,

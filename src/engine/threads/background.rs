@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use mio::{Registry, Token, Waker};
 
-use super::compression::{Outcome, Work};
-use super::direction::lock;
-use super::occurrence::ConnectionId;
+use super::super::compression::direction::lock;
+use super::super::compression::incoming::{Outcome, Work};
+use super::super::occurrence::ConnectionId;
 use super::pool::Job;
 use crate::protocol::deflate::InflateError;
 
 /// The token of the reactor's own waker.
-pub(super) const WAKER: Token = Token(usize::MAX);
+pub(crate) const WAKER: Token = Token(usize::MAX);
 
 /// Has a piece of work done on another thread, some time.
 pub type Spawner = Arc<dyn Fn(Job) + Send + Sync>;
@@ -24,19 +24,19 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 
 /// Work that is to be started, with its connection and number.
 #[derive(Debug, Default)]
-pub(super) struct Due(Vec<(ConnectionId, u64, Box<Work>)>);
+pub(crate) struct Due(Vec<(ConnectionId, u64, Box<Work>)>);
 
 impl Due {
     /// Adds work for a connection, to be started by the next [`launch`](Background::launch); its
     /// number.
-    pub(super) fn add(&mut self, id: ConnectionId, work: Box<Work>) -> u64 {
+    pub(crate) fn add(&mut self, id: ConnectionId, work: Box<Work>) -> u64 {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         self.0.push((id, number, work));
         number
     }
 
     /// Adds what another one holds.
-    pub(super) fn append(&mut self, other: &mut Self) {
+    pub(crate) fn append(&mut self, other: &mut Self) {
         self.0.append(&mut other.0);
     }
 }
@@ -77,7 +77,7 @@ impl Drop for Report {
 
 /// Starts work and collects its results. Without a spawner work is done at once.
 #[derive(Default)]
-pub(super) struct Background {
+pub(crate) struct Background {
     spawner: Option<Spawner>,
     /// Made with the first piece of work.
     done: Option<Arc<Done>>,
@@ -91,12 +91,12 @@ impl fmt::Debug for Background {
 
 impl Background {
     /// Sets who does the work.
-    pub(super) fn set_spawner(&mut self, spawner: Spawner) {
+    pub(crate) fn set_spawner(&mut self, spawner: Spawner) {
         self.spawner = Some(spawner);
     }
 
     /// Starts what is due.
-    pub(super) fn launch(&mut self, due: &mut Due, registry: &Registry) {
+    pub(crate) fn launch(&mut self, due: &mut Due, registry: &Registry) {
         if due.0.is_empty() {
             return;
         }
@@ -117,12 +117,12 @@ impl Background {
     }
 
     /// Whether there are results.
-    pub(super) fn has_results(&self) -> bool {
+    pub(crate) fn has_results(&self) -> bool {
         self.done.as_ref().is_some_and(|done| !lock(&done.results).is_empty())
     }
 
     /// Takes the results.
-    pub(super) fn take_results(&self) -> Results {
+    pub(crate) fn take_results(&self) -> Results {
         self.done.as_ref().map(|done| std::mem::take(&mut *lock(&done.results))).unwrap_or_default()
     }
 }

@@ -3,8 +3,8 @@
 
 use std::mem;
 
-use super::occurrence::ConnectionId;
-use super::sync::bound;
+use super::super::occurrence::ConnectionId;
+use super::super::threads::sync::bound;
 
 /// What may be on the way of one connection. One read more can come.
 const MAX_SHARE: usize = bound(512 * 1024, 160);
@@ -21,7 +21,7 @@ struct Share {
 
 /// The shares of all connections.
 #[derive(Debug, Default)]
-pub(super) struct Credits {
+pub(crate) struct Credits {
     /// By the number of the connection.
     shares: Vec<Share>,
     /// Connections that are to stop, or to be read again, in this order.
@@ -30,7 +30,7 @@ pub(super) struct Credits {
 
 impl Credits {
     /// Something of a connection is on its way.
-    pub(super) fn charge(&mut self, id: ConnectionId, weight: usize) {
+    pub(crate) fn charge(&mut self, id: ConnectionId, weight: usize) {
         let index = id as usize;
         if index >= self.shares.len() {
             self.shares.resize(index + 1, Share::default());
@@ -43,7 +43,7 @@ impl Credits {
     }
 
     /// Something of a connection has been taken.
-    pub(super) fn refund(&mut self, id: ConnectionId, weight: usize) {
+    pub(crate) fn refund(&mut self, id: ConnectionId, weight: usize) {
         let Some(share) = self.shares.get_mut(id as usize) else { return };
         share.weight = share.weight.saturating_sub(weight);
         if share.is_exhausted && share.weight <= RESTART {
@@ -53,7 +53,7 @@ impl Credits {
     }
 
     /// A connection is closed, and nothing of it is on its way any more.
-    pub(super) fn forget(&mut self, id: ConnectionId) {
+    pub(crate) fn forget(&mut self, id: ConnectionId) {
         if let Some(share) = self.shares.get_mut(id as usize) {
             *share = Share::default();
             self.changes.retain(|(of, _)| *of != id);
@@ -61,7 +61,7 @@ impl Credits {
     }
 
     /// Has every connection read again.
-    pub(super) fn restore_all(&mut self) {
+    pub(crate) fn restore_all(&mut self) {
         for (id, share) in self.shares.iter_mut().enumerate() {
             if mem::take(&mut share.is_exhausted) {
                 self.changes.push((id as ConnectionId, false));
@@ -70,12 +70,12 @@ impl Credits {
     }
 
     /// Whether a connection is to be read again.
-    pub(super) fn has_restored(&self) -> bool {
+    pub(crate) fn has_restored(&self) -> bool {
         self.changes.iter().any(|(_, is_exhausted)| !is_exhausted)
     }
 
     /// The connections that are to stop, and those that are to be read again, in order.
-    pub(super) fn take_changes(&mut self) -> Vec<(ConnectionId, bool)> {
+    pub(crate) fn take_changes(&mut self) -> Vec<(ConnectionId, bool)> {
         mem::take(&mut self.changes)
     }
 }

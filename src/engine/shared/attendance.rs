@@ -6,14 +6,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::occurrence::{ConnectionId, NOBODY};
+use super::super::occurrence::{ConnectionId, NOBODY};
 
 /// How long a ping waits for the owner: longer than a turn of his takes, shorter than peers wait.
-pub(super) const GRACE: Duration = Duration::from_millis(50);
+pub(crate) const GRACE: Duration = Duration::from_millis(50);
 
 /// What is known of the owner.
 #[derive(Debug, Default)]
-pub(super) struct Attendance {
+pub(crate) struct Attendance {
     /// Since when a ping waits for him.
     since: Option<Instant>,
     /// A bit for each connection of which he has taken something, and not said that he is done.
@@ -22,27 +22,27 @@ pub(super) struct Attendance {
 
 impl Attendance {
     /// Notes that a ping waits.
-    pub(super) fn expect(&mut self) {
+    pub(crate) fn expect(&mut self) {
         self.since.get_or_insert_with(Instant::now);
     }
 
     /// Notes that he has come.
-    pub(super) const fn come(&mut self) {
+    pub(crate) const fn come(&mut self) {
         self.since = None;
     }
 
     /// When the pings that wait are to be answered without him.
-    pub(super) fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         self.since.map(|since| since + GRACE)
     }
 
     /// Whether that is now.
-    pub(super) fn is_missed(&self) -> bool {
+    pub(crate) fn is_missed(&self) -> bool {
         self.due().is_some_and(|due| due <= Instant::now())
     }
 
     /// Notes that he has taken something of a connection.
-    pub(super) fn note_taken(&mut self, id: ConnectionId) {
+    pub(crate) fn note_taken(&mut self, id: ConnectionId) {
         if id == NOBODY {
             return;
         }
@@ -54,13 +54,13 @@ impl Attendance {
     }
 
     /// Whether he may be about to answer something of a connection.
-    pub(super) fn is_taken(&self, id: ConnectionId) -> bool {
+    pub(crate) fn is_taken(&self, id: ConnectionId) -> bool {
         let word = self.taken.get(id as usize / 64);
         word.is_some_and(|word| word & (1 << (id % 64)) != 0)
     }
 
     /// Notes that he is done with all that he has taken.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.taken.fill(0);
     }
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::ops::{Deref, Range};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use super::super::occurrence::Piece;
 use super::direction::{Deflation, Shared, lock};
-use super::occurrence::Piece;
 use crate::protocol::deflate::CompressorConfig;
 use crate::protocol::{FrameHeader, mask_in_place};
 
@@ -26,9 +26,9 @@ struct Message {
 
 /// What a thread writes with.
 #[derive(Debug, Default)]
-pub(super) struct Outgoing {
+pub(crate) struct Outgoing {
     /// Frames of a connection.
-    pub(super) bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// The message that it compressed or copied last, of the same flush: the next one is often the
     /// same, and need not be looked for where other threads look, too.
     last: Option<Arc<Message>>,
@@ -36,7 +36,7 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     /// For a flush, with memory that another one has left.
-    pub(super) const fn in_memory(bytes: Vec<u8>) -> Self {
+    pub(crate) const fn in_memory(bytes: Vec<u8>) -> Self {
         Self { bytes, last: None }
     }
 }
@@ -47,20 +47,20 @@ impl Outgoing {
 /// That can be told where each message starts with an empty window: then the compressed bytes depend
 /// on nothing but the message and the configuration.
 #[derive(Debug)]
-pub(super) struct Broadcast<B> {
+pub(crate) struct Broadcast<B> {
     /// What the payloads are in.
-    pub(super) bytes: B,
+    pub(crate) bytes: B,
     messages: Mutex<HashMap<Likeness, Vec<Arc<Message>>>>,
 }
 
 impl<B: Deref<Target = [u8]>> Broadcast<B> {
     /// A flush of payloads in `bytes`.
-    pub(super) fn new(bytes: B) -> Self {
+    pub(crate) fn new(bytes: B) -> Self {
         Self { bytes, messages: Mutex::default() }
     }
 
     /// Appends a frame with the payload that is at `place` compressed.
-    pub(super) fn append_frame(
+    pub(crate) fn append_frame(
         &self,
         frame: &FrameHeader,
         place: &Range<usize>,
@@ -144,7 +144,7 @@ fn likeness(payload: &[u8]) -> Likeness {
 const MIN_SHARED: usize = 8 * 1024;
 
 /// Whether several threads are to share the work of writing `pieces`.
-pub(super) fn is_worth_sharing(pieces: &[Piece]) -> bool {
+pub(crate) fn is_worth_sharing(pieces: &[Piece]) -> bool {
     let compressed = || pieces.iter().filter(|piece| piece.frame.is_some());
     let first = pieces.first().map(|piece| piece.id);
     compressed().map(|piece| piece.bytes.len()).sum::<usize>() >= MIN_SHARED

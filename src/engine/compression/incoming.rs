@@ -3,29 +3,29 @@
 
 use std::sync::Arc;
 
-use super::connection::Inflating;
+use super::super::connection::Inflating;
 use super::direction::{Deflation, Shared, lock};
 use crate::protocol::deflate::{Decompressor, InflateError};
 use crate::protocol::{Event, Opcode, Payload, ProtocolError, is_valid_utf8};
 
 /// Up to here an inflated message is worked on where it arrives. What is longer, or comes from
 /// longer data, is left to other threads.
-pub(super) const MAX_INLINE_OUTPUT: usize = 256 * 1024;
-pub(super) const MAX_INLINE_INPUT: usize = 64 * 1024;
+pub(crate) const MAX_INLINE_OUTPUT: usize = 256 * 1024;
+pub(crate) const MAX_INLINE_INPUT: usize = 64 * 1024;
 
 /// A scratch that has grown beyond this is not kept.
 const MAX_SCRATCH: usize = 2 * MAX_INLINE_OUTPUT;
 
 /// Why a message is refused.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     Inflate(InflateError),
     Protocol(ProtocolError),
 }
 
 /// What has become of a frame.
 #[derive(Debug)]
-pub(super) enum Inflated {
+pub(crate) enum Inflated {
     /// More frames are needed.
     Incomplete,
     /// The message is complete and is what the scratch holds.
@@ -38,7 +38,7 @@ pub(super) enum Inflated {
 
 /// A frame that is being inflated on another thread.
 #[derive(Debug)]
-pub(super) struct Work {
+pub(crate) struct Work {
     inflation: Shared<Decompressor>,
     data: Vec<u8>,
     fin: bool,
@@ -47,11 +47,11 @@ pub(super) struct Work {
 }
 
 /// What a frame became on another thread.
-pub(super) type Outcome = Result<Vec<u8>, InflateError>;
+pub(crate) type Outcome = Result<Vec<u8>, InflateError>;
 
 impl Work {
     /// Does the work.
-    pub(super) fn run(self) -> Outcome {
+    pub(crate) fn run(self) -> Outcome {
         let Self { inflation, data, fin, limit, mut output } = self;
         let limit = limit.map(|limit| limit.saturating_sub(output.len() as u64));
         lock(&inflation).decompress_some(
@@ -68,17 +68,17 @@ impl Work {
 
 /// What is checked of an inflated message.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Checks {
+pub(crate) struct Checks {
     /// Bytes in a message, 0 for any number.
-    pub(super) max_payload: u64,
-    pub(super) skip_utf8_validation: bool,
+    pub(crate) max_payload: u64,
+    pub(crate) skip_utf8_validation: bool,
 }
 
 /// permessage-deflate of a connection.
 #[derive(Debug)]
-pub(super) struct Compression {
-    pub(super) deflation: Shared<Deflation>,
-    pub(super) inflation: Shared<Decompressor>,
+pub(crate) struct Compression {
+    pub(crate) deflation: Shared<Deflation>,
+    pub(crate) inflation: Shared<Decompressor>,
     /// What is inflated of a message of several frames, and the lengths of the non-empty ones.
     message: Vec<u8>,
     fragments: Vec<usize>,
@@ -88,7 +88,7 @@ pub(super) struct Compression {
 }
 
 impl Compression {
-    pub(super) const fn new(deflation: Shared<Deflation>, inflation: Shared<Decompressor>) -> Self {
+    pub(crate) const fn new(deflation: Shared<Deflation>, inflation: Shared<Decompressor>) -> Self {
         Self {
             deflation,
             inflation,
@@ -100,29 +100,29 @@ impl Compression {
     }
 
     /// Whether a frame is worked on elsewhere, and everything behind it has to wait.
-    pub(super) const fn is_waiting(&self) -> bool {
+    pub(crate) const fn is_waiting(&self) -> bool {
         self.awaited.is_some()
     }
 
     /// Whether a frame that was worked on elsewhere is to be taken up again.
-    pub(super) const fn has_outcome(&self) -> bool {
+    pub(crate) const fn has_outcome(&self) -> bool {
         self.outcome.is_some()
     }
 
     /// Notes that the work of this number does the frame that [`inflate`](Self::inflate) gave up.
-    pub(super) const fn wait_for(&mut self, number: u64, opcode: Opcode, fin: bool) {
+    pub(crate) const fn wait_for(&mut self, number: u64, opcode: Opcode, fin: bool) {
         self.awaited = Some((number, opcode, fin));
     }
 
     /// Takes what the work of this number came to.
-    pub(super) fn note_outcome(&mut self, number: u64, outcome: Outcome) {
+    pub(crate) fn note_outcome(&mut self, number: u64, outcome: Outcome) {
         if self.awaited.is_some_and(|(awaited, ..)| awaited == number) {
             self.outcome = Some(outcome);
         }
     }
 
     /// Goes on behind a frame that was worked on elsewhere.
-    pub(super) fn take_outcome(&mut self, checks: Checks) -> Option<Result<Inflated, Refusal>> {
+    pub(crate) fn take_outcome(&mut self, checks: Checks) -> Option<Result<Inflated, Refusal>> {
         let outcome = self.outcome.take()?;
         let (_, opcode, fin) = self.awaited.take()?;
         let mut output = match outcome {
@@ -137,7 +137,7 @@ impl Compression {
     }
 
     /// Inflates a frame of a compressed message.
-    pub(super) fn inflate(
+    pub(crate) fn inflate(
         &mut self,
         opcode: Opcode,
         fin: bool,
