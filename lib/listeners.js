@@ -291,7 +291,24 @@ function onSenderError(error) {
  * @private
  */
 function onSocketData(chunk) {
-  if (!this[kWebSocket][kReceiver].write(chunk)) this.pause();
+  let thrown = true;
+  try {
+    if (!this[kWebSocket][kReceiver].write(chunk)) this.pause();
+    thrown = false;
+  } finally {
+    if (thrown) setImmediate(readOn, this);
+  }
+}
+
+/**
+ * Reads on after a listener threw: the exception ended the loop in which Node hands out what a socket
+ * has read, and nothing might begin it again.
+ *
+ * @param {any} socket The socket
+ * @private
+ */
+function readOn(socket) {
+  while (socket.readableFlowing && !socket.destroyed && socket.read() !== null);
 }
 
 /**

@@ -13,6 +13,7 @@ const { enterDispatch, leaveDispatch } = require('./frame-queue');
 const native = require('./native');
 const { notePayload } = require('./payload-memory');
 const PerMessageDeflate = require('./permessage-deflate');
+const { rethrow } = require('./send-callback');
 const { toInt32, toLimit } = require('./validation');
 
 const {
@@ -130,6 +131,8 @@ class Receiver extends Writable {
     this._messageLength = 0;
     this._state = DECODING;
     this._loop = false;
+    /** Whether a listener threw, and what comes after waits for the next turn. */
+    this._isInterrupted = false;
     this._errored = false;
     this._concluded = false;
   }
@@ -255,7 +258,10 @@ class Receiver extends Writable {
     const batch = freeBatches.pop() || new Batch();
     batch.start(chunk, callback);
     this._batch = batch;
-    this._run();
+    // An exception passes through `write()`, as with ws. Where Node writes chunks that had to wait,
+    // it would never write the ones after this.
+    if (/** @type {any} */ (this)._writableState.bufferProcessing) runApart(this);
+    else this._run();
   }
 
   /**
@@ -297,7 +303,7 @@ class Receiver extends Writable {
 
   /**
    * Emits events until the chunk is used up or something has to be waited for. An exception of a
-   * listener goes through to the caller, as with ws, but what lies behind it is not lost: it
+   * listener goes through to the caller, as with ws, but what comes after it is not lost: it
    * follows in the next turn of the event loop.
    *
    * @private
@@ -321,9 +327,24 @@ class Receiver extends Writable {
       thrown = false;
     } finally {
       leaveDispatch();
-      if (thrown) setImmediate(() => this._resume());
+      if (thrown) this._resumeLater();
     }
     if (this._state === DECODING) this._finish(null);
+  }
+
+  /**
+   * Goes on after an exception, in the next turn of the event loop. One that passes through several
+   * calls counts once: to go on a second time might be while a frame is being inflated.
+   *
+   * @private
+   */
+  _resumeLater() {
+    if (this._isInterrupted) return;
+    this._isInterrupted = true;
+    setImmediate(() => {
+      this._isInterrupted = false;
+      this._resume();
+    });
   }
 
   /**
@@ -485,7 +506,7 @@ class Receiver extends Writable {
   }
 
   /**
-   * Emits an event outside of `_run`, with the same care for what lies behind an exception.
+   * Emits an event outside of `_run`, with the same care for what comes after an exception.
    *
    * @param {() => void} emit Emits the event
    * @private
@@ -496,7 +517,7 @@ class Receiver extends Writable {
       emit();
       thrown = false;
     } finally {
-      if (thrown) setImmediate(() => this._resume());
+      if (thrown) this._resumeLater();
     }
   }
 
@@ -615,6 +636,19 @@ class Receiver extends Writable {
    */
   _fail(description) {
     this._finish(createProtocolError(description, this._fail));
+  }
+}
+
+/**
+ * Emits the events of a chunk. What a listener throws surfaces at the end of the tick.
+ *
+ * @param {Receiver} receiver The receiver
+ */
+function runApart(receiver) {
+  try {
+    receiver._run();
+  } catch (error) {
+    process.nextTick(rethrow, error);
   }
 }
 
