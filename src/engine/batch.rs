@@ -1,17 +1,9 @@
-//! What a task has read and JavaScript has not taken yet.
-//!
-//! The task opens a batch, has the reactor fill it, and puts it back; whoever takes the occurrences
-//! is woken at most once until he comes. He takes them in order, as far as there is room.
+//! What is read in one go: occurrences, and the memory that their payloads in place are in.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::mem;
-use std::time::Instant;
 
-use super::occurrence::{ConnectionId, NOBODY, Occurrence, Sink, Status};
-use super::reactor::MIN_READ;
-use super::shared::attendance::Attendance;
-use super::shared::credit::Credits;
-use super::threads::sync::bound;
+use super::occurrence::{ConnectionId, MIN_READ, Occurrence, Sink};
 use crate::protocol::{Event, Payload, ProtocolError};
 
 /// Memory of a batch, into which the sockets are read.
@@ -20,14 +12,8 @@ pub(super) const BATCH_MEMORY: usize = 64 * 1024;
 /// A batch with less memory left gets no more.
 const MIN_ROOM: usize = BATCH_MEMORY / 2;
 
-/// What may wait to be taken: beyond that nothing is read. One turn more can come.
-const MAX_WEIGHT: usize = bound(4 * 1024 * 1024, 300);
-
 /// What an occurrence itself counts.
 const OCCURRENCE_WEIGHT: usize = size_of::<(ConnectionId, Occurrence)>();
-
-/// Empty batches that an inbox keeps for later.
-const MAX_SPARE: usize = 2;
 
 const _: () = assert!(MIN_ROOM >= MIN_READ);
 
@@ -46,15 +32,15 @@ pub(super) struct Batch {
 /// Takes as many occurrences as a batch of memory can hold.
 #[derive(Debug, Default)]
 pub(super) struct Occurrences {
-    list: VecDeque<(ConnectionId, Occurrence)>,
+    pub(super) list: VecDeque<(ConnectionId, Occurrence)>,
     /// The bytes that the payloads of their own have.
     owned: usize,
     /// A frame was refused that the taker may still allow.
-    refused: bool,
+    pub(super) refused: bool,
     /// What was pushed since the batch was opened, in runs of one connection.
-    charges: Vec<(ConnectionId, usize)>,
+    pub(super) charges: Vec<(ConnectionId, usize)>,
     /// There was a ping among them.
-    pinged: bool,
+    pub(super) pinged: bool,
 }
 
 impl Sink for Occurrences {
@@ -106,7 +92,7 @@ impl Batch {
     }
 
     /// Whether it takes what comes next.
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         !self.is_full && !self.is_begun() && BATCH_MEMORY - self.used >= MIN_ROOM
     }
 
@@ -180,7 +166,7 @@ impl Batch {
 
 /// Empty batches that are kept for later, so many at most.
 #[derive(Debug, Default)]
-pub(super) struct SpareBatches<const MOST: usize>(Vec<Batch>);
+pub(super) struct SpareBatches<const MOST: usize>(pub(super) Vec<Batch>);
 
 impl<const MOST: usize> SpareBatches<MOST> {
     /// An empty batch.
@@ -197,355 +183,7 @@ impl<const MOST: usize> SpareBatches<MOST> {
     }
 }
 
-/// Batches on the way from the task.
-///
-/// Invariant: `weight` is the sum of the weights that `batches` were put back with.
-#[derive(Debug, Default)]
-pub(super) struct Inbox {
-    batches: VecDeque<(Batch, usize)>,
-    weight: usize,
-    spare: SpareBatches<MAX_SPARE>,
-    /// The taker has been woken and has not come yet.
-    is_woken: bool,
-    /// The task goes on only when the taker has come again.
-    is_refused: bool,
-    /// The task has stopped reading for want of credit.
-    is_starved: bool,
-    /// What is on the way of each connection.
-    pub(super) credits: Credits,
-    attendance: Attendance,
-}
-
-impl Inbox {
-    /// Whether more may be read. If not, the next [`take`](Self::take) that changes it says so.
-    pub(super) fn has_credit(&mut self) -> bool {
-        self.is_starved = self.is_refused || self.weight >= MAX_WEIGHT;
-        !self.is_starved
-    }
-
-    /// Whether there is something to take, or to come back for.
-    pub(super) fn has_ready(&self) -> bool {
-        self.is_refused || !self.batches.is_empty()
-    }
-
-    /// A batch for what comes next: the last one, if it has room and nobody has begun to take it.
-    pub(super) fn open(&mut self) -> Batch {
-        if self.batches.back().is_some_and(|(last, _)| last.has_room())
-            && let Some((batch, weight)) = self.batches.pop_back()
-        {
-            self.weight -= weight;
-            return batch;
-        }
-        self.spare.take()
-    }
-
-    /// Puts a batch back; returns whether the taker has to be woken.
-    pub(super) fn put(&mut self, mut batch: Batch) -> bool {
-        self.is_refused |= batch.occurrences.refused;
-        for (id, weight) in batch.occurrences.charges.drain(..) {
-            if id != NOBODY {
-                self.credits.charge(id, weight);
-            }
-        }
-        if batch.occurrences.pinged {
-            self.attendance.expect();
-        }
-        if batch.is_empty() {
-            self.spare.keep(batch);
-            return false;
-        }
-        let weight = batch.weight();
-        self.weight += weight;
-        self.batches.push_back((batch, weight));
-        !mem::replace(&mut self.is_woken, true)
-    }
-
-    /// Says that the taker comes; returns whether he finds something.
-    pub(super) fn come(&mut self) -> bool {
-        self.is_woken = false;
-        self.attendance.come();
-        if self.batches.is_empty() {
-            self.is_refused = false;
-        }
-        !self.batches.is_empty()
-    }
-
-    /// Moves occurrences to `sink`, and payloads in place to `memory` behind `used`. What is told of
-    /// the memory holds as for [`Reactor::poll`](super::Reactor::poll).
-    pub(super) fn take(
-        &mut self,
-        memory: &mut [u8],
-        used: &mut usize,
-        sink: &mut impl Sink,
-    ) -> Status {
-        while let Some((mut batch, weight)) = self.batches.pop_front() {
-            if !batch.begin(memory, used) {
-                self.batches.push_front((batch, weight));
-                return Status::MemoryFull;
-            }
-            let (mut latest, mut taken) = (NOBODY, 0);
-            let mut noted = NOBODY;
-            while sink.has_room()
-                && let Some((id, mut occurrence)) = batch.next()
-            {
-                if id != latest {
-                    self.credits.refund(latest, taken);
-                    (latest, taken) = (id, 0);
-                }
-                taken += weight_of(&mut occurrence);
-                if id != noted && is_answerable(&occurrence) {
-                    noted = id;
-                    self.attendance.note_taken(id);
-                }
-                sink.push(id, occurrence);
-            }
-            self.credits.refund(latest, taken);
-            if !batch.is_empty() {
-                if batch.occurrences.pinged {
-                    self.attendance.expect();
-                }
-                self.batches.push_front((batch, weight));
-                return Status::RecordsFull;
-            }
-            self.weight -= weight;
-            self.spare.keep(batch);
-        }
-        Status::Idle
-    }
-
-    /// Says that the taker has handed out, and answered, all that he has taken.
-    pub(super) fn settle(&mut self) {
-        self.attendance.settle();
-    }
-
-    /// When the pings that wait here are to be answered without the taker.
-    pub(super) fn answers_at(&self) -> Option<Instant> {
-        self.attendance.due()
-    }
-
-    /// Has `answer` answer the pings that have waited too long: those before which, on their
-    /// connection, the taker has nothing to answer.
-    pub(super) fn answer_pings(&mut self, mut answer: impl FnMut(ConnectionId, &[u8]) -> bool) {
-        if !self.attendance.is_missed() {
-            return;
-        }
-        self.attendance.come();
-        let mut busy = HashSet::new();
-        for (batch, _) in &mut self.batches {
-            for (id, occurrence) in &mut batch.occurrences.list {
-                if let Occurrence::Frame(Event::Ping(payload)) = occurrence {
-                    let waits = busy.contains(id) || self.attendance.is_taken(*id);
-                    if !waits && answer(*id, payload.as_slice(&batch.memory)) {
-                        *occurrence = Occurrence::AnsweredPing(payload.clone());
-                    }
-                } else if is_answerable(occurrence) {
-                    busy.insert(*id);
-                }
-            }
-        }
-    }
-
-    /// Whether a task that had to stop may go on; once.
-    pub(super) fn feeds_starved(&mut self) -> bool {
-        self.is_starved && self.has_credit()
-    }
-
-    /// Whether something is on the way from a connection.
-    pub(super) fn holds(&self, id: ConnectionId) -> bool {
-        self.batches.iter().any(|(batch, _)| batch.holds(id))
-    }
-
-    /// Drops what is on the way from a connection; `taker` gets it, with payloads of its own.
-    pub(super) fn withdraw(
-        &mut self,
-        id: ConnectionId,
-        mut taker: impl FnMut(ConnectionId, Occurrence),
-    ) {
-        for (batch, _) in &mut self.batches {
-            batch.withdraw(id, &mut taker);
-        }
-        self.credits.forget(id);
-    }
-}
-
 /// What an occurrence and its payload count.
-fn weight_of(occurrence: &mut Occurrence) -> usize {
+pub(super) fn weight_of(occurrence: &mut Occurrence) -> usize {
     OCCURRENCE_WEIGHT + occurrence.payload_mut().map_or(0, |payload| payload.len())
-}
-
-/// Whether somebody may send something when he learns of an occurrence. What a ping or a pong makes
-/// him send has no place among the answers to other pings.
-const fn is_answerable(occurrence: &Occurrence) -> bool {
-    !matches!(
-        occurrence,
-        Occurrence::Frame(Event::Ping(_) | Event::Pong(_)) | Occurrence::AnsweredPing(_)
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Takes up to `room` occurrences.
-    #[derive(Default)]
-    struct Taker {
-        room: usize,
-        taken: Vec<(ConnectionId, Occurrence)>,
-    }
-
-    impl Sink for Taker {
-        fn has_room(&self) -> bool {
-            self.taken.len() < self.room
-        }
-
-        fn push(&mut self, id: ConnectionId, occurrence: Occurrence) {
-            self.taken.push((id, occurrence));
-        }
-    }
-
-    impl Taker {
-        /// Connections and payloads.
-        fn payloads(&mut self, memory: &[u8]) -> Vec<(ConnectionId, Vec<u8>)> {
-            let payload = |occurrence: &mut Occurrence| {
-                occurrence.payload_mut().unwrap().as_slice(memory).to_vec()
-            };
-            self.taken.iter_mut().map(|(id, occurrence)| (*id, payload(occurrence))).collect()
-        }
-    }
-
-    /// Reads `bytes` for a connection, as the reactor would.
-    fn read(inbox: &mut Inbox, id: ConnectionId, bytes: &[u8]) -> bool {
-        let mut batch = inbox.open();
-        let range = batch.used..batch.used + bytes.len();
-        batch.memory[range.clone()].copy_from_slice(bytes);
-        batch.used = range.end;
-        batch.occurrences.push(id, Occurrence::Raw(Payload::InPlace(range)));
-        inbox.put(batch)
-    }
-
-    #[test]
-    fn wakes_once_until_the_taker_comes() {
-        let mut inbox = Inbox::default();
-        assert!(!inbox.come());
-        assert!(read(&mut inbox, 1, b"one"));
-        assert!(!read(&mut inbox, 2, b"two"));
-        assert!(inbox.come());
-        // What is read between the taker's coming and his taking wakes him once for nothing.
-        assert!(read(&mut inbox, 1, b"three"));
-        let (mut memory, mut used) = (vec![0; BATCH_MEMORY], 0);
-        let mut taker = Taker { room: 10, ..Taker::default() };
-        assert_eq!(inbox.take(&mut memory, &mut used, &mut taker), Status::Idle);
-        let expected = [(1, b"one".to_vec()), (2, b"two".to_vec()), (1, b"three".to_vec())];
-        assert_eq!(taker.payloads(&memory), expected);
-        assert!(!inbox.come());
-        assert!(read(&mut inbox, 1, b"four"));
-    }
-
-    #[test]
-    fn does_not_wake_for_nothing() {
-        let mut inbox = Inbox::default();
-        let batch = inbox.open();
-        assert!(!inbox.put(batch));
-        assert!(!inbox.has_ready());
-    }
-
-    #[test]
-    fn goes_on_where_a_full_sink_left_it() {
-        let mut inbox = Inbox::default();
-        for number in 0..10_u8 {
-            read(&mut inbox, 7, &[number; 3]);
-        }
-        let (mut memory, mut used) = (vec![0; 2 * BATCH_MEMORY], 5);
-        let mut seen = Vec::new();
-        loop {
-            let mut taker = Taker { room: 3, ..Taker::default() };
-            let status = inbox.take(&mut memory, &mut used, &mut taker);
-            seen.extend(taker.payloads(&memory));
-            if seen.len() == 3 {
-                read(&mut inbox, 7, &[10; 3]);
-            }
-            if status == Status::Idle {
-                break;
-            }
-            assert_eq!(status, Status::RecordsFull);
-        }
-        let expected: Vec<_> = (0..11_u8).map(|number| (7, vec![number; 3])).collect();
-        assert_eq!(seen, expected);
-        assert_eq!(used, 5 + 11 * 3);
-    }
-
-    #[test]
-    fn asks_for_memory_that_is_large_enough() {
-        let mut inbox = Inbox::default();
-        read(&mut inbox, 1, &[1; 100]);
-        let mut taker = Taker { room: 10, ..Taker::default() };
-        let (mut memory, mut used) = (vec![0; 150], 80);
-        assert_eq!(inbox.take(&mut memory, &mut used, &mut taker), Status::MemoryFull);
-        assert_eq!((used, taker.taken.len()), (80, 0));
-        used = 0;
-        assert_eq!(inbox.take(&mut memory, &mut used, &mut taker), Status::Idle);
-        assert_eq!(taker.payloads(&memory), [(1, vec![1; 100])]);
-    }
-
-    #[test]
-    fn withdraws_what_is_on_the_way_from_one_connection() {
-        let mut inbox = Inbox::default();
-        for round in 0..3_u8 {
-            read(&mut inbox, 1, &[round; 30_000]);
-            read(&mut inbox, 2, &[round + 10; 2]);
-        }
-        let mut withdrawn = Vec::new();
-        inbox.withdraw(1, |id, mut occurrence| {
-            withdrawn.push((id, occurrence.payload_mut().unwrap().as_slice(&[]).to_vec()));
-        });
-        let expected: Vec<_> = (0..3_u8).map(|round| (1, vec![round; 30_000])).collect();
-        assert_eq!(withdrawn, expected);
-        let mut rest = Vec::new();
-        loop {
-            let (mut memory, mut used) = (vec![0; BATCH_MEMORY], 0);
-            let mut taker = Taker { room: 100, ..Taker::default() };
-            let status = inbox.take(&mut memory, &mut used, &mut taker);
-            rest.extend(taker.payloads(&memory));
-            if status == Status::Idle {
-                break;
-            }
-        }
-        assert_eq!(rest, (0..3_u8).map(|round| (2, vec![round + 10; 2])).collect::<Vec<_>>());
-        assert_eq!(inbox.weight, 0);
-    }
-
-    #[test]
-    fn gives_credit_for_a_bounded_amount() {
-        let mut inbox = Inbox::default();
-        let mut reads = 0;
-        while inbox.has_credit() {
-            read(&mut inbox, 1, &[0; 30_000]);
-            reads += 1;
-        }
-        assert!(reads * 30_000 <= MAX_WEIGHT + 30_000);
-        let (mut memory, mut used) = (vec![0; BATCH_MEMORY], 0);
-        let mut taker = Taker { room: 100, ..Taker::default() };
-        assert_eq!(inbox.take(&mut memory, &mut used, &mut taker), Status::MemoryFull);
-        assert!(inbox.feeds_starved());
-        assert!(!inbox.feeds_starved());
-        assert!(inbox.spare.0.len() <= MAX_SPARE);
-    }
-
-    #[test]
-    fn waits_for_the_taker_to_come_back_where_a_limit_may_be_raised() {
-        let mut inbox = Inbox::default();
-        let mut batch = inbox.open();
-        let error = ProtocolError::UnsupportedMessageLength;
-        batch.occurrences.push(1, Occurrence::Violation(error));
-        assert!(inbox.put(batch));
-        assert!(!inbox.has_credit());
-        assert!(inbox.come());
-        let mut taker = Taker { room: 100, ..Taker::default() };
-        assert_eq!(inbox.take(&mut [], &mut 0, &mut taker), Status::Idle);
-        assert!(!inbox.feeds_starved());
-        assert!(inbox.has_ready());
-        assert!(!inbox.come());
-        assert!(inbox.feeds_starved());
-        assert!(!inbox.has_ready());
-    }
 }

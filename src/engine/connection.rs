@@ -6,11 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mio::event::Event as Readiness;
 
-use super::compression::incoming::{Compression, Outcome};
+use super::compression::incoming::{Compression, Inflating, Outcome};
 use super::fault::Injected;
 use super::occurrence::{ConnectionConfig, ConnectionId, Occurrence, Sink};
 use super::socket::Socket;
-use super::threads::background::Due;
 use super::write_queue::WriteQueue;
 use crate::protocol::{Decoder, DecoderConfig, Limits, Role};
 
@@ -24,18 +23,6 @@ pub(super) struct Turn<'a, S> {
     pub(super) used: &'a mut usize,
     pub(super) sink: &'a mut S,
     pub(super) inflating: &'a mut Inflating,
-}
-
-/// What inflating works with.
-#[derive(Debug, Default)]
-pub(super) struct Inflating {
-    /// Where messages are put before it is known how long they are.
-    pub(super) scratch: Vec<u8>,
-    /// How much was inflated here: by a reactor since its latest poll began, by a thread that shares its turns
-    /// since there is one.
-    pub(super) output: usize,
-    /// What is to be inflated elsewhere.
-    pub(super) due: Due,
 }
 
 /// What one read brought, in the memory of a turn.

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use super::batch::{Batch, SpareBatches};
-use super::connection::{Inflating, Served, Turn};
+use super::compression::incoming::Inflating;
+use super::connection::{Served, Turn};
 use super::connections::Lent;
 use super::occurrence::{ConnectionId, Occurrence, Sink, Status};
 

@@ -29,9 +29,11 @@ mod write_queue;
 #[cfg(unix)]
 pub use fault::Fault;
 #[cfg(unix)]
-pub use occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Piece, Sink, Status};
+pub use occurrence::{
+    ConnectionConfig, ConnectionId, MIN_READ, NOBODY, Occurrence, Piece, Sink, Status,
+};
 #[cfg(unix)]
-pub use reactor::{MIN_READ, MaskingKeys, Reactor};
+pub use reactor::{MaskingKeys, Reactor};
 #[cfg(unix)]
 pub use shared::SharedReactor;
 #[cfg(unix)]

@@ -12,6 +12,9 @@ pub type ConnectionId = u32;
 /// In place of a connection, where something has happened to none in particular.
 pub const NOBODY: ConnectionId = ConnectionId::MAX;
 
+/// The least memory into which a socket is read.
+pub const MIN_READ: usize = 4096;
+
 /// What a reactor has to know of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionConfig {

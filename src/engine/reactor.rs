@@ -23,9 +23,9 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
 use super::compression::direction::{Deflation, Shared};
-use super::compression::incoming::Compression;
+use super::compression::incoming::{self, Compression, Inflating};
 use super::compression::outgoing::{Broadcast, Outgoing, is_worth_sharing};
-use super::connection::{Chunk, Connection, Inflating, Served, Turn};
+use super::connection::{Chunk, Connection, Served, Turn};
 use super::connections::{Connections, Lent};
 use super::fault::{Fault, Injected};
 use super::gathering::{Gathering, Reader};
@@ -36,9 +36,6 @@ use crate::protocol::deflate::Decompressor;
 use crate::protocol::{
     FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, ProtocolError, Role, mask_in_place,
 };
-
-/// The least memory into which a socket is read.
-pub const MIN_READ: usize = 4096;
 
 /// A control frame has at most 125 bytes of payload (RFC 6455, section 5.5).
 const MAX_PONG_LENGTH: usize = MAX_HEADER_LENGTH + 125;
@@ -95,7 +92,7 @@ pub struct Reactor {
     fault_due: bool,
     injected: Injected,
     inflating: Inflating,
-    background: Background,
+    background: Background<incoming::Work>,
     crew: Crew,
     /// What it has read.
     gathering: Gathering,

@@ -7,8 +7,9 @@
 //!
 //! Locks are taken in this order: reactor, inbox or outbox.
 
-pub(super) mod attendance;
-pub(super) mod credit;
+mod attendance;
+mod credit;
+mod inbox;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -26,12 +27,12 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
-use super::batch::Inbox;
 use super::occurrence::{ConnectionId, Occurrence, Piece, Sink, Status};
 use super::reactor::{MaskingKeys, Reactor};
 use super::threads::sync::{
     AtomicUsize, Mutex, MutexGuard, bound, lock, yield_now as yield_thread,
 };
+use inbox::Inbox;
 
 /// What may wait for the task to write it. One parcel more can come.
 const MAX_OUTBOX_BYTES: usize = bound(4 * 1024 * 1024, 24);

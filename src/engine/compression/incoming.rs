@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::super::connection::Inflating;
+use super::super::threads::background::{self, Due};
 use super::direction::{Deflation, Shared, lock};
 use crate::protocol::deflate::{Decompressor, InflateError};
 use crate::protocol::{Event, Opcode, Payload, ProtocolError, is_valid_utf8};
@@ -36,6 +36,18 @@ pub(crate) enum Inflated {
     Large(Box<Work>),
 }
 
+/// What inflating works with.
+#[derive(Debug, Default)]
+pub(crate) struct Inflating {
+    /// Where messages are put before it is known how long they are.
+    pub(crate) scratch: Vec<u8>,
+    /// How much was inflated here: by a reactor since its latest poll began, by a thread that shares its turns
+    /// since there is one.
+    pub(crate) output: usize,
+    /// What is to be inflated elsewhere.
+    pub(crate) due: Due<Work>,
+}
+
 /// A frame that is being inflated on another thread.
 #[derive(Debug)]
 pub(crate) struct Work {
@@ -49,9 +61,10 @@ pub(crate) struct Work {
 /// What a frame became on another thread.
 pub(crate) type Outcome = Result<Vec<u8>, InflateError>;
 
-impl Work {
-    /// Does the work.
-    pub(crate) fn run(self) -> Outcome {
+impl background::Work for Work {
+    type Outcome = Outcome;
+
+    fn run(self) -> Outcome {
         let Self { inflation, data, fin, limit, mut output } = self;
         let limit = limit.map(|limit| limit.saturating_sub(output.len() as u64));
         lock(&inflation).decompress_some(
@@ -63,6 +76,10 @@ impl Work {
         )?;
         output.shrink_to_fit();
         Ok(output)
+    }
+
+    fn panicked() -> Outcome {
+        Err(InflateError::InvalidData("Zlib error"))
     }
 }
 

@@ -4,8 +4,7 @@ use std::io;
 
 use super::super::compression::incoming::{Checks, Inflated, Refusal};
 use super::super::fault::Fault;
-use super::super::occurrence::{ConnectionId, Occurrence, Sink};
-use super::super::reactor::MIN_READ;
+use super::super::occurrence::{ConnectionId, MIN_READ, Occurrence, Sink};
 use super::{Chunk, Connection, Receiving, Served, Turn};
 use crate::protocol::{Event, Opcode, Payload, ProtocolError};
 

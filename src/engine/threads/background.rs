@@ -1,16 +1,14 @@
 //! Work of a reactor on other threads, and what it came to.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use mio::{Registry, Token, Waker};
 
-use super::super::compression::direction::lock;
-use super::super::compression::incoming::{Outcome, Work};
 use super::super::occurrence::ConnectionId;
 use super::pool::Job;
-use crate::protocol::deflate::InflateError;
+use super::sync::{Mutex, lock};
 
 /// The token of the reactor's own waker.
 pub(crate) const WAKER: Token = Token(usize::MAX);
@@ -22,14 +20,32 @@ pub type Spawner = Arc<dyn Fn(Job) + Send + Sync>;
 /// connection left behind is not taken for that of another one.
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// Work that is to be started, with its connection and number.
-#[derive(Debug, Default)]
-pub(crate) struct Due(Vec<(ConnectionId, u64, Box<Work>)>);
+/// A piece of work for another thread.
+pub(crate) trait Work: Send + 'static {
+    /// What it comes to.
+    type Outcome: Send + 'static;
 
-impl Due {
+    /// Does the work.
+    fn run(self) -> Self::Outcome;
+
+    /// What stands for the outcome of work that has panicked.
+    fn panicked() -> Self::Outcome;
+}
+
+/// Work that is to be started, with its connection and number.
+#[derive(Debug)]
+pub(crate) struct Due<W>(Vec<(ConnectionId, u64, Box<W>)>);
+
+impl<W> Default for Due<W> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<W> Due<W> {
     /// Adds work for a connection, to be started by the next [`launch`](Background::launch); its
     /// number.
-    pub(crate) fn add(&mut self, id: ConnectionId, work: Box<Work>) -> u64 {
+    pub(crate) fn add(&mut self, id: ConnectionId, work: Box<W>) -> u64 {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         self.0.push((id, number, work));
         number
@@ -42,31 +58,31 @@ impl Due {
 }
 
 /// What work came to, with its connection and number.
-type Results = Vec<(ConnectionId, u64, Outcome)>;
+type Results<T> = Vec<(ConnectionId, u64, T)>;
 
 /// Where results are left, and who is told of it.
-struct Done {
-    results: Mutex<Results>,
+struct Done<T> {
+    results: Mutex<Results<T>>,
     waker: Option<Waker>,
 }
 
 /// Leaves a result, of work that panicked as well.
-struct Report {
-    done: Arc<Done>,
+struct Report<W: Work> {
+    done: Arc<Done<W::Outcome>>,
     id: ConnectionId,
     number: u64,
-    outcome: Outcome,
+    outcome: Option<W::Outcome>,
 }
 
-impl Report {
-    fn complete(mut self, work: Work) {
-        self.outcome = work.run();
+impl<W: Work> Report<W> {
+    fn complete(mut self, work: W) {
+        self.outcome = Some(work.run());
     }
 }
 
-impl Drop for Report {
+impl<W: Work> Drop for Report<W> {
     fn drop(&mut self) {
-        let outcome = std::mem::replace(&mut self.outcome, Ok(Vec::new()));
+        let outcome = self.outcome.take().unwrap_or_else(W::panicked);
         lock(&self.done.results).push((self.id, self.number, outcome));
         if let Some(waker) = &self.done.waker {
             // It fails where the readiness set is gone, and with it whom to tell.
@@ -76,27 +92,32 @@ impl Drop for Report {
 }
 
 /// Starts work and collects its results. Without a spawner work is done at once.
-#[derive(Default)]
-pub(crate) struct Background {
+pub(crate) struct Background<W: Work> {
     spawner: Option<Spawner>,
     /// Made with the first piece of work.
-    done: Option<Arc<Done>>,
+    done: Option<Arc<Done<W::Outcome>>>,
 }
 
-impl fmt::Debug for Background {
+impl<W: Work> Default for Background<W> {
+    fn default() -> Self {
+        Self { spawner: None, done: None }
+    }
+}
+
+impl<W: Work> fmt::Debug for Background<W> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Background").finish_non_exhaustive()
     }
 }
 
-impl Background {
+impl<W: Work> Background<W> {
     /// Sets who does the work.
     pub(crate) fn set_spawner(&mut self, spawner: Spawner) {
         self.spawner = Some(spawner);
     }
 
     /// Starts what is due.
-    pub(crate) fn launch(&mut self, due: &mut Due, registry: &Registry) {
+    pub(crate) fn launch(&mut self, due: &mut Due<W>, registry: &Registry) {
         if due.0.is_empty() {
             return;
         }
@@ -105,8 +126,7 @@ impl Background {
             Arc::new(Done { results: Mutex::default(), waker })
         });
         for (id, number, work) in due.0.drain(..) {
-            let outcome = Err(InflateError::InvalidData("Zlib error"));
-            let report = Report { done: Arc::clone(done), id, number, outcome };
+            let report = Report::<W> { done: Arc::clone(done), id, number, outcome: None };
             let job = move || report.complete(*work);
             match &self.spawner {
                 // Without a waker nobody would hear of it.
@@ -122,7 +142,7 @@ impl Background {
     }
 
     /// Takes the results.
-    pub(crate) fn take_results(&self) -> Results {
+    pub(crate) fn take_results(&self) -> Results<W::Outcome> {
         self.done.as_ref().map(|done| std::mem::take(&mut *lock(&done.results))).unwrap_or_default()
     }
 }
