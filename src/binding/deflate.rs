@@ -11,6 +11,7 @@ use napi::bindgen_prelude::{Buffer, BufferSlice, Result};
 use napi_derive::napi;
 
 use super::error::reason;
+use super::output::{fitted, hand_over};
 use super::work::{Outcome, WorkResults};
 use crate::engine::compression::contexts::contexts;
 use crate::engine::compression::direction::{Deflation, Shared, lock, new_inflation};
@@ -19,10 +20,6 @@ use crate::protocol::deflate::{
     CompressorConfig, Decompressor, DecompressorConfig, InflateError, Strategy,
 };
 use crate::protocol::{CloseCode, ProtocolError};
-
-/// Up to here an output is copied into memory of JavaScript's own, which is cheaper than to share
-/// memory that a finalizer frees.
-const MAX_COPIED_LENGTH: usize = 16 * 1024;
 
 thread_local! {
     /// Where outputs grow. What is handed over is taken from here, what is copied stays.
@@ -34,22 +31,6 @@ type State<T> = Option<Shared<T>>;
 
 fn get<T>(state: &State<T>) -> Result<&Shared<T>> {
     state.as_ref().ok_or_else(|| reason("used after it was freed"))
-}
-
-/// Gives an output to JavaScript and leaves `output` empty.
-pub(super) fn hand_over<'env>(env: &'env Env, output: &mut Vec<u8>) -> Result<BufferSlice<'env>> {
-    if output.len() <= MAX_COPIED_LENGTH {
-        let copy = BufferSlice::copy_from(env, &*output);
-        output.clear();
-        return copy;
-    }
-    BufferSlice::from_data(env, fitted(mem::take(output)))
-}
-
-/// Gives back the memory that an output did not need.
-fn fitted(mut output: Vec<u8>) -> Vec<u8> {
-    output.shrink_to_fit();
-    output
 }
 
 /// Sets how many bytes all that takes windows over may keep between messages.

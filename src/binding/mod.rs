@@ -13,6 +13,7 @@ pub mod freed_memory;
 pub mod handshake;
 #[cfg(unix)]
 pub mod loop_driver;
+mod output;
 pub mod record;
 pub mod runtime;
 pub mod work;

@@ -14,7 +14,7 @@ use napi::threadsafe_function::{
 use napi::{Env, Status};
 use napi_derive::napi;
 
-use super::deflate::hand_over;
+use super::output::hand_over;
 use crate::engine::compression::direction::lock;
 use crate::engine::threads::pool::GATE;
 

@@ -1,0 +1,192 @@
+//! One connection of the engine, for JavaScript.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use napi::bindgen_prelude::{BufferSlice, External};
+use napi_derive::napi;
+
+use super::super::deflate::{Deflater, Inflater};
+use super::super::loop_driver::borrow_descriptor;
+use super::Engine;
+use crate::engine::ConnectionConfig;
+use crate::protocol::{Limits, Role};
+
+/// Takes a duplicate of a socket's descriptor into the engine; the number of the connection, or a
+/// negative one if that can't be done. The tokio driver begins to read it when it is released.
+#[napi(catch_unwind)]
+pub fn adopt(
+    engine: &mut External<Engine>,
+    descriptor: i32,
+    is_server: bool,
+    permessage_deflate: bool,
+    raw: bool,
+) -> i32 {
+    let role = if is_server { Role::Server } else { Role::Client };
+    let config = ConnectionConfig { permessage_deflate, raw, ..ConnectionConfig::new(role) };
+    // SAFETY: the caller holds the handle that owns the descriptor during this call.
+    let Some(descriptor) = (unsafe { borrow_descriptor(descriptor) }) else { return -1 };
+    let held = engine.is_tasked;
+    let adopted = engine.reactor.with(|reactor| {
+        let id = reactor.adopt(descriptor, config)?;
+        reactor.set_held(id, held);
+        Ok::<_, io::Error>(id)
+    });
+    adopted.ok().and_then(|id| i32::try_from(id).ok()).unwrap_or(-1)
+}
+
+/// Has a connection read that was taken over while the tokio driver had the work.
+#[napi(catch_unwind)]
+pub fn release_connection(engine: &mut External<Engine>, id: u32) {
+    engine.reactor.with(|reactor| reactor.set_held(id, false));
+}
+
+/// Puts bytes that were read before the hand-over in front of what comes.
+#[napi(catch_unwind)]
+pub fn feed(engine: &mut External<Engine>, id: u32, bytes: BufferSlice<'_>) {
+    engine.reactor.with(|reactor| reactor.feed(id, &bytes));
+}
+
+/// Sets the limits of a connection, as `setDecoderLimits` does.
+#[napi(catch_unwind)]
+pub fn set_limits(
+    engine: &mut External<Engine>,
+    id: u32,
+    max_payload: u32,
+    max_fragments: u32,
+    max_buffered_chunks: u32,
+    skip_utf8_validation: bool,
+) {
+    let limits = Limits { max_payload: u64::from(max_payload), max_fragments, max_buffered_chunks };
+    engine.reactor.with(|reactor| reactor.set_limits(id, limits, skip_utf8_validation));
+}
+
+/// Whether a connection waits at a frame that is too long. Not any more when the limit has been
+/// raised since it was reported.
+#[napi(catch_unwind)]
+pub fn is_refused(engine: &External<Engine>, id: u32) -> bool {
+    engine.reactor.with(|reactor| reactor.is_refused(id))
+}
+
+/// Has the engine inflate and deflate the messages of a connection, and ends raw mode; whether it
+/// does. Not while a message, or something that was read, is under way.
+#[napi(catch_unwind)]
+pub fn begin_compression(
+    engine: &mut External<Engine>,
+    id: u32,
+    deflater: &Deflater,
+    inflater: &Inflater,
+) -> bool {
+    let (Some(deflation), Some(inflation)) = (deflater.shared(), inflater.shared()) else {
+        return false;
+    };
+    engine.reactor.with(|reactor| reactor.set_compression(id, deflation, inflation));
+    engine.reactor.begin_frames(id)
+}
+
+/// The compressing side of a connection, which the engine drives as well.
+#[napi(catch_unwind)]
+pub fn share_deflater(engine: &External<Engine>, id: u32) -> Option<Deflater> {
+    engine.reactor.with(|reactor| reactor.compression(id)).map(|(it, _)| Deflater::of(it))
+}
+
+/// The decompressing side of a connection, which the engine drives as well.
+#[napi(catch_unwind)]
+pub fn share_inflater(engine: &External<Engine>, id: u32) -> Option<Inflater> {
+    engine.reactor.with(|reactor| reactor.compression(id)).map(|(_, it)| Inflater::of(it))
+}
+
+/// The number of the descriptor under which the engine has a socket.
+#[napi(catch_unwind)]
+pub fn descriptor(engine: &External<Engine>, id: u32) -> i32 {
+    engine.reactor.with(|reactor| reactor.descriptor(id)).unwrap_or(-1)
+}
+
+/// One end of a connection.
+#[napi(object)]
+pub struct Address {
+    /// As text.
+    pub address: String,
+    /// The port.
+    pub port: u32,
+    /// Whether it is an address of IPv6.
+    pub is_v6: bool,
+    /// The number of the interface that the address is of, 0 where it is of none.
+    pub scope: u32,
+}
+
+/// The address of one end of a connection, the peer's or this one's; none where there is none.
+#[napi(catch_unwind)]
+pub fn address_of(engine: &External<Engine>, id: u32, peer: bool) -> Option<Address> {
+    let found = engine.reactor.with(|reactor| reactor.address(id, peer)).ok()?;
+    let scope = match found {
+        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(found) => found.scope_id(),
+    };
+    Some(Address {
+        address: found.ip().to_string(),
+        port: found.port().into(),
+        is_v6: found.is_ipv6(),
+        scope,
+    })
+}
+
+/// Ends the sending side once everything is written.
+#[napi(catch_unwind)]
+pub fn shut_down(engine: &mut External<Engine>, id: u32) {
+    engine.reactor.with(|reactor| reactor.shutdown(id));
+}
+
+/// Closes a connection at once, with a reset if so asked; its number becomes free.
+#[napi(catch_unwind)]
+pub fn close_connection(engine: &mut External<Engine>, id: u32, reset: bool) {
+    engine.reactor.close(id, reset);
+}
+
+/// Stops or continues reading.
+#[napi(catch_unwind)]
+pub fn set_paused(engine: &mut External<Engine>, id: u32, paused: bool) {
+    engine.reactor.with(|reactor| if paused { reactor.pause(id) } else { reactor.resume(id) });
+}
+
+/// Sets whether bytes come as they are, from the next read on.
+#[napi(catch_unwind)]
+pub fn set_raw(engine: &mut External<Engine>, id: u32, raw: bool) {
+    engine.reactor.with(|reactor| reactor.set_raw(id, raw));
+}
+
+/// Sets `TCP_NODELAY`; whether that worked.
+#[napi(catch_unwind)]
+pub fn set_no_delay(engine: &External<Engine>, id: u32, no_delay: bool) -> bool {
+    engine.reactor.with(|reactor| reactor.set_no_delay(id, no_delay)).is_ok()
+}
+
+/// Sets `SO_KEEPALIVE` with a delay in seconds, or clears it where there is none; whether that
+/// worked.
+#[napi(catch_unwind)]
+pub fn set_keep_alive(engine: &External<Engine>, id: u32, delay: Option<u32>) -> bool {
+    let delay = delay.map(|seconds| Duration::from_secs(u64::from(seconds)));
+    engine.reactor.with(|reactor| reactor.set_keep_alive(id, delay)).is_ok()
+}
+
+/// How many bytes were read, written, and wait to be written.
+#[napi(catch_unwind)]
+pub fn counters(engine: &External<Engine>, id: u32) -> Vec<f64> {
+    engine.reactor.with(|reactor| {
+        let pending = reactor.pending(id) as f64;
+        vec![reactor.bytes_read(id) as f64, reactor.bytes_written(id) as f64, pending]
+    })
+}
+
+/// How many bytes wait to be written.
+#[napi(catch_unwind)]
+pub fn pending_bytes(engine: &External<Engine>, id: u32) -> f64 {
+    engine.reactor.with(|reactor| reactor.pending(id)) as f64
+}
+
+/// Sets whether the engine may answer pings of a connection while JavaScript is busy.
+#[napi(catch_unwind)]
+pub fn set_answering(engine: &mut External<Engine>, id: u32, answering: bool) {
+    engine.reactor.with(|reactor| reactor.set_answering(id, answering));
+}

@@ -1,0 +1,228 @@
+//! What has arrived, for JavaScript.
+//!
+//! `pollEngine` reads into memory that JavaScript allocated, the slab, and writes a record of five
+//! 32-bit integers per event: the connection, then the fields that [`record`](super::super::record)
+//! describes. Offsets are those of the slab. The first five integers are a header: how much of the
+//! slab is used, a `STATUS_…` constant, nothing.
+
+use napi::bindgen_prelude::{Buffer, BufferSlice, External, Result, Uint32Array};
+use napi_derive::napi;
+
+use super::super::deflate::InflateFailure;
+use super::super::error::{ErrorDescription, reason};
+use super::super::record::{Payloads, RECORD_ERROR, write_fields};
+use super::Engine;
+use crate::engine::{Occurrence, Sink, Status};
+use crate::protocol::deflate::InflateError;
+use crate::protocol::{Event, LargeMessage, Opcode, ProtocolError};
+
+/// Bytes as they came, of a connection in raw mode.
+#[napi]
+pub const RECORD_RAW: i32 = 16;
+/// The peer will send nothing more.
+#[napi]
+pub const RECORD_END: i32 = 17;
+/// The socket failed: detail is the error number.
+#[napi]
+pub const RECORD_FAILED: i32 = 18;
+/// Some of what waited has been written.
+#[napi]
+pub const RECORD_WRITTEN: i32 = 19;
+/// The half-close that was asked for is done.
+#[napi]
+pub const RECORD_SHUT_DOWN: i32 = 20;
+/// Something that was sent waits to be written.
+#[napi]
+pub const RECORD_WAITING: i32 = 21;
+
+/// The engine has panicked while it worked on the connection, or, where the connection is -1, on
+/// none in particular.
+#[napi]
+pub const RECORD_FAULT: i32 = 22;
+/// A compressed message that can't be inflated: why is asked for apart, by the detail.
+#[napi]
+pub const RECORD_UNINFLATABLE: i32 = 23;
+/// A large text message is arriving: detail is its length. It goes to memory that is given for it.
+#[napi]
+pub const RECORD_LARGE_TEXT: i32 = 24;
+/// The same, binary.
+#[napi]
+pub const RECORD_LARGE_BINARY: i32 = 25;
+
+/// Nothing more to take; the descriptor announces what comes.
+#[napi]
+pub const STATUS_IDLE: i32 = 0;
+/// The space for records is used up, or there is enough to be looked at first: poll again.
+const STATUS_RECORDS_FULL: i32 = 1;
+/// The slab is used up: poll again with another.
+#[napi]
+pub const STATUS_MEMORY_FULL: i32 = 2;
+
+/// Bytes of a record, and of the header before the first.
+const RECORD_LENGTH: usize = 20;
+/// In the detail of a ping: the engine has answered it.
+const ANSWERED: i32 = 1;
+
+/// Takes what has arrived; returns the number of records.
+#[napi(catch_unwind)]
+pub fn poll_engine(
+    engine: &mut External<Engine>,
+    mut records: BufferSlice<'_>,
+    mut slab: BufferSlice<'_>,
+    used: u32,
+) -> Result<u32> {
+    let Engine { reactor, payloads, violations, inflate_errors, .. } = &mut **engine;
+    payloads.clear();
+    violations.clear();
+    inflate_errors.clear();
+    let (header, records) = records
+        .split_at_mut_checked(RECORD_LENGTH)
+        .ok_or_else(|| reason("no space for records"))?;
+    let mut sink = Records::new(records, payloads, violations, inflate_errors);
+    sink.lends_memory = true;
+    let mut used = used as usize;
+    let status = reactor
+        .poll(&mut slab, &mut used, &mut sink)
+        .map_err(|error| reason(format!("the readiness set failed: {error}")))?;
+    let status = match status {
+        Status::Idle => STATUS_IDLE,
+        Status::RecordsFull => STATUS_RECORDS_FULL,
+        Status::MemoryFull => STATUS_MEMORY_FULL,
+    };
+    let count = sink.count;
+    write_fields(header, &[used as i32, status, 0, 0, 0]);
+    Ok(count as u32)
+}
+
+/// Takes what has arrived on one connection that is about to be closed, as `pollEngine` does for
+/// all; returns the number of records.
+#[napi(catch_unwind)]
+pub fn drain_connection(
+    engine: &mut External<Engine>,
+    id: u32,
+    mut records: BufferSlice<'_>,
+    mut slab: BufferSlice<'_>,
+) -> Result<u32> {
+    let Engine { reactor, payloads, violations, inflate_errors, .. } = &mut **engine;
+    let (_, records) = records
+        .split_at_mut_checked(RECORD_LENGTH)
+        .ok_or_else(|| reason("no space for records"))?;
+    let mut sink = Records::new(records, payloads, violations, inflate_errors);
+    reactor.drain(id, &mut slab, &mut 0, &mut sink);
+    Ok(sink.count as u32)
+}
+
+/// Receives more of a large message that a record has announced into `memory`, of which the first
+/// `filled` bytes are there already; returns how many are then, or -1 - the index of a violation.
+#[napi(catch_unwind)]
+pub fn receive_large(
+    engine: &mut External<Engine>,
+    id: u32,
+    mut memory: BufferSlice<'_>,
+    filled: u32,
+) -> i32 {
+    let Engine { reactor, violations, .. } = &mut **engine;
+    let space = memory.get_mut(filled as usize..).unwrap_or_default();
+    match reactor.with(|reactor| reactor.receive_apart(id, space)) {
+        Ok(count) => filled as i32 + count as i32,
+        Err(error) => {
+            violations.push(error);
+            -(violations.len() as i32)
+        }
+    }
+}
+
+/// Takes the owned payload of the latest poll that has this index.
+#[napi(catch_unwind)]
+pub fn take_engine_payload(engine: &mut External<Engine>, index: u32) -> Buffer {
+    engine.payloads.take(index).into()
+}
+
+/// The lengths of the fragments of the owned payload that has this index.
+#[napi(catch_unwind)]
+pub fn engine_fragment_lengths(engine: &External<Engine>, index: u32) -> Uint32Array {
+    Uint32Array::new(engine.payloads.fragment_lengths(index))
+}
+
+/// Describes the violation that the detail of a record of kind error names.
+#[napi(catch_unwind)]
+pub fn engine_violation(engine: &External<Engine>, index: u32) -> Option<ErrorDescription> {
+    engine.violations.get(index as usize).copied().map(ErrorDescription::from)
+}
+
+/// Describes the error that the detail of a record of kind uninflatable names.
+#[napi(catch_unwind)]
+pub fn engine_inflate_failure(engine: &External<Engine>, index: u32) -> Option<InflateFailure> {
+    engine.inflate_errors.get(index as usize).copied().map(InflateFailure::from)
+}
+
+/// Where the reactor puts what happens: records in memory of JavaScript's.
+struct Records<'a> {
+    bytes: &'a mut [u8],
+    count: usize,
+    payloads: &'a mut Payloads,
+    violations: &'a mut Vec<ProtocolError>,
+    inflate_errors: &'a mut Vec<InflateError>,
+    /// Whether large messages are received later, into memory of their own.
+    lends_memory: bool,
+}
+
+impl<'a> Records<'a> {
+    fn new(
+        bytes: &'a mut [u8],
+        payloads: &'a mut Payloads,
+        violations: &'a mut Vec<ProtocolError>,
+        inflate_errors: &'a mut Vec<InflateError>,
+    ) -> Self {
+        Self { bytes, count: 0, payloads, violations, inflate_errors, lends_memory: false }
+    }
+}
+
+impl Sink for Records<'_> {
+    fn lends_memory(&self) -> bool {
+        self.lends_memory
+    }
+
+    fn has_room(&self) -> bool {
+        (self.count + 1) * RECORD_LENGTH <= self.bytes.len()
+    }
+
+    #[inline(always)]
+    fn push(&mut self, id: u32, occurrence: Occurrence) {
+        let [kind, detail, place, length] = match occurrence {
+            Occurrence::Frame(event) => self.payloads.record(event),
+            Occurrence::AnsweredPing(payload) => {
+                let [kind, _, place, length] = self.payloads.record(Event::Ping(payload));
+                [kind, ANSWERED, place, length]
+            }
+            Occurrence::Large(LargeMessage { opcode, length, .. }) => {
+                let is_text = opcode == Opcode::Text;
+                let kind = if is_text { RECORD_LARGE_TEXT } else { RECORD_LARGE_BINARY };
+                [kind, i32::try_from(length).unwrap_or(i32::MAX), 0, 0]
+            }
+            Occurrence::Raw(payload) => {
+                let (place, length) = self.payloads.place(payload, Vec::new());
+                [RECORD_RAW, 0, place, length]
+            }
+            Occurrence::Violation(error) => {
+                self.violations.push(error);
+                [RECORD_ERROR, self.violations.len() as i32 - 1, 0, 0]
+            }
+            Occurrence::Uninflatable(error) => {
+                self.inflate_errors.push(error);
+                [RECORD_UNINFLATABLE, self.inflate_errors.len() as i32 - 1, 0, 0]
+            }
+            Occurrence::End => [RECORD_END, 0, 0, 0],
+            Occurrence::Failed(error) => [RECORD_FAILED, error.raw_os_error().unwrap_or(0), 0, 0],
+            Occurrence::Written => [RECORD_WRITTEN, 0, 0, 0],
+            Occurrence::Waiting => [RECORD_WAITING, 0, 0, 0],
+            Occurrence::ShutDown => [RECORD_SHUT_DOWN, 0, 0, 0],
+            Occurrence::Fault => [RECORD_FAULT, 0, 0, 0],
+        };
+        let start = self.count * RECORD_LENGTH;
+        if let Some(record) = self.bytes.get_mut(start..start + RECORD_LENGTH) {
+            write_fields(record, &[id as i32, kind, detail, place, length]);
+            self.count += 1;
+        }
+    }
+}
