@@ -288,7 +288,7 @@ describe('A release', { skip: process.platform === 'win32' && 'uses shell script
   }
 
   it('has a binary for each platform, and is published whole, binaries first', async () => {
-    const { publishedTargets } = await import('../scripts/targets.mjs');
+    const { publishedTargets } = await import('../scripts/support/targets.mjs');
     const binaries = path.join(folder, 'binaries');
     const out = path.join(folder, 'out');
     fs.mkdirSync(binaries);
@@ -322,7 +322,7 @@ describe('A release', { skip: process.platform === 'win32' && 'uses shell script
   });
 
   it('has no binary that asks for a glibc that is too new', async () => {
-    const { faultsOf } = await import('../scripts/binary.mjs');
+    const { faultsOf } = await import('../scripts/support/binary.mjs');
     const target = { triple: '', name: '', platform: 'linux', arch: 'x64', abi: 'gnu' };
 
     assert.deepEqual(faultsOf(fakeBinary(target), target), []);

@@ -62,7 +62,7 @@ describe('npm run build', { skip: process.platform === 'win32' && 'uses shell sc
 
 describe('requireNode', () => {
   it('takes the versions that the tools run on', async () => {
-    const { requireNode } = await import('../scripts/toolchain.mjs');
+    const { requireNode } = await import('../scripts/support/toolchain.mjs');
     for (const version of ['20.17.0', '20.20.2', '22.13.1', '23.5.0', '24.0.0', '26.1.0']) {
       requireNode(version);
     }

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { firstLine, root, Stop } from '../scripts/command.mjs';
+import { firstLine, root, Stop } from '../scripts/support/command.mjs';
 
 const servers = join(dirname(fileURLToPath(import.meta.url)), 'servers');
 const client = join(dirname(fileURLToPath(import.meta.url)), 'clients', 'node.js');

@@ -9,10 +9,10 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import until from '../__test__/support/until.js';
-import { requireAddon } from '../scripts/addon.mjs';
-import { main, run, Stop } from '../scripts/command.mjs';
-import { requireDependencies } from '../scripts/dependencies.mjs';
-import { requireNode } from '../scripts/toolchain.mjs';
+import { requireAddon } from '../scripts/support/addon.mjs';
+import { main, run, Stop } from '../scripts/support/command.mjs';
+import { requireDependencies } from '../scripts/support/dependencies.mjs';
+import { requireNode } from '../scripts/support/toolchain.mjs';
 
 const AT_A_TIME = 50;
 const SAMPLES = 5;

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import { join } from 'node:path';
-import { firstLine, root } from '../scripts/command.mjs';
+import { firstLine, root } from '../scripts/support/command.mjs';
 
 const require = createRequire(import.meta.url);
 

@@ -3,10 +3,10 @@
 // what counts is the second that begins one second after each change.
 
 import { parseArgs } from 'node:util';
-import { requireAddon } from '../scripts/addon.mjs';
-import { main, Stop } from '../scripts/command.mjs';
-import { requireDependencies } from '../scripts/dependencies.mjs';
-import { requireNode } from '../scripts/toolchain.mjs';
+import { requireAddon } from '../scripts/support/addon.mjs';
+import { main, Stop } from '../scripts/support/command.mjs';
+import { requireDependencies } from '../scripts/support/dependencies.mjs';
+import { requireNode } from '../scripts/support/toolchain.mjs';
 import { findContenders } from './contenders.mjs';
 import { buildGenerator, runLoad, startServer } from './processes.mjs';
 

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { firstLine, root, run, Stop } from '../scripts/command.mjs';
+import { firstLine, root, run, Stop } from '../scripts/support/command.mjs';
 
 /** @typedef {import('./cases.mjs').Case} Case */
 /** @typedef {import('./contenders.mjs').Contender} Contender */

@@ -8,10 +8,10 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { requireAddon } from '../scripts/addon.mjs';
-import { main, Stop } from '../scripts/command.mjs';
-import { requireDependencies } from '../scripts/dependencies.mjs';
-import { requireNode } from '../scripts/toolchain.mjs';
+import { requireAddon } from '../scripts/support/addon.mjs';
+import { main, Stop } from '../scripts/support/command.mjs';
+import { requireDependencies } from '../scripts/support/dependencies.mjs';
+import { requireNode } from '../scripts/support/toolchain.mjs';
 import { findContenders } from './contenders.mjs';
 import { startServer } from './processes.mjs';
 

@@ -8,10 +8,10 @@
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { faultsOf, GLIBC } from './binary.mjs';
-import { firstLine, main, root, run, Stop } from './command.mjs';
-import { requireDependencies } from './dependencies.mjs';
-import { libraryName, requireNode, requireRust } from './toolchain.mjs';
+import { faultsOf, GLIBC } from './support/binary.mjs';
+import { firstLine, main, root, run, Stop } from './support/command.mjs';
+import { requireDependencies } from './support/dependencies.mjs';
+import { libraryName, requireNode, requireRust } from './support/toolchain.mjs';
 
 /** The oldest macOS, by processor: that of Node 20, and the first for the processor. */
 const MACOS = { x64: '10.15', arm64: '11.0' };
@@ -37,7 +37,7 @@ function requireZig() {
 /**
  * Says how a target is built on this system.
  *
- * @param {import('./targets.mjs').Target} target The target
+ * @param {import('./support/targets.mjs').Target} target The target
  * @return {{ command: string, triple: string, flags: string }} The command of cargo, what it
  *   is to build for, and flags for the compiler
  */
@@ -82,7 +82,7 @@ function emptyLibnode() {
 /**
  * Builds, or checks, one target.
  *
- * @param {import('./targets.mjs').Target} target The target
+ * @param {import('./support/targets.mjs').Target} target The target
  * @return {Promise<string>} What became of it
  */
 async function build(target) {
@@ -118,7 +118,7 @@ main(async (args) => {
   requireNode();
   requireRust();
   await requireDependencies();
-  const { publishedTargets, targetOf } = await import('./targets.mjs');
+  const { publishedTargets, targetOf } = await import('./support/targets.mjs');
   const targets = args.length > 0 ? args.map(targetOf) : publishedTargets();
   setPriority(constants.priority.PRIORITY_LOW);
 

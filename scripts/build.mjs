@@ -1,9 +1,9 @@
 // `npm run build [-- --debug] [-- --force]`: builds the addon when its sources have changed.
 
-import { requireAddon } from './addon.mjs';
-import { main } from './command.mjs';
-import { requireDependencies } from './dependencies.mjs';
-import { requireNode } from './toolchain.mjs';
+import { requireAddon } from './support/addon.mjs';
+import { main } from './support/command.mjs';
+import { requireDependencies } from './support/dependencies.mjs';
+import { requireNode } from './support/toolchain.mjs';
 
 main(async (args) => {
   requireNode();

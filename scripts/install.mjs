@@ -5,8 +5,8 @@ import { copyFileSync, existsSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import platform from '../lib/platform.js';
-import { main, root, run, runNode, Stop } from './command.mjs';
-import { libraryName, linkerAdvice, requireRust } from './toolchain.mjs';
+import { main, root, run, runNode, Stop } from './support/command.mjs';
+import { libraryName, linkerAdvice, requireRust } from './support/toolchain.mjs';
 
 const require = createRequire(import.meta.url);
 

@@ -18,10 +18,10 @@ import {
 } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { faultsOf } from './binary.mjs';
-import { capture, main, npmCommand, root, runNode, Stop } from './command.mjs';
-import { requireDependencies } from './dependencies.mjs';
-import { requireNode } from './toolchain.mjs';
+import { faultsOf } from './support/binary.mjs';
+import { capture, main, npmCommand, root, runNode, Stop } from './support/command.mjs';
+import { requireDependencies } from './support/dependencies.mjs';
+import { requireNode } from './support/toolchain.mjs';
 
 /**
  * Reads a `package.json`.
@@ -114,7 +114,7 @@ async function writeBinaryPackages(out, binaries, partial) {
   if ((await runNode(['node_modules/@napi-rs/cli/dist/cli.js', ...args])) !== 0) {
     throw new Stop('napi could not write the packages of the binaries');
   }
-  const { publishedTargets } = await import('./targets.mjs');
+  const { publishedTargets } = await import('./support/targets.mjs');
   return publishedTargets().map((target) => {
     const folder = join(out, target.name);
     const manifest = readManifest(folder);

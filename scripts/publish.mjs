@@ -5,9 +5,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { firstLine, main, npmCommand, root, run, Stop } from './command.mjs';
-import { requireDependencies } from './dependencies.mjs';
-import { requireNode } from './toolchain.mjs';
+import { firstLine, main, npmCommand, root, run, Stop } from './support/command.mjs';
+import { requireDependencies } from './support/dependencies.mjs';
+import { requireNode } from './support/toolchain.mjs';
 
 /**
  * Lists what a version consists of, in the order in which it's published.
@@ -16,7 +16,7 @@ import { requireNode } from './toolchain.mjs';
  * @return {Promise<{ name: string, version: string, tarball: string }[]>} The packages
  */
 async function listPackages(folder) {
-  const { publishedTargets } = await import('./targets.mjs');
+  const { publishedTargets } = await import('./support/targets.mjs');
   const { name, napi, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const names = publishedTargets().map((target) => `${napi.packageName}-${target.name}`);
   return [...names, name].map((each) => {

@@ -1,9 +1,9 @@
 // `npm start`: builds what is needed and serves the demo.
 
-import { requireAddon } from './addon.mjs';
-import { main } from './command.mjs';
-import { requireDependencies } from './dependencies.mjs';
-import { requireNode } from './toolchain.mjs';
+import { requireAddon } from './support/addon.mjs';
+import { main } from './support/command.mjs';
+import { requireDependencies } from './support/dependencies.mjs';
+import { requireNode } from './support/toolchain.mjs';
 
 /**
  * Ends this process when the one that started it has gone. A SIGTERM to npm ends npm and its shell,

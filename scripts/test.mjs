@@ -3,11 +3,11 @@
 
 import { copyFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { requireAddon } from './addon.mjs';
-import { capture, main, run, runNode, Stop } from './command.mjs';
-import { requireDependencies } from './dependencies.mjs';
-import { runSuites, specSuites } from './specs.mjs';
-import { libraryName, requireNode, requireRust } from './toolchain.mjs';
+import { requireAddon } from './support/addon.mjs';
+import { capture, main, run, runNode, Stop } from './support/command.mjs';
+import { requireDependencies } from './support/dependencies.mjs';
+import { runSuites, specSuites } from './support/specs.mjs';
+import { libraryName, requireNode, requireRust } from './support/toolchain.mjs';
 
 /** The configurations that the type tests are compiled under, by name. */
 const TYPE_CONFIGURATIONS = [

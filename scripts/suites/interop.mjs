@@ -14,10 +14,10 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { requireAddon } from './addon.mjs';
-import { firstLine, main, root, Stop } from './command.mjs';
-import { requireDependencies } from './dependencies.mjs';
-import { requireNode } from './toolchain.mjs';
+import { requireAddon } from '../support/addon.mjs';
+import { firstLine, main, root, Stop } from '../support/command.mjs';
+import { requireDependencies } from '../support/dependencies.mjs';
+import { requireNode } from '../support/toolchain.mjs';
 
 const require = createRequire(import.meta.url);
 const folder = join(root, '__test__', 'interop');
@@ -105,8 +105,8 @@ async function startProgram(command, script, role) {
  * @return {Promise<Peer>} The peer
  */
 async function startBrowser() {
-  const { findChromium, launch } = require('../__test__/support/browser');
-  const exchange = require('../__test__/interop/exchange');
+  const { findChromium, launch } = require('../../__test__/support/browser.js');
+  const exchange = require('../../__test__/interop/exchange.js');
   const browser = await launch(findChromium());
   const page = await browser.newPage();
   const program = (/** @type {any} */ { url, sizes, startsWithText, pauseMs }) => {
@@ -167,7 +167,7 @@ async function serve({ WebSocketServer }) {
  */
 function exchangeHere(implementation, port, job) {
   const { sizes, startsWithText, pauseMs, ...parameters } = job;
-  const exchange = require('../__test__/interop/exchange');
+  const exchange = require('../../__test__/interop/exchange.js');
   const options = { maxPayload: 0, perMessageDeflate: { threshold: 0, ...parameters } };
   const open = () => new implementation.WebSocket(`ws://127.0.0.1:${port}`, options);
   return exchange(open, sizes, startsWithText, true, pauseMs);
@@ -209,7 +209,7 @@ const PEERS = {
   chromium: {
     roles: ['client'],
     chooses: false,
-    find: () => require('../__test__/support/browser').findChromium(),
+    find: () => require('../../__test__/support/browser.js').findChromium(),
     start: startBrowser
   }
 };

@@ -6,10 +6,10 @@
 
 import { copyFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { firstLine, main, root, run, Stop } from './command.mjs';
-import { requireDependencies } from './dependencies.mjs';
-import { runSuites, specSuites } from './specs.mjs';
-import { libraryName, requireNode } from './toolchain.mjs';
+import { firstLine, main, root, run, Stop } from '../support/command.mjs';
+import { requireDependencies } from '../support/dependencies.mjs';
+import { runSuites, specSuites } from '../support/specs.mjs';
+import { libraryName, requireNode } from '../support/toolchain.mjs';
 
 /**
  * Finds the library of the sanitizer.

@@ -6,10 +6,10 @@
 
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { requireAddon } from './addon.mjs';
-import { capture, main, npmCommand, root, run, runNode, Stop } from './command.mjs';
-import { requireDependencies } from './dependencies.mjs';
-import { requireNode } from './toolchain.mjs';
+import { requireAddon } from '../support/addon.mjs';
+import { capture, main, npmCommand, root, run, runNode, Stop } from '../support/command.mjs';
+import { requireDependencies } from '../support/dependencies.mjs';
+import { requireNode } from '../support/toolchain.mjs';
 
 const SOURCES = join(root, '__test__', 'package');
 const FOLDER = join(root, '.cache', 'package');

@@ -1,10 +1,10 @@
 // `npm run test:ws-suite -- PATH_TO_A_WS_CHECKOUT`: runs the tests of ws on oxws. Options: see
 // `__test__/ws-suite/run.js`.
 
-import { requireAddon } from './addon.mjs';
-import { main, runNode } from './command.mjs';
-import { requireDependencies } from './dependencies.mjs';
-import { requireNode } from './toolchain.mjs';
+import { requireAddon } from '../support/addon.mjs';
+import { main, runNode } from '../support/command.mjs';
+import { requireDependencies } from '../support/dependencies.mjs';
+import { requireNode } from '../support/toolchain.mjs';
 
 main(async (args) => {
   requireNode();

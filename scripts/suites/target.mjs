@@ -15,8 +15,8 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { main, root, Stop } from './command.mjs';
-import { runSuites, specSuites } from './specs.mjs';
+import { main, root, Stop } from '../support/command.mjs';
+import { runSuites, specSuites } from '../support/specs.mjs';
 
 /** What the tests need of the repository. */
 const PARTS = [

@@ -4,11 +4,11 @@
 
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { requireAddon } from './addon.mjs';
-import { capture, firstLine, main, npmCommand, root, Stop } from './command.mjs';
-import { requireDependencies } from './dependencies.mjs';
-import { runSuites, specSuites } from './specs.mjs';
-import { requireNode } from './toolchain.mjs';
+import { requireAddon } from '../support/addon.mjs';
+import { capture, firstLine, main, npmCommand, root, Stop } from '../support/command.mjs';
+import { requireDependencies } from '../support/dependencies.mjs';
+import { runSuites, specSuites } from '../support/specs.mjs';
+import { requireNode } from '../support/toolchain.mjs';
 
 /** The lines that are supported. */
 const MAJORS = ['20', '22', '24', '26'];

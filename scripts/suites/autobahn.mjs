@@ -9,11 +9,11 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { freePort } from '../__test__/support/ports.js';
-import { requireAddon } from './addon.mjs';
-import { main, root, run, Stop } from './command.mjs';
-import { requireDependencies } from './dependencies.mjs';
-import { requireNode } from './toolchain.mjs';
+import { freePort } from '../../__test__/support/ports.js';
+import { requireAddon } from '../support/addon.mjs';
+import { main, root, run, Stop } from '../support/command.mjs';
+import { requireDependencies } from '../support/dependencies.mjs';
+import { requireNode } from '../support/toolchain.mjs';
 
 /** Framing, UTF-8, closing, limits: all but compression (12 and 13), which takes far longer. */
 const DEFAULT_CASES = '1.*,2.*,3.*,4.*,5.*,6.*,7.*,9.*,10.*';

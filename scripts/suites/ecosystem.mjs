@@ -2,15 +2,15 @@
 // what happened. Run on all of them it writes doc/compatibility.md. `--quick` runs the small ones,
 // `--verbose` prints what happened.
 
-import { requireAddon } from './addon.mjs';
-import { main } from './command.mjs';
-import { requireDependencies } from './dependencies.mjs';
-import { requireNode } from './toolchain.mjs';
+import { requireAddon } from '../support/addon.mjs';
+import { main } from '../support/command.mjs';
+import { requireDependencies } from '../support/dependencies.mjs';
+import { requireNode } from '../support/toolchain.mjs';
 
 main(async (args) => {
   requireNode();
   await requireDependencies();
   await requireAddon();
-  const { runEcosystem } = await import('../__test__/ecosystem/run.mjs');
+  const { runEcosystem } = await import('../../__test__/ecosystem/run.mjs');
   return runEcosystem(args);
 });
