@@ -162,6 +162,17 @@ function links(text) {
 }
 
 /**
+ * Lists the suites of `npm test`.
+ *
+ * @return {string[]} Their names
+ */
+function suiteNames() {
+  return fs
+    .readdirSync(path.join(ROOT, 'scripts/suites'))
+    .map((name) => path.basename(name, '.mjs'));
+}
+
+/**
  * Gives the body of an interface of `index.d.ts`.
  *
  * @param {string} name The interface
@@ -253,15 +264,31 @@ describe('The documents', () => {
     assert.match(read('CHANGELOG.md'), new RegExp(`^## ${version}\\b`, 'm'));
   });
 
-  it('name only scripts that there are', () => {
+  it('name only scripts and suites that there are', () => {
     const { scripts } = require('../package.json');
+    const suites = suiteNames();
 
     const workflows = fs.readdirSync(path.join(ROOT, '.github/workflows'));
-    for (const document of DOCUMENTS.concat(workflows.map((name) => `.github/workflows/${name}`))) {
+    const commands = ['.ci/run', ...workflows.map((name) => `.github/workflows/${name}`)];
+    for (const document of DOCUMENTS.concat(commands)) {
       for (const [, name] of read(document).matchAll(/npm run ([\w:-]+)/g)) {
         assert.ok(name in scripts, `${document}: npm run ${name}`);
       }
+      for (const [, name] of read(document).matchAll(/npm test -- (\w+)/g)) {
+        assert.ok(suites.includes(name), `${document}: npm test -- ${name}`);
+      }
     }
+  });
+
+  it('name each script and each suite', () => {
+    const { scripts } = require('../package.json');
+    const text = DOCUMENTS.map(read).join('');
+
+    for (const name of Object.keys(scripts)) {
+      if (['install', 'start', 'test'].includes(name)) continue;
+      assert.match(text, new RegExp(`npm run ${name}(?![\\w:-])`), name);
+    }
+    for (const name of suiteNames()) assert.ok(text.includes(`npm test -- ${name}`), name);
   });
 });
 

@@ -74,10 +74,16 @@ describe('requireNode', () => {
 
 describe('A script', () => {
   const mistakes = {
-    'an option that there is not': [['interop.mjs', '--nothing'], /Unknown option '--nothing'/],
-    'a number that is none': [['interop.mjs', '--step', 'x'], /--step takes a number/],
-    'a role that there is not': [['interop.mjs', '--role', 'peer'], /--role takes client, server/],
-    'a version of Node that there is not': [['test-nodes.mjs', '1'], /no Node 1; there are: 20,/]
+    'an option that there is not': [
+      ['test.mjs', 'interop', '--nothing'],
+      /Unknown option '--nothing'/
+    ],
+    'a number that is none': [['test.mjs', 'interop', '--step', 'x'], /--step takes a number/],
+    'a role that there is not': [
+      ['test.mjs', 'interop', '--role', 'peer'],
+      /--role takes client, server/
+    ],
+    'a version of Node that there is not': [['test.mjs', 'nodes', '1'], /no Node 1; there are: 20,/]
   };
   for (const [title, [args, message]] of Object.entries(mistakes)) {
     it(`says what is wrong with ${title}`, () => {
@@ -114,7 +120,7 @@ function runScript(name, ...args) {
   return spawnSync(process.execPath, [`scripts/${name}`, ...args], { cwd: ROOT, encoding: 'utf8' });
 }
 
-describe('npm run test:ws-suite', () => {
+describe('npm test -- ws', () => {
   it('says what it wants instead of a checkout', () => {
     const { status, stderr } = spawnSync(process.execPath, ['__test__/ws-suite/run.js', '/'], {
       cwd: ROOT,

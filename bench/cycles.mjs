@@ -9,10 +9,8 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import until from '../__test__/support/until.js';
-import { requireAddon } from '../scripts/support/addon.mjs';
 import { main, run, Stop } from '../scripts/support/command.mjs';
-import { requireDependencies } from '../scripts/support/dependencies.mjs';
-import { requireNode } from '../scripts/support/toolchain.mjs';
+import { prepare } from '../scripts/support/prepare.mjs';
 
 const AT_A_TIME = 50;
 const SAMPLES = 5;
@@ -92,9 +90,7 @@ main(async (args) => {
   const cycles = Number(values.cycles);
   if (!(cycles >= SAMPLES)) throw new Stop(`--cycles must be a number from ${SAMPLES} on`);
   if (values.here) return (await runCycles(cycles)) ? 0 : 1;
-  requireNode();
-  await requireDependencies();
-  await requireAddon();
+  await prepare();
   let code = 0;
   for (const driver of ['loop', 'tokio']) {
     console.log(`--- ${driver} driver`);

@@ -3,10 +3,8 @@
 // what counts is the second that begins one second after each change.
 
 import { parseArgs } from 'node:util';
-import { requireAddon } from '../scripts/support/addon.mjs';
 import { main, Stop } from '../scripts/support/command.mjs';
-import { requireDependencies } from '../scripts/support/dependencies.mjs';
-import { requireNode } from '../scripts/support/toolchain.mjs';
+import { prepare } from '../scripts/support/prepare.mjs';
 import { findContenders } from './contenders.mjs';
 import { buildGenerator, runLoad, startServer } from './processes.mjs';
 
@@ -43,9 +41,7 @@ main(async (args) => {
   const { positionals } = parseArgs({ args, allowPositionals: true });
   const rounds = Number(positionals[0] ?? 5);
   if (!(rounds >= 1)) throw new Stop('usage: node bench/moves.mjs [ROUNDS]');
-  requireNode();
-  await requireDependencies();
-  await requireAddon();
+  await prepare();
   await buildGenerator();
   const [oxws] = findContenders({ node: process.execPath, only: ['oxws'] });
   /** @type {any[]} */

@@ -8,10 +8,8 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { requireAddon } from '../scripts/support/addon.mjs';
 import { main, Stop } from '../scripts/support/command.mjs';
-import { requireDependencies } from '../scripts/support/dependencies.mjs';
-import { requireNode } from '../scripts/support/toolchain.mjs';
+import { prepare } from '../scripts/support/prepare.mjs';
 import { findContenders } from './contenders.mjs';
 import { startServer } from './processes.mjs';
 
@@ -121,9 +119,7 @@ main(async (args) => {
   });
   const minutes = Number(values.minutes);
   if (!(minutes > 0)) throw new Stop('usage: npm run soak -- [--minutes N] [--takeover]');
-  requireNode();
-  await requireDependencies();
-  await requireAddon();
+  await prepare();
 
   const deflate = { level: 6, takeover: values.takeover };
   const which = { id: 'soak', title: '', mode: 'echo', load: {}, unit: '', deflate };

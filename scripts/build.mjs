@@ -1,12 +1,8 @@
 // `npm run build [-- --debug] [-- --force]`: builds the addon when its sources have changed.
 
-import { requireAddon } from './support/addon.mjs';
 import { main } from './support/command.mjs';
-import { requireDependencies } from './support/dependencies.mjs';
-import { requireNode } from './support/toolchain.mjs';
+import { prepare } from './support/prepare.mjs';
 
 main(async (args) => {
-  requireNode();
-  await requireDependencies();
-  await requireAddon({ debug: args.includes('--debug'), force: args.includes('--force') });
+  await prepare({ debug: args.includes('--debug'), force: args.includes('--force') });
 });

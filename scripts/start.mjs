@@ -1,9 +1,7 @@
 // `npm start`: builds what is needed and serves the demo.
 
-import { requireAddon } from './support/addon.mjs';
 import { main } from './support/command.mjs';
-import { requireDependencies } from './support/dependencies.mjs';
-import { requireNode } from './support/toolchain.mjs';
+import { prepare } from './support/prepare.mjs';
 
 /**
  * Ends this process when the one that started it has gone. A SIGTERM to npm ends npm and its shell,
@@ -17,9 +15,7 @@ function followParent() {
 }
 
 main(async () => {
-  requireNode();
-  await requireDependencies();
-  await requireAddon();
+  await prepare();
   if (process.env.npm_lifecycle_event !== undefined) followParent();
   await import('../examples/demo/main.js');
 });

@@ -9,7 +9,7 @@ const INTRODUCTION = `# Compatibility
 Programs that use ws, unmodified, once on ws %WS% and once on oxws. This page is written by
 
 \`\`\`sh
-npm run test:ecosystem
+npm test -- ecosystem
 \`\`\`
 
 which installs each program twice in \`.cache/ecosystem\`, with \`overrides\` that give every package
@@ -23,7 +23,7 @@ and oxws was loaded, ws nowhere. Each script is run on oxws three times: as it c
 What isn't compared: the order of events of two parties that don't wait for each other, times, ports,
 the bytes of compressed messages.
 
-\`npm run test:ecosystem -- mqtt wscat\` runs some of them and leaves this page alone, \`--verbose\`
+\`npm test -- ecosystem mqtt wscat\` runs some of them and leaves this page alone, \`--verbose\`
 prints what happens, \`--quick\` is the part that \`.ci/run\` includes. The npm registry is needed for
 the first run. The versions, all of which run on Node.js 20, are in
 [\`programs.mjs\`](../__test__/ecosystem/programs.mjs).

@@ -1,5 +1,5 @@
 // Bundles programs that use the packed package, for Node and for browsers, and runs them. It's run by
-// `npm run test:package`, in a folder where the package and the bundlers are installed.
+// `npm test -- package`, in a folder where the package and the bundlers are installed.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';

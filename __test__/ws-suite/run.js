@@ -47,7 +47,7 @@ function readArguments() {
     }
   });
   if (positionals.length !== 1) {
-    throw new Error('usage: npm run test:ws-suite -- PATH_TO_A_WS_CHECKOUT');
+    throw new Error('usage: npm test -- ws PATH_TO_A_WS_CHECKOUT');
   }
   // npm runs scripts in the root of the package, and notes where the user was.
   const cwd = process.env.INIT_CWD ?? process.cwd();

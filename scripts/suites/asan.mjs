@@ -1,4 +1,4 @@
-// `npm run test:asan`: runs the tests of the addon with an AddressSanitizer build of it, on Linux.
+// `npm test -- asan`: runs the tests of the addon with an AddressSanitizer build of it, on Linux.
 //
 // Needs a nightly Rust with its sources (`rustup toolchain install nightly -c rust-src`), since the
 // standard library is built along, and the library of the sanitizer that GCC brings. It has to be in
@@ -6,10 +6,10 @@
 
 import { copyFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { firstLine, main, root, run, Stop } from '../support/command.mjs';
-import { requireDependencies } from '../support/dependencies.mjs';
-import { runSuites, specSuites } from '../support/specs.mjs';
-import { libraryName, requireNode } from '../support/toolchain.mjs';
+import { firstLine, root, run, Stop } from '../support/command.mjs';
+import { prepare } from '../support/prepare.mjs';
+import { specSteps } from '../support/specs.mjs';
+import { libraryName } from '../support/toolchain.mjs';
 
 /**
  * Finds the library of the sanitizer.
@@ -41,9 +41,9 @@ async function build() {
   return binary;
 }
 
-main(async () => {
-  requireNode();
-  await requireDependencies();
+/** @return {Promise<import('../support/steps.mjs').Steps>} The steps of the suite */
+export default async function asan() {
+  await prepare({ addon: false });
   const library = sanitizerLibrary();
   const env = {
     ...process.env,
@@ -52,6 +52,5 @@ main(async () => {
     NAPI_RS_NATIVE_LIBRARY_PATH: await build()
   };
   // The variable that names the binary is what the tests of the loader set themselves.
-  const suites = specSuites({ addonOnly: true, without: ['native'], env, minutes: 60 });
-  return runSuites(Object.entries(suites));
-});
+  return specSteps({ addonOnly: true, without: ['native'], env, minutes: 60 });
+}

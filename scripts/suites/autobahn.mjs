@@ -1,5 +1,5 @@
-// `npm run test:autobahn -- [server|client|both] [--cases '1.*,10.*']`: runs the Autobahn testsuite
-// against oxws in one role or both, and passes only with no failed and no non-strict case.
+// `npm test -- autobahn [server|client|both] [--cases '1.*,10.*']`: runs the Autobahn testsuite against
+// oxws in one role or both, and passes only with no failed and no non-strict case.
 //
 // The testsuite is kept outside of this repository: in `../shared/autobahn`, or in the folder that
 // OXWS_AUTOBAHN names, with a `run.sh` that runs it, an `echo-server.mjs` and a `testee-client.mjs`.
@@ -10,10 +10,8 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { freePort } from '../../__test__/support/ports.js';
-import { requireAddon } from '../support/addon.mjs';
-import { main, root, run, Stop } from '../support/command.mjs';
-import { requireDependencies } from '../support/dependencies.mjs';
-import { requireNode } from '../support/toolchain.mjs';
+import { root, run, Stop } from '../support/command.mjs';
+import { prepare } from '../support/prepare.mjs';
 
 /** Framing, UTF-8, closing, limits: all but compression (12 and 13), which takes far longer. */
 const DEFAULT_CASES = '1.*,2.*,3.*,4.*,5.*,6.*,7.*,9.*,10.*';
@@ -88,7 +86,7 @@ function readReports(folder) {
  * @return {Promise<boolean>} Whether it passed
  */
 async function runRole(role, cases, target) {
-  console.log(`\n--- Autobahn, as the ${role}: cases ${cases}`);
+  console.log(`cases ${cases}`);
   const folder = join(root, `autobahn-report-${role}`);
   rmSync(folder, { recursive: true, force: true });
   const env = { ...process.env, AGENT: role, CASES: cases, OUT: folder };
@@ -102,7 +100,11 @@ async function runRole(role, cases, target) {
   return passed;
 }
 
-main(async (args) => {
+/**
+ * @param {string[]} args The arguments
+ * @return {Promise<import('../support/steps.mjs').Steps>} The steps of the suite
+ */
+export default async function autobahn(args) {
   const { positionals, values } = parseArgs({
     args,
     allowPositionals: true,
@@ -110,7 +112,7 @@ main(async (args) => {
   });
   const [role = 'both'] = positionals;
   if (!['server', 'client', 'both'].includes(role)) {
-    throw new Stop("usage: npm run test:autobahn -- [server|client|both] [--cases '1.*,10.*']");
+    throw new Stop("usage: npm test -- autobahn [server|client|both] [--cases '1.*,10.*']");
   }
   if (!existsSync(join(suite, 'run.sh'))) {
     throw new Stop(
@@ -118,14 +120,12 @@ main(async (args) => {
         '  OXWS_AUTOBAHN=FOLDER says where it is.'
     );
   }
-  requireNode();
-  await requireDependencies();
   const target = values.target ? resolve(process.env.INIT_CWD || '.', values.target) : root;
-  if (target === root) await requireAddon();
+  await prepare({ addon: target === root });
 
-  let passed = true;
-  for (const one of role === 'both' ? ['server', 'client'] : [role]) {
-    passed = (await runRole(one, values.cases, target)) && passed;
-  }
-  return passed ? 0 : 1;
-});
+  const steps = (role === 'both' ? ['server', 'client'] : [role]).map((one) => [
+    `Autobahn, as the ${one}`,
+    async () => ((await runRole(one, values.cases, target)) ? 0 : 1)
+  ]);
+  return Object.fromEntries(steps);
+}

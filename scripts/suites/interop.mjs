@@ -1,4 +1,4 @@
-// `npm run interop [-- --peer ws,python,bun,chromium] [--role client,server] [--step N]`: exchanges
+// `npm test -- interop [--peer ws,python,bun,chromium] [--role client,server] [--step N]`: exchanges
 // compressed messages with other implementations under every combination of parameters, or every N-th.
 //
 // Where a client says what it offers, and the server follows, the combinations are those of offers;
@@ -14,10 +14,8 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { requireAddon } from '../support/addon.mjs';
-import { firstLine, main, root, Stop } from '../support/command.mjs';
-import { requireDependencies } from '../support/dependencies.mjs';
-import { requireNode } from '../support/toolchain.mjs';
+import { firstLine, root, Stop } from '../support/command.mjs';
+import { prepare } from '../support/prepare.mjs';
 
 const require = createRequire(import.meta.url);
 const folder = join(root, '__test__', 'interop');
@@ -278,30 +276,15 @@ async function runPair(name, role, step) {
   return [name, role, all.length, compressed, plain, ofPeer, fault].map(String);
 }
 
-main(async (args) => {
-  const { values } = parseArgs({
-    args,
-    options: {
-      peer: { type: 'string', default: Object.keys(PEERS).join(',') },
-      role: { type: 'string', default: 'client,server' },
-      step: { type: 'string', default: '1' }
-    }
-  });
-  const names = values.peer.split(',');
-  const unknown = names.find((name) => !(name in PEERS));
-  if (unknown !== undefined) {
-    throw new Stop(`no peer "${unknown}"; there are: ${Object.keys(PEERS).join(', ')}`);
-  }
-  const roles = values.role.split(',');
-  if (!roles.every((role) => ['client', 'server'].includes(role))) {
-    throw new Stop('--role takes client, server, or both with a comma between them');
-  }
-  const step = Number(values.step);
-  if (!(step >= 1)) throw new Stop('--step takes a number from 1 on');
-  requireNode();
-  await requireDependencies();
-  await requireAddon();
-
+/**
+ * Runs pairs of implementations, and prints what came of them.
+ *
+ * @param {string[]} names The peers
+ * @param {string[]} roles What oxws is
+ * @param {number} step Take every combination for 1, every second for 2
+ * @return {Promise<number>} The exit code
+ */
+async function runAll(names, roles, step) {
   /** @type {Promise<string[]>[]} */
   const pairs = [];
   for (const name of names) {
@@ -323,4 +306,32 @@ main(async (args) => {
   console.log('|---|---|---|---|---|---|---|');
   for (const line of lines) console.log(`| ${line.join(' | ')} |`);
   return lines.every((line) => line.at(-1) === '0') ? 0 : 1;
-});
+}
+
+/**
+ * @param {string[]} args The arguments
+ * @return {Promise<import('../support/steps.mjs').Steps>} The steps of the suite
+ */
+export default async function interop(args) {
+  const { values } = parseArgs({
+    args,
+    options: {
+      peer: { type: 'string', default: Object.keys(PEERS).join(',') },
+      role: { type: 'string', default: 'client,server' },
+      step: { type: 'string', default: '1' }
+    }
+  });
+  const names = values.peer.split(',');
+  const unknown = names.find((name) => !(name in PEERS));
+  if (unknown !== undefined) {
+    throw new Stop(`no peer "${unknown}"; there are: ${Object.keys(PEERS).join(', ')}`);
+  }
+  const roles = values.role.split(',');
+  if (!roles.every((role) => ['client', 'server'].includes(role))) {
+    throw new Stop('--role takes client, server, or both with a comma between them');
+  }
+  const step = Number(values.step);
+  if (!(step >= 1)) throw new Stop('--step takes a number from 1 on');
+  await prepare();
+  return { 'compressed messages with other implementations': () => runAll(names, roles, step) };
+}

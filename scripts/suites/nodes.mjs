@@ -1,14 +1,11 @@
-// `npm run test:nodes [-- MAJOR ...]`: runs the JavaScript tests on several versions of Node, all of them with
-// the one binary that is in the root. The newest release of each line comes from the npm registry, into
-// `.cache/`.
+// `npm test -- nodes [MAJOR ...]`: runs the JavaScript tests on several versions of Node, all of them with the
+// one binary that is in the root. The newest release of each line comes from the npm registry, into `.cache/`.
 
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { requireAddon } from '../support/addon.mjs';
-import { capture, firstLine, main, npmCommand, root, Stop } from '../support/command.mjs';
-import { requireDependencies } from '../support/dependencies.mjs';
-import { runSuites, specSuites } from '../support/specs.mjs';
-import { requireNode } from '../support/toolchain.mjs';
+import { capture, firstLine, npmCommand, root, Stop } from '../support/command.mjs';
+import { prepare } from '../support/prepare.mjs';
+import { specSteps } from '../support/specs.mjs';
 
 /** The lines that are supported. */
 const MAJORS = ['20', '22', '24', '26'];
@@ -35,21 +32,22 @@ function installNode(major) {
   return program;
 }
 
-main(async (args) => {
+/**
+ * @param {string[]} args The arguments
+ * @return {Promise<import('../support/steps.mjs').Steps>} The steps of the suite
+ */
+export default async function nodes(args) {
   const majors = args.length > 0 ? args : MAJORS;
   const unknown = majors.find((major) => !MAJORS.includes(major));
   if (unknown !== undefined) throw new Stop(`no Node ${unknown}; there are: ${MAJORS.join(', ')}`);
-  requireNode();
-  await requireDependencies();
-  await requireAddon();
-  return runSuites(
-    majors.flatMap((major) => {
-      const node = installNode(major);
-      const version = firstLine(node, ['--version']);
-      return Object.entries(specSuites({ node })).map(([title, suite]) => [
-        `Node ${version}, ${title}`,
-        suite
-      ]);
-    })
-  );
-});
+  await prepare();
+  const steps = majors.flatMap((major) => {
+    const node = installNode(major);
+    const version = firstLine(node, ['--version']);
+    return Object.entries(specSteps({ node })).map(([title, step]) => [
+      `Node ${version}, ${title}`,
+      step
+    ]);
+  });
+  return Object.fromEntries(steps);
+}

@@ -1,4 +1,4 @@
-// `npm run test:package`: packs the package with the binary of this platform and checks what is packed: by
+// `npm test -- package`: packs the package with the binary of this platform and checks what is packed: by
 // publint and attw, and in the bundles of esbuild, webpack and Vite.
 //
 // The tools are those of `__test__/package/package-lock.json`, installed into `.cache/`: whoever only builds
@@ -6,10 +6,8 @@
 
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { requireAddon } from '../support/addon.mjs';
-import { capture, main, npmCommand, root, run, runNode, Stop } from '../support/command.mjs';
-import { requireDependencies } from '../support/dependencies.mjs';
-import { requireNode } from '../support/toolchain.mjs';
+import { capture, npmCommand, root, run, runNode, Stop } from '../support/command.mjs';
+import { prepare } from '../support/prepare.mjs';
 
 const SOURCES = join(root, '__test__', 'package');
 const FOLDER = join(root, '.cache', 'package');
@@ -43,10 +41,12 @@ async function runTool(name, args) {
   if (code !== 0) throw new Stop(`${name} has found faults`);
 }
 
-main(async () => {
-  requireNode();
-  await requireDependencies();
-  await requireAddon();
+/**
+ * Packs the package and has the tools look at it.
+ *
+ * @return {Promise<number>} The exit code of the tests of bundles
+ */
+async function checkPackage() {
   await installTools();
 
   const pack = [
@@ -74,4 +74,10 @@ main(async () => {
   });
   console.log('\n--- bundles');
   return runNode(['--test', '--test-reporter=spec', 'bundles.spec.mjs'], { cwd: FOLDER });
-});
+}
+
+/** @return {Promise<import('../support/steps.mjs').Steps>} The steps of the suite */
+export default async function packed() {
+  await prepare();
+  return { 'publint, attw and bundles': checkPackage };
+}

@@ -1,5 +1,5 @@
-// `npm run test:target -- NAME [--node PROGRAM]`: runs the tests of the addon with the binary that
-// `prebuilt/` has for a platform, such as `linux-arm64-gnu`. Nothing is compiled, no Rust is needed.
+// `npm test -- target NAME [--node PROGRAM]`: runs the tests of the addon with the binary that `prebuilt/`
+// has for a platform, such as `linux-arm64-gnu`. Nothing is compiled, no Rust is needed.
 //
 // PROGRAM is a Node of that platform, or a script that runs one under an emulator, such as
 // `exec qemu-aarch64-static -L /usr/aarch64-linux-gnu .../bin/node "$@"`; the running Node when not given.
@@ -15,8 +15,8 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { main, root, Stop } from '../support/command.mjs';
-import { runSuites, specSuites } from '../support/specs.mjs';
+import { root, Stop } from '../support/command.mjs';
+import { specSteps } from '../support/specs.mjs';
 
 /** What the tests need of the repository. */
 const PARTS = [
@@ -48,14 +48,18 @@ function copyPackage(name) {
   return folder;
 }
 
-main(async (args) => {
+/**
+ * @param {string[]} args The arguments
+ * @return {Promise<import('../support/steps.mjs').Steps>} The steps of the suite
+ */
+export default async function target(args) {
   const { positionals, values } = parseArgs({
     args,
     allowPositionals: true,
     options: { node: { type: 'string' } }
   });
   const [name] = positionals;
-  if (name === undefined) throw new Stop('usage: npm run test:target -- NAME [--node PROGRAM]');
+  if (name === undefined) throw new Stop('usage: npm test -- target NAME [--node PROGRAM]');
   if (!existsSync(join(root, 'node_modules'))) {
     throw new Stop('the development packages are not there: npm ci --ignore-scripts');
   }
@@ -69,5 +73,5 @@ main(async (args) => {
     writeFileSync(preload, `process.execPath = ${JSON.stringify(node)};\n`);
     env.NODE_OPTIONS = `--require ${preload}`;
   }
-  return runSuites(Object.entries(specSuites({ node, addonOnly: true, env, cwd, minutes: 60 })));
-});
+  return specSteps({ node, addonOnly: true, env, cwd, minutes: 60 });
+}

@@ -1,14 +1,15 @@
-// `npm run test:ws-suite -- PATH_TO_A_WS_CHECKOUT`: runs the tests of ws on oxws. Options: see
+// `npm test -- ws PATH_TO_A_WS_CHECKOUT`: runs the tests of ws on oxws. Options: see
 // `__test__/ws-suite/run.js`.
 
-import { requireAddon } from '../support/addon.mjs';
-import { main, runNode } from '../support/command.mjs';
-import { requireDependencies } from '../support/dependencies.mjs';
-import { requireNode } from '../support/toolchain.mjs';
+import { runNode } from '../support/command.mjs';
+import { prepare } from '../support/prepare.mjs';
 
-main(async (args) => {
-  requireNode();
-  await requireDependencies();
-  if (!args.includes('--target')) await requireAddon();
-  return runNode(['--throw-deprecation', '__test__/ws-suite/run.js', ...args]);
-});
+/**
+ * @param {string[]} args The arguments
+ * @return {Promise<import('../support/steps.mjs').Steps>} The steps of the suite
+ */
+export default async function ws(args) {
+  await prepare({ addon: !args.includes('--target') });
+  const command = ['--throw-deprecation', '__test__/ws-suite/run.js', ...args];
+  return { "ws's mocha suite": () => runNode(command) };
+}

@@ -66,9 +66,9 @@ function concurrency() {
  * @param {object} [options.env] The environment
  * @param {string} [options.cwd] The folder that the package is in
  * @param {number} [options.minutes=10] How long a file may take, a test of it from Node 26 on
- * @return {Record<string, () => Promise<number>>} What runs a suite and gives its exit code, by title
+ * @return {Record<string, () => Promise<number>>} Steps, by title, as `runSteps` takes them
  */
-export function specSuites({
+export function specSteps({
   node = process.execPath,
   addonOnly = false,
   without = [],
@@ -76,7 +76,7 @@ export function specSuites({
   cwd = root,
   minutes = 10
 } = {}) {
-  const suite = (names, variables) => () => {
+  const step = (names, variables) => () => {
     const files = names.map((name) => join('__test__', `${name}.spec.js`));
     const limit = `--test-timeout=${minutes * 60_000}`;
     const args = ['--test', '--test-reporter=spec', ...concurrency(), limit, ...files];
@@ -85,40 +85,19 @@ export function specSuites({
   const left = addonOnly ? [...OF_THE_REPOSITORY, ...without] : without;
   const all = specNames().filter((name) => !left.includes(name));
   return {
-    'node --test, connections on the stream transport': suite(OF_CONNECTIONS, {
+    'node --test, connections on the stream transport': step(OF_CONNECTIONS, {
       OXWS_TRANSPORT: 'stream'
     }),
-    'node --test, connections on the tokio driver': suite(
+    'node --test, connections on the tokio driver': step(
       ['engine/index', 'engine/compression', ...OF_CONNECTIONS],
       {
         OXWS_DRIVER: 'tokio'
       }
     ),
-    'node --test, connections on two threads of the tokio driver': suite(
+    'node --test, connections on two threads of the tokio driver': step(
       ['engine/index', 'engine/compression', ...OF_CONNECTIONS],
       { OXWS_DRIVER: 'tokio', OXWS_THREADS: '2' }
     ),
-    'node --test': suite(all)
+    'node --test': step(all)
   };
-}
-
-/**
- * Runs suites one after the other and says how each ended.
- *
- * @param {[string, () => Promise<number>][]} suites Titles, and what gives the exit code
- * @return {Promise<number>} 0 when all have passed, else 1
- */
-export async function runSuites(suites) {
-  const lines = [];
-  let failed = false;
-  for (const [title, suite] of suites) {
-    console.log(`\n--- ${title}`);
-    const start = performance.now();
-    const passed = (await suite()) === 0;
-    const seconds = ((performance.now() - start) / 1000).toFixed(1);
-    lines.push(`${passed ? 'passed' : 'FAILED'}  ${title} (${seconds} s)`);
-    failed ||= !passed;
-  }
-  console.log(`\n${lines.join('\n')}`);
-  return failed ? 1 : 0;
 }
