@@ -124,7 +124,7 @@ export declare function closeConnection(engine: ExternalObject<Engine>, id: numb
 export declare function counters(engine: ExternalObject<Engine>, id: number): Array<number>
 
 /** Makes a decoder for one role; `permessage_deflate` tells whether RSV1 may be set. */
-export declare function createDecoder(isServer: boolean, permessageDeflate: boolean): ExternalObject<Decoder>
+export declare function createDecoder(isServer: boolean, permessageDeflate: boolean): ExternalObject<RecordDecoder>
 
 /** Makes an engine whose work is done in `dispatch`; nothing where there is no libuv. */
 export declare function createEngine(dispatch: () => void): ExternalObject<Engine> | null
@@ -133,10 +133,10 @@ export declare function createEngine(dispatch: () => void): ExternalObject<Engin
  * Decodes `chunk` from `position` on until it or the space for records ends; returns the number
  * of records. Payloads of the call before that were not taken are dropped.
  */
-export declare function decode(decoder: ExternalObject<Decoder>, chunk: Buffer, position: number, records: Buffer): number
+export declare function decode(decoder: ExternalObject<RecordDecoder>, chunk: Buffer, position: number, records: Buffer): number
 
 /** Why the connection has to fail, after a record of kind error. */
-export declare function decoderError(decoder: ExternalObject<Decoder>): ErrorDescription | null
+export declare function decoderError(decoder: ExternalObject<RecordDecoder>): ErrorDescription | null
 
 /** The outputs of a run, one behind the other. */
 export interface Deflated {
@@ -234,7 +234,7 @@ export declare function fillMaskingKey(key: Buffer): void
 export declare function flushEngine(engine: ExternalObject<Engine>, commands: Buffer, count: number, scratch: Buffer, results: Buffer, atOnce: boolean): number
 
 /** The lengths of the fragments of the owned payload that has this index. */
-export declare function fragmentLengths(decoder: ExternalObject<Decoder>, index: number): Uint32Array
+export declare function fragmentLengths(decoder: ExternalObject<RecordDecoder>, index: number): Uint32Array
 
 /**
  * Whether there is work that the descriptor will not announce. If not, all that was taken has been
@@ -265,7 +265,7 @@ export interface InflateOptions {
 }
 
 /** Whether what was decoded ends with a message. */
-export declare function isBetweenMessages(decoder: ExternalObject<Decoder>): boolean
+export declare function isBetweenMessages(decoder: ExternalObject<RecordDecoder>): boolean
 
 /**
  * Whether a connection waits at a frame that is too long. Not any more when the limit has been
@@ -430,7 +430,7 @@ export declare function setContextMemoryLimit(bytes: number): void
  * Sets the limits, 0 for none: bytes a message, frames a message, chunks without a complete
  * frame; and whether text is taken as it comes. All hold from the next frame on.
  */
-export declare function setDecoderLimits(decoder: ExternalObject<Decoder>, maxPayload: number, maxFragments: number, maxBufferedChunks: number, skipUtf8Validation: boolean): void
+export declare function setDecoderLimits(decoder: ExternalObject<RecordDecoder>, maxPayload: number, maxFragments: number, maxBufferedChunks: number, skipUtf8Validation: boolean): void
 
 /** Sets whether the engine keeps the event loop alive. */
 export declare function setEngineReferenced(engine: ExternalObject<Engine>, referenced: boolean): void
@@ -487,10 +487,10 @@ export interface SubprotocolHeader {
 export declare function takeEnginePayload(engine: ExternalObject<Engine>, index: number): Buffer
 
 /** Takes the owned payload of the latest `decode` that has this index. */
-export declare function takePayload(decoder: ExternalObject<Decoder>, index: number): Buffer
+export declare function takePayload(decoder: ExternalObject<RecordDecoder>, index: number): Buffer
 
 /** The declared lengths of the frames of the message that is under way, added up. */
-export declare function totalPayloadLength(decoder: ExternalObject<Decoder>): number
+export declare function totalPayloadLength(decoder: ExternalObject<RecordDecoder>): number
 
 /** Masks or unmasks `buffer` in place. */
 export declare function unmask(buffer: Buffer, key: Buffer): void

@@ -7,6 +7,9 @@
 
 pub mod protocol;
 
+#[cfg(feature = "binding")]
+pub mod javascript;
+
 #[cfg(feature = "engine")]
 pub mod engine;
 

@@ -16,10 +16,10 @@ use super::work::{Outcome, WorkResults};
 use crate::engine::compression::contexts::contexts;
 use crate::engine::compression::direction::{Deflation, Shared, lock, new_inflation};
 use crate::engine::threads::pool;
+use crate::javascript;
 use crate::protocol::deflate::{
     CompressorConfig, Decompressor, DecompressorConfig, InflateError, Strategy,
 };
-use crate::protocol::{CloseCode, ProtocolError};
 
 thread_local! {
     /// Where outputs grow. What is handed over is taken from here, what is copied stays.
@@ -243,17 +243,10 @@ pub struct InflateFailure {
     pub close_code: u32,
 }
 
-/// zlib's number for it.
-const Z_DATA_ERROR: i32 = -3;
-
 impl From<InflateError> for InflateFailure {
     fn from(error: InflateError) -> Self {
-        let (code, errno) = match error {
-            InflateError::InvalidData(_) => ("Z_DATA_ERROR", Some(Z_DATA_ERROR)),
-            InflateError::LimitExceeded => (ProtocolError::UnsupportedMessageLength.code(), None),
-        };
-        let close_code = CloseCode::from(error).as_u16().into();
-        Self { message: error.to_string(), code, errno, close_code }
+        let javascript::InflateFailure { message, code, errno, close_code } = error.into();
+        Self { message, code, errno, close_code: close_code.into() }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use napi_derive::napi;
 
-use crate::protocol::{ErrorClass, ProtocolError};
+use crate::javascript::Violation;
+use crate::protocol::ProtocolError;
 
 /// What JavaScript needs to build the error that ws would throw.
 #[napi(object, object_from_js = false)]
@@ -19,12 +20,8 @@ pub struct ErrorDescription {
 
 impl From<ProtocolError> for ErrorDescription {
     fn from(error: ProtocolError) -> Self {
-        Self {
-            is_range_error: error.class() == ErrorClass::RangeError,
-            message: error.to_string(),
-            code: error.code(),
-            close_code: u32::from(error.close_code().as_u16()),
-        }
+        let Violation { is_range_error, message, code, close_code } = error.into();
+        Self { is_range_error, message, code, close_code: close_code.into() }
     }
 }
 

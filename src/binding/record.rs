@@ -1,117 +1,27 @@
-//! Records: how events get to JavaScript without a call, or an object, for each.
-//!
-//! A record is a few 32-bit integers in memory that JavaScript gave: kind, detail, where the payload
-//! is and how long it is. The detail is the number of fragments of a message that came in several,
-//! opcode and FIN of a compressed frame, or the close code.
-
-use std::mem;
+//! The kinds of records that the decoder has too, for JavaScript.
 
 use napi_derive::napi;
 
-use crate::protocol::{CloseCode, Event, Payload};
+use crate::javascript::records;
 
 /// A text message.
 #[napi]
-pub const RECORD_TEXT: i32 = 1;
+pub const RECORD_TEXT: i32 = records::RECORD_TEXT;
 /// A binary message.
 #[napi]
-pub const RECORD_BINARY: i32 = 2;
+pub const RECORD_BINARY: i32 = records::RECORD_BINARY;
 /// One data frame of a compressed message: detail is the opcode, plus 16 on the last frame.
 #[napi]
-pub const RECORD_COMPRESSED: i32 = 3;
+pub const RECORD_COMPRESSED: i32 = records::RECORD_COMPRESSED;
 /// A close frame: detail is the close code, 1005 where the frame has none; the payload is the reason.
 #[napi]
-pub const RECORD_CLOSE: i32 = 8;
+pub const RECORD_CLOSE: i32 = records::RECORD_CLOSE;
 /// A ping.
 #[napi]
-pub const RECORD_PING: i32 = 9;
+pub const RECORD_PING: i32 = records::RECORD_PING;
 /// A pong.
 #[napi]
-pub const RECORD_PONG: i32 = 10;
+pub const RECORD_PONG: i32 = records::RECORD_PONG;
 /// The connection has to fail; why is asked for apart.
 #[napi]
-pub const RECORD_ERROR: i32 = 15;
-
-/// In the detail of a compressed frame: the last of its message.
-const FINAL: i32 = 16;
-
-/// A payload in memory of its own, until JavaScript takes it.
-struct Owned {
-    payload: Vec<u8>,
-    fragments: Vec<usize>,
-}
-
-/// The payloads of the latest records that are not where the bytes arrived.
-#[derive(Default)]
-pub(super) struct Payloads(Vec<Owned>);
-
-impl Payloads {
-    /// Drops what was not taken.
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    /// Takes a payload, once; an unknown one is empty.
-    pub(super) fn take(&mut self, index: u32) -> Vec<u8> {
-        let owned = self.0.get_mut(index as usize);
-        owned.map(|owned| mem::take(&mut owned.payload)).unwrap_or_default()
-    }
-
-    /// The lengths of the fragments that a payload came in.
-    pub(super) fn fragment_lengths(&self, index: u32) -> Vec<u32> {
-        let owned = self.0.get(index as usize);
-        let fragments = owned.map(|owned| owned.fragments.as_slice()).unwrap_or_default();
-        fragments.iter().map(|&length| length as u32).collect()
-    }
-
-    /// The fields of the record of an event: kind, detail, place and length.
-    #[inline(always)]
-    pub(super) fn record(&mut self, event: Event) -> [i32; 4] {
-        let (kind, detail, payload, fragments) = match event {
-            Event::Text { payload, fragments } => {
-                (RECORD_TEXT, fragments.len() as i32, payload, fragments)
-            }
-            Event::Binary { payload, fragments } => {
-                (RECORD_BINARY, fragments.len() as i32, payload, fragments)
-            }
-            Event::CompressedFrame { opcode, fin, payload } => {
-                let fin = if fin { FINAL } else { 0 };
-                (RECORD_COMPRESSED, i32::from(opcode as u8) | fin, payload, Vec::new())
-            }
-            Event::Ping(payload) => (RECORD_PING, 0, payload, Vec::new()),
-            Event::Pong(payload) => (RECORD_PONG, 0, payload, Vec::new()),
-            Event::Close { code, reason } => {
-                let code = code.unwrap_or(CloseCode::NO_STATUS_RECEIVED);
-                (RECORD_CLOSE, i32::from(code.as_u16()), reason, Vec::new())
-            }
-        };
-        let (place, length) = self.place(payload, fragments);
-        [kind, detail, place, length]
-    }
-
-    /// Keeps a payload until it is taken; the place to be recorded.
-    #[cold]
-    fn keep(&mut self, owned: Owned) -> i32 {
-        self.0.push(owned);
-        -(self.0.len() as i32)
-    }
-
-    /// Where a payload is: an offset, or -1 - the index under which it can be taken; its length.
-    #[inline(always)]
-    pub(super) fn place(&mut self, payload: Payload, fragments: Vec<usize>) -> (i32, i32) {
-        match payload {
-            Payload::InPlace(range) => (range.start as i32, range.len() as i32),
-            Payload::Owned(payload) => {
-                let length = i32::try_from(payload.len()).unwrap_or(i32::MAX);
-                (self.keep(Owned { payload, fragments }), length)
-            }
-        }
-    }
-}
-
-/// Writes integers as JavaScript's typed arrays read them.
-pub(super) fn write_fields(record: &mut [u8], fields: &[i32]) {
-    for (bytes, field) in record.chunks_exact_mut(4).zip(fields) {
-        bytes.copy_from_slice(&field.to_ne_bytes());
-    }
-}
+pub const RECORD_ERROR: i32 = records::RECORD_ERROR;

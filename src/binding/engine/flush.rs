@@ -12,9 +12,9 @@ use napi_derive::napi;
 
 use super::super::error::reason;
 use super::super::frame::{header_of, next_key};
-use super::super::record::write_fields;
 use super::Engine;
 use crate::engine::Piece;
+use crate::javascript::records::write_fields;
 use crate::protocol::{FrameHeader, mask_in_place};
 
 /// Bytes of a command.

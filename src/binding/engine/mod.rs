@@ -14,11 +14,11 @@ use napi_derive::napi;
 
 use super::frame::next_key;
 use super::loop_driver::{LoopDriver, wait_in_task};
-use super::record::Payloads;
 #[cfg(debug_assertions)]
 use crate::engine::Fault;
 use crate::engine::threads::pool::{GATE, work_threads};
 use crate::engine::{Piece, Reactor, SharedReactor};
+use crate::javascript::records::Payloads;
 use crate::protocol::ProtocolError;
 use crate::protocol::deflate::InflateError;
 

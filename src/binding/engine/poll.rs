@@ -10,9 +10,9 @@ use napi_derive::napi;
 
 use super::super::deflate::InflateFailure;
 use super::super::error::{ErrorDescription, reason};
-use super::super::record::{Payloads, RECORD_ERROR, write_fields};
 use super::Engine;
 use crate::engine::{Occurrence, Sink, Status};
+use crate::javascript::records::{Payloads, RECORD_ERROR, write_fields};
 use crate::protocol::deflate::InflateError;
 use crate::protocol::{Event, LargeMessage, Opcode, ProtocolError};
 
