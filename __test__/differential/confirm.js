@@ -1,0 +1,55 @@
+// @ts-check
+'use strict';
+
+// Looks closer at a program that differed: alone, slowly, several times.
+
+const { differences, unexplained } = require('./compare');
+
+/** Milliseconds without anything new that end a step. */
+const QUIET_MS = 25;
+/** How often ws is asked, and oxws. */
+const RUNS_OF_WS = 3;
+const RUNS_OF_OXWS = 2;
+
+/**
+ * @typedef {object} Verdict
+ * @property {'difference' | 'unsteady' | 'same'} kind Whether they differ, ws doesn't repeat itself, or they don't
+ * @property {import('./compare').Difference[]} found What differs
+ * @property {any} expected What ws gave
+ * @property {any} actual What oxws gave
+ * @property {number} times In how many of the runs of oxws
+ */
+
+/**
+ * Compares a program once more.
+ *
+ * @param {{ws: import('./pool'), oxws: import('./pool')}} checker The workers
+ * @param {any} program The program
+ * @param {{runsOfWs?: number, runsOfOxws?: number}} [options] How often
+ * @return {Promise<Verdict>} What came of it
+ */
+async function confirm(
+  checker,
+  program,
+  { runsOfWs = RUNS_OF_WS, runsOfOxws = RUNS_OF_OXWS } = {}
+) {
+  const task = { program, quietMs: QUIET_MS };
+  const [expected, actual] = await Promise.all([
+    Promise.all(Array.from({ length: runsOfWs }, () => checker.ws.run(task))),
+    Promise.all(Array.from({ length: runsOfOxws }, () => checker.oxws.run(task)))
+  ]);
+  const isSteady = expected.every((answer) => differences(expected[0], answer).length === 0);
+  const different = actual.filter((answer) => {
+    return expected.every((other) => unexplained(program, other, answer).length > 0);
+  });
+  const verdict = {
+    expected: expected[0],
+    actual: different[0] ?? actual[0],
+    times: different.length
+  };
+  if (different.length === 0) return { kind: 'same', found: [], ...verdict };
+  if (!isSteady) return { kind: 'unsteady', found: [], ...verdict };
+  return { kind: 'difference', found: unexplained(program, expected[0], different[0]), ...verdict };
+}
+
+module.exports = confirm;

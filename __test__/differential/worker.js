@@ -1,0 +1,32 @@
+// @ts-check
+'use strict';
+
+// A process that runs programs: `node worker.js ws|oxws`. Takes a line of JSON for each from stdin, and
+// writes one with the trace to descriptor 3. Whoever asks decides how many run at a time.
+
+const fs = require('node:fs');
+const { createInterface } = require('node:readline');
+
+const generate = require('./generate');
+const { removeFolder, Run } = require('./interpret');
+
+const name = process.argv[2];
+const isReference = name === 'ws';
+const implementation = isReference ? require('../support/reference').ws : require('../..');
+
+process.on('exit', removeFolder);
+
+/** Runs one program and reports its trace. */
+async function serve({ id, seed, program = generate(seed), quietMs = 0 }) {
+  const run = new Run(implementation, program, { isReference, quietMs });
+  let answer;
+  try {
+    answer = { id, trace: await run.perform() };
+  } catch (error) {
+    answer = { id, failure: /** @type {Error} */ (error).stack };
+  }
+  fs.writeSync(3, `${JSON.stringify(answer)}\n`);
+}
+
+createInterface({ input: process.stdin }).on('line', (line) => serve(JSON.parse(line)));
+process.stdin.on('end', () => process.exit());
