@@ -18,7 +18,8 @@ const SUITES = {
   ws: true,
   ecosystem: true,
   autobahn: true,
-  interop: true
+  interop: true,
+  differential: true
 };
 
 /** The models compile everything once more, the protocol alone is a part of all features. */
