@@ -477,8 +477,11 @@ export declare const STATUS_MEMORY_FULL: number
 
 /** A `Sec-WebSocket-Protocol` header. */
 export interface SubprotocolHeader {
-  /** The names in order, all different. */
-  names: Array<string>
+  /**
+   * The names in order, all different, with a comma between two: one text is soon handed over, a
+   * list of many isn't.
+   */
+  names: string
   /** What is wrong with the header, if anything is. */
   error?: string
 }

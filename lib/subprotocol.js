@@ -16,7 +16,7 @@ function parse(header) {
   // What has no characters is as an empty header.
   const { names, error } = native.parseSubprotocols(header.length > 0 ? String(header) : '');
   if (error !== undefined) throw new SyntaxError(error);
-  return new Set(names);
+  return new Set(names.split(','));
 }
 
 module.exports = { parse };

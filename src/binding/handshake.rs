@@ -25,8 +25,9 @@ pub fn is_valid_key(key: String) -> bool {
 #[napi(object, object_from_js = false)]
 #[derive(Default)]
 pub struct SubprotocolHeader {
-    /// The names in order, all different.
-    pub names: Vec<String>,
+    /// The names in order, all different, with a comma between two: one text is soon handed over, a
+    /// list of many isn't.
+    pub names: String,
     /// What is wrong with the header, if anything is.
     pub error: Option<String>,
 }
@@ -35,9 +36,7 @@ pub struct SubprotocolHeader {
 #[napi(catch_unwind)]
 pub fn parse_subprotocols(header: String) -> SubprotocolHeader {
     match subprotocol::parse(&header) {
-        Ok(names) => {
-            SubprotocolHeader { names: names.into_iter().map(str::to_owned).collect(), error: None }
-        }
+        Ok(names) => SubprotocolHeader { names: names.join(","), error: None },
         Err(error) => SubprotocolHeader { error: Some(error.to_string()), ..Default::default() },
     }
 }

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use super::steps;
 use super::token::{is_token_char, is_white_space};
 
 /// One element of the header: an offer, or an extension that was accepted.
@@ -105,6 +106,7 @@ type Delimiter = Option<u8>;
 
 impl Scanner<'_> {
     fn peek(&self) -> Option<u8> {
+        steps::count(1);
         self.bytes.get(self.index).copied()
     }
 
@@ -332,6 +334,30 @@ mod tests {
                 "Unexpected end of input",
                 "{header}"
             );
+        }
+    }
+
+    #[test]
+    fn takes_steps_in_proportion_to_the_length() {
+        let shapes: [fn(usize) -> String; 7] = [
+            |count| (0..count).map(|i| format!("n{i}")).collect::<Vec<_>>().join(","),
+            |count| vec!["n"; count].join(" , "),
+            |count| format!("n{}", (0..count).map(|i| format!("; p{i}=1")).collect::<String>()),
+            |count| format!("n{}", ";p".repeat(count)),
+            |count| format!("n{},n", " ".repeat(count)),
+            |count| format!("n;p=\"{}\"", "\\1".repeat(count)),
+            |count| "n".repeat(count),
+        ];
+        for shape in shapes {
+            steps::assert_linear(|count| {
+                let header = shape(count);
+                (header.len(), steps::taken(|| assert!(parse(&header).is_ok(), "{header}")))
+            });
+            // And where the last byte is wrong.
+            steps::assert_linear(|count| {
+                let header = shape(count) + "@";
+                (header.len(), steps::taken(|| assert!(parse(&header).is_err())))
+            });
         }
     }
 

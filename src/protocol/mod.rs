@@ -15,6 +15,7 @@ pub mod handshake;
 mod mask;
 mod opcode;
 mod role;
+mod steps;
 pub mod subprotocol;
 mod token;
 mod utf8;

@@ -1,7 +1,10 @@
 //! The grammar of `Sec-WebSocket-Protocol`.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
+use super::steps;
 use super::token::{is_token_char, is_white_space};
 
 /// Why a `Sec-WebSocket-Protocol` header is refused. `Display` gives the texts of ws.
@@ -36,11 +39,12 @@ impl std::error::Error for SubprotocolError {}
 ///
 /// [`SubprotocolError`]; an empty header, or one with empty elements, is an error too.
 pub fn parse(header: &str) -> Result<Vec<&str>, SubprotocolError> {
-    let mut names = Vec::new();
+    let mut names = Names::default();
     let mut start = None; // of the name being read
     let mut end = None; // of that name, once white space followed it
 
     for (index, byte) in header.bytes().enumerate() {
+        steps::count(1);
         if end.is_none() && is_token_char(byte) {
             start.get_or_insert(index);
         } else if index > 0 && is_white_space(byte) {
@@ -48,7 +52,7 @@ pub fn parse(header: &str) -> Result<Vec<&str>, SubprotocolError> {
                 end.get_or_insert(index);
             }
         } else if let (b',', Some(from)) = (byte, start) {
-            push(&mut names, &header[from..end.unwrap_or(index)])?;
+            names.push(&header[from..end.unwrap_or(index)])?;
             start = None;
             end = None;
         } else {
@@ -57,18 +61,47 @@ pub fn parse(header: &str) -> Result<Vec<&str>, SubprotocolError> {
     }
 
     match (start, end) {
-        (Some(from), None) => push(&mut names, &header[from..])?,
+        (Some(from), None) => names.push(&header[from..])?,
         _ => return Err(SubprotocolError::UnexpectedEnd),
     }
-    Ok(names)
+    Ok(names.ordered)
 }
 
-fn push<'a>(names: &mut Vec<&'a str>, name: &'a str) -> Result<(), SubprotocolError> {
-    if names.contains(&name) {
-        return Err(SubprotocolError::Duplicated(name.to_owned()));
+/// The names read so far. A peer chooses how many there are: whether one is there already is looked up,
+/// not searched for.
+#[derive(Default)]
+struct Names<'a> {
+    ordered: Vec<&'a str>,
+    seen: HashSet<Name<'a>>,
+}
+
+impl<'a> Names<'a> {
+    fn push(&mut self, name: &'a str) -> Result<(), SubprotocolError> {
+        if !self.seen.insert(Name(name)) {
+            return Err(SubprotocolError::Duplicated(name.to_owned()));
+        }
+        self.ordered.push(name);
+        Ok(())
     }
-    names.push(name);
-    Ok(())
+}
+
+/// A name that counts its comparisons.
+struct Name<'a>(&'a str);
+
+impl PartialEq for Name<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        steps::count(self.0.len());
+        self.0 == other.0
+    }
+}
+
+impl Eq for Name<'_> {}
+
+impl Hash for Name<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        steps::count(self.0.len());
+        self.0.hash(state);
+    }
 }
 
 #[cfg(test)]
@@ -115,6 +148,23 @@ mod tests {
             let error = parse(header).unwrap_err();
             assert_eq!(error.to_string(), "The \"foo\" subprotocol is duplicated");
         }
+    }
+
+    #[test]
+    fn takes_steps_in_proportion_to_the_length() {
+        let names = |count| (0..count).map(|i| format!("n{i}")).collect::<Vec<_>>();
+        steps::assert_linear(|count| {
+            let header = names(count).join(",");
+            (header.len(), steps::taken(|| assert_eq!(parse(&header).unwrap().len(), count)))
+        });
+        steps::assert_linear(|count| {
+            let header = format!("{},n0", names(count).join(" ,"));
+            (header.len(), steps::taken(|| assert!(parse(&header).is_err())))
+        });
+        steps::assert_linear(|count| {
+            let header = format!("a{},b", " ".repeat(count));
+            (header.len(), steps::taken(|| assert!(parse(&header).is_ok())))
+        });
     }
 
     proptest! {

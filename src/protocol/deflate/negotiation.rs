@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::super::Role;
 use super::super::extension;
+use super::super::steps;
 use super::{MAX_WINDOW_BITS, MIN_WINDOW_BITS};
 
 /// The name under which the extension is registered.
@@ -121,11 +122,17 @@ impl Parameters {
         receiver: Role,
     ) -> Result<Self, NegotiationError> {
         let mut parsed = Self::default();
+        // Linear in what a peer sends: all names that the loop gets past are known ones.
         for (index, parameter) in parameters.iter().enumerate() {
-            if parameters[..index].iter().any(|earlier| earlier.name == parameter.name) {
+            steps::count(1);
+            let is_repeated = |other: &extension::Parameter| {
+                steps::count(1);
+                other.name == parameter.name
+            };
+            if parameters[..index].iter().any(is_repeated) {
                 continue; // reported at its first occurrence
             }
-            if parameters[index + 1..].iter().any(|later| later.name == parameter.name) {
+            if parameters[index + 1..].iter().any(is_repeated) {
                 return Err(NegotiationError::MultipleValues(parameter.name.clone()));
             }
             let Some(name) = ParameterName::parse(&parameter.name) else {
@@ -586,6 +593,34 @@ mod tests {
             // Behind an acceptable offer it counts as well.
             let offers = format!("permessage-deflate, {header}");
             assert_eq!(server(ServerConfig::default(), &offers).unwrap_err(), text);
+        }
+    }
+
+    #[test]
+    fn takes_steps_in_proportion_to_the_length() {
+        let known = "server_no_context_takeover; client_no_context_takeover; \
+                     server_max_window_bits=9; client_max_window_bits";
+        let shapes: [Box<dyn Fn(usize) -> String>; 4] = [
+            Box::new(|count| vec![known; count].join(", permessage-deflate; ")),
+            Box::new(|count| {
+                vec!["server_max_window_bits=8"; count].join(", permessage-deflate; ")
+            }),
+            Box::new(|count| {
+                let unknown: String = (0..count).map(|i| format!("; p{i}")).collect();
+                format!("{known}{unknown}")
+            }),
+            Box::new(|count| vec!["client_max_window_bits"; count].join("; ")),
+        ];
+        for shape in shapes {
+            steps::assert_linear(|count| {
+                let header = format!("permessage-deflate; {}", shape(count));
+                let offers = parse(&header);
+                let config = ServerConfig {
+                    server_max_window_bits: WindowBits::Exactly(15),
+                    ..ServerConfig::default()
+                };
+                (header.len(), steps::taken(|| assert!(config.accept(&offers).is_err())))
+            });
         }
     }
 
