@@ -11,6 +11,7 @@ const SUITES = {
   js: false,
   models: false,
   types: false,
+  imports: false,
   nodes: true,
   package: false,
   target: true,

@@ -12,6 +12,7 @@ const OF_THE_REPOSITORY = [
   'demo',
   'docs',
   'examples',
+  'imports',
   'migrating',
   'package',
   'readme',
