@@ -6,72 +6,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use oxws_deflate::Encoder;
-
-use super::pool::{Context, ContextPool, Place};
-use super::zlib_stream::ZlibStream;
-use super::{MAX_WINDOW_BITS, MIN_WINDOW_BITS, TAIL};
-
-/// How zlib looks for matches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Strategy {
-    /// For data of every kind.
-    #[default]
-    Default,
-    /// For data made by a filter: fewer matches, more Huffman coding.
-    Filtered,
-    /// No matches at all.
-    HuffmanOnly,
-    /// Only matches of the byte before.
-    Rle,
-    /// Matches, but no Huffman codes of the data's own.
-    Fixed,
-}
-
-/// How to compress. The default is zlib's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CompressorConfig {
-    /// From 0 (not at all) to 9 (best); -1 leaves it to zlib, which takes 6. Default: -1.
-    pub level: i32,
-    /// Memory for the search of matches, from 1 to 9. Default: 8.
-    pub mem_level: u8,
-    /// Default: [`Strategy::Default`].
-    pub strategy: Strategy,
-    /// The window as agreed, from 8 to 15; 8 counts as 9. Default: 15.
-    pub window_bits: u8,
-    /// Whether each message starts with an empty window. Default: no.
-    pub no_context_takeover: bool,
-    /// What an empty window is filled with; the peer needs to have it too. Default: nothing.
-    pub dictionary: Vec<u8>,
-}
-
-impl Default for CompressorConfig {
-    fn default() -> Self {
-        Self {
-            level: -1,
-            mem_level: DEFAULT_MEM_LEVEL,
-            strategy: Strategy::Default,
-            window_bits: MAX_WINDOW_BITS,
-            no_context_takeover: false,
-            dictionary: Vec::new(),
-        }
-    }
-}
-
-/// zlib's.
-pub(super) const DEFAULT_MEM_LEVEL: u8 = 8;
-
-/// The field of a [`CompressorConfig`] that is out of its range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidCompressorConfig(&'static str);
-
-impl fmt::Display for InvalidCompressorConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is out of range", self.0)
-    }
-}
-
-impl std::error::Error for InvalidCompressorConfig {}
+use super::TAIL;
+use super::config::{CompressorConfig, InvalidCompressorConfig, Settings};
+use super::context_pool::ContextPool;
+use super::pool::Place;
+use super::stream::DeflateState;
 
 /// The compressing side of permessage-deflate.
 pub struct Compressor {
@@ -115,7 +54,7 @@ impl Compressor {
         pool: &Arc<ContextPool>,
     ) -> Result<Self, InvalidCompressorConfig> {
         let settings = Settings::new(&config)?;
-        let place = || Place::new(pool);
+        let place = || Place::new(&pool.compressors);
         Ok(Self {
             settings,
             dictionary: config.dictionary,
@@ -182,101 +121,7 @@ impl Compressor {
     fn end(&self, state: Box<DeflateState>) {
         match &self.place {
             Some(place) => place.put(state),
-            None => self.pool.compressors.give(self.settings, state),
-        }
-    }
-}
-
-/// zlib's level 6 is what -1 stands for.
-const DEFAULT_LEVEL: u8 = 6;
-/// Above it the best compression is what counts, which zlib-rs has.
-const MAX_OWN_LEVEL: u8 = 6;
-
-/// What a state is made for. States of the same settings are alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Settings {
-    pub(super) level: u8,
-    pub(super) mem_level: u8,
-    pub(super) strategy: Strategy,
-    pub(super) window_bits: u8,
-}
-
-impl Settings {
-    fn new(config: &CompressorConfig) -> Result<Self, InvalidCompressorConfig> {
-        let &CompressorConfig { level, mem_level, strategy, window_bits, .. } = config;
-        if !(-1..=9).contains(&level) {
-            return Err(InvalidCompressorConfig("level"));
-        }
-        if !(1..=9).contains(&mem_level) {
-            return Err(InvalidCompressorConfig("mem_level"));
-        }
-        if !(MIN_WINDOW_BITS..=MAX_WINDOW_BITS).contains(&window_bits) {
-            return Err(InvalidCompressorConfig("window_bits"));
-        }
-        let level = u8::try_from(level).unwrap_or(DEFAULT_LEVEL);
-        Ok(Self { level, mem_level, strategy, window_bits })
-    }
-
-    /// Whether zlib-rs compresses.
-    fn is_zlib(self) -> bool {
-        self.level == 0 || self.level > MAX_OWN_LEVEL || self.strategy != Strategy::Default
-    }
-}
-
-/// The state of a stream.
-pub(super) struct DeflateState {
-    settings: Settings,
-    stream: Stream,
-}
-
-enum Stream {
-    Own(Encoder),
-    Zlib(ZlibStream),
-}
-
-impl Context for Box<DeflateState> {
-    fn memory(&self) -> usize {
-        match &self.stream {
-            Stream::Own(stream) => stream.memory(),
-            Stream::Zlib(stream) => stream.memory(),
-        }
-    }
-
-    fn retire(self, pool: &ContextPool) {
-        pool.compressors.give(self.settings, self);
-    }
-}
-
-impl DeflateState {
-    fn new(settings: Settings) -> Self {
-        let Settings { level, mem_level, window_bits, .. } = settings;
-        let stream = if settings.is_zlib() {
-            Stream::Zlib(ZlibStream::new(settings))
-        } else {
-            Stream::Own(Encoder::new(level, window_bits, mem_level))
-        };
-        Self { settings, stream }
-    }
-
-    /// Compresses `data` up to a byte boundary.
-    fn flush(&mut self, data: &[u8], output: &mut Vec<u8>) {
-        match &mut self.stream {
-            Stream::Own(stream) => stream.encode(data, output),
-            Stream::Zlib(stream) => stream.flush(data, output),
-        }
-    }
-
-    fn reset(&mut self) {
-        match &mut self.stream {
-            Stream::Own(stream) => stream.reset(),
-            Stream::Zlib(stream) => stream.reset(),
-        }
-    }
-
-    fn set_dictionary(&mut self, dictionary: &[u8]) {
-        match &mut self.stream {
-            Stream::Own(stream) => stream.set_dictionary(dictionary),
-            Stream::Zlib(stream) => stream.set_dictionary(dictionary),
+            None => self.pool.compressors.give(state),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use oxws_deflate::{Bounds, Decoder, InflateError, Output, Stop, Window};
 
-use super::pool::ContextPool;
+use super::context_pool::ContextPool;
 use super::{MAX_WINDOW_BITS, MIN_ZLIB_WINDOW_BITS, TAIL};
 
 /// How to decompress.

@@ -5,20 +5,24 @@
 //! [`Compressor`] and a [`Decompressor`] have to be made with.
 
 mod compressor;
+mod config;
+mod context_pool;
 mod decompressor;
 mod error;
 mod negotiation;
 mod pool;
+mod stream;
 mod zlib_stream;
 
-pub use compressor::{Compressor, CompressorConfig, InvalidCompressorConfig, Strategy};
+pub use compressor::Compressor;
+pub use config::{CompressorConfig, InvalidCompressorConfig, Strategy};
+pub use context_pool::ContextPool;
 pub use decompressor::{Decompressor, DecompressorConfig};
 pub use negotiation::{
     ClientConfig, EXTENSION_NAME, NegotiationError, Parameter, ParameterName, ParameterValue,
     Parameters, ServerConfig, WindowBits,
 };
 pub use oxws_deflate::InflateError;
-pub use pool::ContextPool;
 
 /// The base-2 logarithm of the largest LZ77 sliding window, and what is used if none is agreed.
 pub const MAX_WINDOW_BITS: u8 = 15;

@@ -1,4 +1,4 @@
-//! The memory of compressors and decompressors, which connections share.
+//! States that connections share, such as those of compressors.
 //!
 //! The state of a compressor is large, and a connection needs it only while a message is under way. Where
 //! each message starts with an empty window, the state is lent for one message at a time: a few spare
@@ -6,18 +6,10 @@
 //! connection as long as the states of all connections together stay within a limit; beyond it those go
 //! that rested longest. A compressor then starts with an empty window, which RFC 7692 always
 //! allows.
-//!
-//! A decompressor has to keep its window, which is all that it keeps: its tables are lent in any case.
-//! So there is nothing of it to count.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-
-use oxws_deflate::Decoder;
-
-use super::compressor::{DeflateState, Settings};
 
 /// So many states of each kind lie ready. More messages than that are hardly under way at a time,
 /// since each thread has one.
@@ -26,16 +18,15 @@ const MAX_SPARES: usize = 8;
 /// From so many connections on that have ended the queue is cleared of them.
 const MIN_SWEPT: usize = 64;
 
-/// The memory that connections share. Every thread may use it; no lock is held while data is
-/// compressed.
-pub struct ContextPool {
-    pub(super) compressors: Spares<Settings, Box<DeflateState>>,
-    pub(super) decompressors: Spares<(), Box<Decoder>>,
-    residents: Mutex<Residents>,
+/// The states that connections share. Every thread may use it; no lock is held while a state is in
+/// use.
+pub(super) struct Pool<T: Context> {
+    spares: Spares<T::Key, T>,
+    residents: Mutex<Residents<T>>,
 }
 
 /// The states that are kept for their connections.
-struct Residents {
+struct Residents<T> {
     /// Bytes that they may take.
     limit: usize,
     /// Bytes that they take.
@@ -44,40 +35,41 @@ struct Residents {
     count: usize,
     /// All of them, in the order in which they are asked to go. A connection that has ended is still
     /// there for a while.
-    queue: VecDeque<Weak<dyn Resident>>,
+    queue: VecDeque<Weak<Room<T>>>,
 }
 
-impl fmt::Debug for ContextPool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ContextPool").field("resident_bytes", &self.resident_bytes()).finish()
-    }
-}
-
-impl ContextPool {
-    /// A pool that keeps up to `limit` bytes for connections that take their window over.
-    #[must_use]
-    pub fn new(limit: usize) -> Self {
+impl<T: Context> Pool<T> {
+    /// A pool that keeps up to `limit` bytes for connections.
+    pub(super) fn new(limit: usize) -> Self {
         Self {
-            compressors: Spares::default(),
-            decompressors: Spares::default(),
+            spares: Spares::default(),
             residents: Mutex::new(Residents { limit, bytes: 0, count: 0, queue: VecDeque::new() }),
         }
     }
 
+    /// Takes a spare state that was made for `key`.
+    pub(super) fn take(&self, key: &T::Key) -> Option<T> {
+        self.spares.take(key)
+    }
+
+    /// Takes a state back that is of use to other connections.
+    pub(super) fn give(&self, state: T) {
+        self.spares.give(state.key(), state);
+    }
+
     /// Changes the limit. What is above it goes at once, but for what is in use.
-    pub fn set_limit(&self, limit: usize) {
+    pub(super) fn set_limit(&self, limit: usize) {
         lock(&self.residents).limit = limit;
         self.make_room();
     }
 
     /// Bytes of the states that are kept for their connections, or in use by them.
-    #[must_use]
-    pub fn resident_bytes(&self) -> usize {
+    pub(super) fn resident_bytes(&self) -> usize {
         lock(&self.residents).bytes
     }
 
     /// Takes a state in.
-    fn admit(&self, resident: Weak<dyn Resident>, bytes: usize) {
+    fn admit(&self, resident: Weak<Room<T>>, bytes: usize) {
         let mut residents = lock(&self.residents);
         residents.bytes += bytes;
         residents.count += 1;
@@ -154,17 +146,15 @@ impl<K: PartialEq, T> Spares<K, T> {
 }
 
 /// A state that can be kept for a connection.
-pub(super) trait Context: Send + 'static {
+pub(super) trait Context {
+    /// What a state is made for. States of the same key are alike.
+    type Key: PartialEq;
+
+    /// What it was made for.
+    fn key(&self) -> Self::Key;
+
     /// Bytes that it takes; they may become more while it's in use.
     fn memory(&self) -> usize;
-
-    /// Gives its memory back.
-    fn retire(self, pool: &ContextPool);
-}
-
-/// What the pool sees of a state.
-trait Resident: Send + Sync {
-    fn leave(&self, pool: &ContextPool) -> Leave;
 }
 
 /// How a state answers when it is asked to go.
@@ -179,16 +169,16 @@ enum Leave {
 
 /// The place of a connection that takes its window over, in one direction.
 pub(super) struct Place<T: Context> {
-    pool: Arc<ContextPool>,
+    pool: Arc<Pool<T>>,
     room: Arc<Room<T>>,
 }
 
 /// What connection and pool know of.
-struct Room<T: Context> {
+struct Room<T> {
     content: Mutex<Content<T>>,
 }
 
-enum Content<T: Context> {
+enum Content<T> {
     Nothing,
     /// The connection uses the state, of which so many bytes are counted.
     Lent(usize),
@@ -203,7 +193,7 @@ enum Content<T: Context> {
 
 impl<T: Context> Place<T> {
     /// A place for a state.
-    pub(super) fn new(pool: &Arc<ContextPool>) -> Self {
+    pub(super) fn new(pool: &Arc<Pool<T>>) -> Self {
         let room = Room { content: Mutex::new(Content::Nothing) };
         Self { pool: Arc::clone(pool), room: Arc::new(room) }
     }
@@ -241,8 +231,7 @@ impl<T: Context> Place<T> {
             Some(counted) if bytes > counted => self.pool.make_room(),
             Some(_) => {}
             None => {
-                let room: Weak<Room<T>> = Arc::downgrade(&self.room);
-                self.pool.admit(room, bytes);
+                self.pool.admit(Arc::downgrade(&self.room), bytes);
             }
         }
     }
@@ -262,13 +251,13 @@ impl<T: Context> Drop for Place<T> {
     }
 }
 
-impl<T: Context> Resident for Room<T> {
-    fn leave(&self, pool: &ContextPool) -> Leave {
+impl<T: Context> Room<T> {
+    fn leave(&self, pool: &Pool<T>) -> Leave {
         let mut content = lock(&self.content);
         match mem::replace(&mut *content, Content::Nothing) {
             Content::Resting { state, bytes, recent: false } => {
                 drop(content);
-                state.retire(pool);
+                pool.give(state);
                 Leave::Left(bytes)
             }
             Content::Resting { state, bytes, recent: true } => {

@@ -6,7 +6,7 @@ use flate2::{Compress, Compression, FlushCompress};
 use zlib_rs::DeflateFlush;
 
 use super::MIN_ZLIB_WINDOW_BITS;
-use super::compressor::{DEFAULT_MEM_LEVEL, Settings, Strategy};
+use super::config::{DEFAULT_MEM_LEVEL, Settings, Strategy};
 
 impl From<Strategy> for zlib_rs::Strategy {
     fn from(strategy: Strategy) -> Self {

@@ -1,5 +1,7 @@
 use super::*;
-use crate::protocol::deflate::{Compressor, CompressorConfig, Decompressor, DecompressorConfig};
+use crate::protocol::deflate::{
+    Compressor, CompressorConfig, ContextPool, Decompressor, DecompressorConfig,
+};
 
 /// A sender and a receiver that share the pool.
 fn pair(pool: &Arc<ContextPool>, no_context_takeover: bool) -> (Compressor, Decompressor) {
@@ -37,7 +39,7 @@ fn lends_few_states_to_many_without_context_takeover() {
         }
     }
     assert_eq!(pool.resident_bytes(), 0);
-    assert_eq!(lock(&pool.compressors.0).len(), 1);
+    assert_eq!(lock(&pool.compressors.spares.0).len(), 1);
     assert_eq!(lock(&pool.decompressors.0).len(), 1);
     // Nobody finds the text of somebody else in the window.
     let (mut compressor, _) = pair(&pool, true);
@@ -62,7 +64,7 @@ fn keeps_no_more_spares_than_are_of_use() {
         let data = [rest, compressor.compress(b"second", true)].concat();
         assert_eq!(decompressor.decompress(&data, true, None).unwrap(), b"second");
     }
-    assert_eq!(lock(&pool.compressors.0).len(), MAX_SPARES);
+    assert_eq!(lock(&pool.compressors.spares.0).len(), MAX_SPARES);
     assert_eq!(lock(&pool.decompressors.0).len(), MAX_SPARES);
 }
 
@@ -83,7 +85,7 @@ fn lends_a_state_to_those_with_the_same_settings() {
             assert_eq!(compressor.compress(&text(1, 5000), true), alone);
         }
     }
-    assert_eq!(lock(&pool.compressors.0).len(), 4);
+    assert_eq!(lock(&pool.compressors.spares.0).len(), 4);
 }
 
 #[test]
@@ -97,9 +99,9 @@ fn keeps_windows_within_the_limit() {
         }
     }
     assert!(pool.resident_bytes() > 1 << 20);
-    assert!(lock(&pool.residents).queue.len() <= pairs.len() * 2);
+    assert!(lock(&pool.compressors.residents).queue.len() <= pairs.len() * 2);
     drop(pairs);
-    assert_eq!((pool.resident_bytes(), lock(&pool.residents).count), (0, 0));
+    assert_eq!((pool.resident_bytes(), lock(&pool.compressors.residents).count), (0, 0));
 }
 
 #[test]
@@ -213,8 +215,8 @@ fn leaves_no_trail_of_connections_that_end() {
     for _ in 0..1000 {
         exchange(&mut pair(&pool, false), b"text");
     }
-    assert!(lock(&pool.residents).queue.len() <= MIN_SWEPT + 8);
-    assert_eq!(lock(&pool.residents).count, 1);
+    assert!(lock(&pool.compressors.residents).queue.len() <= MIN_SWEPT + 8);
+    assert_eq!(lock(&pool.compressors.residents).count, 1);
 }
 
 #[test]
