@@ -8,6 +8,7 @@ const { toBuffer } = require('./buffer-util');
 const Limiter = require('./limiter');
 const native = require('./native');
 const { DeflateContext, InflateContext } = require('./deflate/context');
+const { toInt32, toLimit } = require('./validation');
 
 /** @typedef {import('./deflate/context').Callback} Callback */
 /** @typedef {Record<string, any>} Parameters The parameters of one offer or response by name. */
@@ -277,26 +278,6 @@ function limitMemory(memoryLimit) {
   }
   if (!hasMemoryLimit) native.setContextMemoryLimit(memoryLimit);
   hasMemoryLimit = true;
-}
-
-/**
- * Converts an option as ws does, by a bitwise operation: what is 2^31 or more wraps.
- *
- * @param {any} value The option
- * @return {number} A 32-bit integer
- */
-function toInt32(value) {
-  return value | 0;
-}
-
-/**
- * Converts a limit for the native part, where 0 is none. Set at run time it may be any value.
- *
- * @param {any} value The limit
- * @return {number} A 32-bit unsigned integer
- */
-function toLimit(value) {
-  return value >= 1 ? Math.min(Math.floor(value), 0xffff_ffff) : 0;
 }
 
 /**

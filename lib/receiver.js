@@ -7,8 +7,9 @@
 const { Writable } = require('node:stream');
 
 const { BINARY_TYPES, EMPTY_BUFFER, kWebSocket, NOOP } = require('./constants');
-const { FastBuffer, concat, toArrayBuffer } = require('./buffer-util');
-const { createProtocolError } = require('./errors');
+const { convertFragments, convertMessage } = require('./binary-type');
+const { FastBuffer, concat } = require('./buffer-util');
+const { createInternalError, createProtocolError } = require('./errors');
 const { enterDispatch, leaveDispatch } = require('./frame-queue');
 const native = require('./native');
 const { notePayload } = require('./payload-memory');
@@ -30,9 +31,6 @@ const {
 const DECODING = 0;
 const INFLATING = 5;
 const DEFER_EVENT = 6;
-
-/** RFC 6455, section 7.4.1. */
-const INTERNAL_ERROR = 1011;
 
 /** 32-bit integers a record has, and the header before the first. See `src/binding/decoder.rs`. */
 const RECORD_FIELDS = 4;
@@ -292,12 +290,7 @@ class Receiver extends Writable {
       batch.count = native.decode(this._decoder, batch.chunk, batch.position, batch.memory);
     } catch (error) {
       // Only a mistake of ours gets here. It costs this connection, not the process.
-      this._fail({
-        isRangeError: false,
-        message: `Internal error: ${/** @type {Error} */ (error).message}`,
-        code: 'ERR_OXWS_INTERNAL',
-        closeCode: INTERNAL_ERROR
-      });
+      this._finish(createInternalError(/** @type {Error} */ (error).message));
     }
   }
 
@@ -437,29 +430,13 @@ class Receiver extends Writable {
       this._fail(native.messageLengthError());
       return;
     }
-    let fragments;
+    let lengths;
     if (isBinary && records[at + 1] > 0 && this._binaryType === 'fragments') {
-      fragments = native.fragmentLengths(this._decoder, -1 - records[at + 2]);
+      lengths = native.fragmentLengths(this._decoder, -1 - records[at + 2]);
     }
     const payload = this._payload(batch, at);
-    if (fragments !== undefined) this._emitMessage(split(payload, fragments), true);
-    else if (!isBinary || this._binaryType === 'nodebuffer') this._emitMessage(payload, isBinary);
-    else this._emitMessage(this._convert([payload]), true);
-  }
-
-  /**
-   * Gives a binary message as `binaryType` says.
-   *
-   * @param {Buffer[]} fragments The message
-   * @return {any} The data of the event
-   * @private
-   */
-  _convert(fragments) {
-    const type = this._binaryType;
-    if (type === 'nodebuffer') return concat(fragments, byteLength(fragments));
-    if (type === 'arraybuffer') return toArrayBuffer(concat(fragments, byteLength(fragments)));
-    if (type === 'blob') return new Blob(fragments);
-    return fragments.filter((fragment) => fragment.length > 0);
+    if (isBinary) this._emitMessage(convertMessage(this._binaryType, payload, lengths), true);
+    else this._emitMessage(payload, false);
   }
 
   /**
@@ -596,7 +573,7 @@ class Receiver extends Writable {
     this._fragments = [];
     this._messageLength = 0;
     if (isBinary) {
-      this._emitMessage(this._convert(fragments), true);
+      this._emitMessage(convertFragments(this._binaryType, fragments, length), true);
       return;
     }
     const text = concat(fragments, length);
@@ -666,35 +643,6 @@ function readLimits(options) {
     maxPayload: toInt32(options.maxPayload),
     skipUTF8Validation: !!options.skipUTF8Validation
   };
-}
-
-/**
- * Adds up lengths.
- *
- * @param {Buffer[]} list The buffers
- * @return {number} Their bytes
- */
-function byteLength(list) {
-  let length = 0;
-  for (const buffer of list) length += buffer.length;
-  return length;
-}
-
-/**
- * Cuts a message into the fragments that it came in.
- *
- * @param {Buffer} message The message
- * @param {Iterable<number>} lengths The lengths of its fragments
- * @return {Buffer[]} Views on the message
- */
-function split(message, lengths) {
-  const fragments = [];
-  let offset = 0;
-  for (const length of lengths) {
-    fragments.push(message.subarray(offset, offset + length));
-    offset += length;
-  }
-  return fragments;
 }
 
 module.exports = Receiver;

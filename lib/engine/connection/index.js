@@ -7,8 +7,8 @@
 
 const { getSystemErrorName } = require('node:util');
 
-const { toArrayBuffer } = require('../../buffer-util');
-const { BINARY_TYPES, EMPTY_BUFFER } = require('../../constants');
+const { convertMessage } = require('../../binary-type');
+const { EMPTY_BUFFER } = require('../../constants');
 const { EngineFrameQueue, NONE } = require('./sending');
 const { createInflateError, createInternalError, createProtocolError } = require('../../errors');
 const native = require('../../native');
@@ -177,35 +177,18 @@ class EngineConnection extends EngineFrameQueue {
   }
 
   /**
-   * @param {number} detail The number of fragments
+   * @param {number} detail The number of fragments, 0 where the message came in one frame
    * @param {Buffer} payload The message
    * @param {number} place Where it was
    * @private
    */
   _receiveBinary(detail, payload, place) {
     const type = this.handlers.binaryType;
-    if (type === BINARY_TYPES[0]) this.handlers.message(payload, true);
-    else if (type === 'arraybuffer') this.handlers.message(toArrayBuffer(payload), true);
-    else if (type === 'blob') this.handlers.message(new Blob([payload]), true);
-    else this.handlers.message(this._split(detail, payload, place), true);
-  }
-
-  /**
-   * @param {number} detail The number of fragments, 0 where the message came in one frame
-   * @param {Buffer} payload The message
-   * @param {number} place Where it was
-   * @return {Buffer[]} The fragments
-   * @private
-   */
-  _split(detail, payload, place) {
-    if (payload.length === 0) return [];
-    if (detail === 0) return [payload];
-    let end = 0;
-    const lengths = native.engineFragmentLengths(this._engine.native, -1 - place);
-    return Array.from(lengths, (length) => {
-      end += length;
-      return payload.subarray(end - length, end);
-    });
+    let lengths;
+    if (detail > 0 && payload.length > 0 && type === 'fragments') {
+      lengths = native.engineFragmentLengths(this._engine.native, -1 - place);
+    }
+    this.handlers.message(convertMessage(type, payload, lengths), true);
   }
 
   /**
