@@ -1,5 +1,7 @@
 //! Links the addon against the symbols that Node provides at load time.
 
 fn main() {
-    napi_build::setup();
+    if std::env::var_os("CARGO_FEATURE_BINDING").is_some() {
+        napi_build::setup();
+    }
 }

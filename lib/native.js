@@ -1,79 +1,57 @@
 // @ts-check
 'use strict';
 
-// Loads the native part. The only place that requires `binding.js`, the loader that napi generates.
+// Loads the native part: the addon, or where that can't be loaded, or isn't wanted, the same protocol
+// as WebAssembly.
+//
+//   OXWS_BINDING=auto|native|wasm|PATH   which one, or the path of an addon; `auto` by default
+//   OXWS_FALLBACK=warn|silent|error      what happens where `auto` can't load the addon
 
-const { optionalDependencies = {}, version } = /** @type {any} */ (require('../package.json'));
-const { platformName } = require('./platform');
+const { loadAddon } = require('./addon');
+const choice = require('./binding-choice');
 
-/**
- * Says how to get the native part where it is missing.
- *
- * @param {string} platform The name of the platform
- * @return {string} Lines of advice
- * @private
- */
-function advice(platform) {
-  const prebuilt = `@oxws/binding-${platform}`;
-  const install =
-    prebuilt in optionalDependencies
-      ? 'install with optional dependencies enabled. npm may have left the package out ' +
-        `(https://github.com/npm/cli/issues/4828): npm install ${prebuilt}@${version}`
-      : `this package comes without a prebuilt binary for ${platform}`;
-  return (
-    `What to do:\n  - ${install}\n` +
-    '  - with Rust installed, build it: node scripts/install.mjs in the folder of the package, ' +
-    'npm run build in a checkout'
-  );
-}
+/** Beside it there is nothing to fall back from. */
+const DISABLED = 'ERR_DLOPEN_DISABLED';
 
 /**
- * Builds the one error that a user sees when no binary can be loaded.
- *
- * @param {Error} cause What the generated loader threw
- * @return {Error} The error to throw
- * @private
- */
-function loadError(cause) {
-  const platform = platformName();
-  // All that was tried, but for the summary that napi puts in front and its attempts at WebAssembly,
-  // which there is none of.
-  const reasons = new Set();
-  for (let error = /** @type {any} */ (cause); error; error = error.cause) {
-    const [reason] = String(error.message).split('\n');
-    if (!/native binding|wasi/.test(reason)) reasons.add(reason);
-  }
-  const error = new Error(
-    `oxws ${version} could not load its native part for ${platform} (Node.js ${process.version}).\n` +
-      `Tried: binding.${platform}.node beside the package, then the package ` +
-      `@oxws/binding-${platform}.\n` +
-      [...reasons].map((reason) => `  - ${reason}`).join('\n') +
-      `\n${advice(platform)}`
-  );
-  /** @type {any} */ (error).code = 'ERR_OXWS_NATIVE';
-  error.cause = cause;
-  return error;
-}
-
-/**
- * Loads the native part and checks that it belongs to this package.
- *
- * @return {typeof import('../binding.js')} The native functions
- * @private
+ * @return {{ native: any, kind: 'native' | 'wasm' }} The functions, and what they are
+ * @throws {Error} `ERR_OXWS_NATIVE` if what is wanted can't be loaded
  */
 function load() {
-  let native;
+  const wanted = process.env.OXWS_BINDING || choice.wanted;
+  if (wanted === 'wasm') return { native: require('./wasm'), kind: 'wasm' };
+  if (wanted === 'native') return { native: loadAddon(), kind: 'native' };
+  if (wanted !== 'auto') return { native: loadAddon(wanted), kind: 'native' };
   try {
-    native = require('../binding.js');
+    return { native: loadAddon(), kind: 'native' };
   } catch (error) {
-    throw loadError(/** @type {Error} */ (error));
+    return fallBack(/** @type {any} */ (error));
   }
-  if (native.version() !== version) {
-    throw loadError(
-      new Error(`the binary is of version ${native.version()}, the package of version ${version}`)
-    );
-  }
-  return native;
 }
 
-module.exports = load();
+/**
+ * @param {any} error Why the addon can't be loaded
+ * @return {{ native: any, kind: 'wasm' }} The WebAssembly build
+ * @throws {Error} That error, if so wanted or if there is no WebAssembly either
+ */
+function fallBack(error) {
+  const { OXWS_FALLBACK: fallback } = process.env;
+  if (fallback === 'error') throw error;
+  let native;
+  try {
+    native = require('./wasm');
+  } catch (reason) {
+    error.message += `\nNor can its WebAssembly build: ${/** @type {Error} */ (reason).message}`;
+    throw error;
+  }
+  // Somebody who starts Node.js without addons knows.
+  if (fallback !== 'silent' && error.cause?.code !== DISABLED) {
+    const text = `${error.message}\noxws runs as WebAssembly, which is slower (OXWS_FALLBACK=silent).`;
+    process.emitWarning(text, { type: 'OxwsWarning', code: 'OXWS_FALLBACK' });
+  }
+  return { native, kind: 'wasm' };
+}
+
+const { kind, native } = load();
+
+module.exports = Object.assign(Object.create(native), { kind });

@@ -7,8 +7,11 @@
 
 pub mod protocol;
 
-#[cfg(feature = "binding")]
+#[cfg(any(feature = "binding", feature = "wasm"))]
 pub mod javascript;
+
+#[cfg(all(feature = "wasm", any(target_family = "wasm", test)))]
+pub mod wasm;
 
 #[cfg(feature = "engine")]
 pub mod engine;

@@ -1,0 +1,161 @@
+// @ts-check
+'use strict';
+
+// Finds the addon: a binary beside the package, which a build leaves there, or the package for this
+// platform.
+
+const { existsSync } = require('node:fs');
+const { join } = require('node:path');
+
+const { optionalDependencies = {}, version } = /** @type {any} */ (require('../package.json'));
+const { platformNames } = require('./platform');
+
+/**
+ * Requires the package with the binary of a platform. Each name stands here as a whole, within `try`:
+ * bundlers see which packages there are, and let those fail that aren't installed.
+ *
+ * @param {string} platform The name of the platform
+ * @return {any} The addon
+ * @throws {Error} If it isn't installed, or can't be loaded
+ */
+function requirePackage(platform) {
+  try {
+    switch (platform) {
+      case 'darwin-arm64':
+        return require('@oxws/binding-darwin-arm64');
+      case 'darwin-x64':
+        return require('@oxws/binding-darwin-x64');
+      case 'linux-arm-gnueabihf':
+        return require('@oxws/binding-linux-arm-gnueabihf');
+      case 'linux-arm64-gnu':
+        return require('@oxws/binding-linux-arm64-gnu');
+      case 'linux-arm64-musl':
+        return require('@oxws/binding-linux-arm64-musl');
+      case 'linux-x64-gnu':
+        return require('@oxws/binding-linux-x64-gnu');
+      case 'linux-x64-musl':
+        return require('@oxws/binding-linux-x64-musl');
+      case 'win32-arm64-msvc':
+        return require('@oxws/binding-win32-arm64-msvc');
+      case 'win32-x64-msvc':
+        return require('@oxws/binding-win32-x64-msvc');
+    }
+  } catch (error) {
+    // Node lists the files that wanted it.
+    throw isMissing(error, platform) ? new Error(`@oxws/binding-${platform} is not installed`) : error;
+  }
+  throw new Error(`there is no package with a binary for ${platform}`);
+}
+
+/**
+ * @param {any} error What `require()` has thrown
+ * @param {string} platform The name of the platform
+ * @return {boolean} Whether it didn't find the package
+ */
+function isMissing(error, platform) {
+  const text = String(error?.message);
+  return /MODULE_NOT_FOUND/.test(error?.code) && text.includes(`@oxws/binding-${platform}`);
+}
+
+/**
+ * Loads the addon.
+ *
+ * @param {string} [file] The path of the only one to try
+ * @return {any} Its functions
+ * @throws {Error} `ERR_OXWS_NATIVE`, with what was tried and what to do
+ */
+function loadAddon(file) {
+  /** @type {any[]} */
+  const failures = [];
+  for (const load of file === undefined ? candidates() : [() => requireFile(file)]) {
+    try {
+      return checked(load());
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  throw loadError(failures);
+}
+
+/**
+ * Lists what may be the addon, the likeliest first.
+ *
+ * @return {(() => any)[]} What loads it
+ */
+function candidates() {
+  return platformNames().flatMap((platform) => {
+    const file = join(__dirname, '..', `binding.${platform}.node`);
+    const loads = [() => requirePackage(platform)];
+    if (existsSync(file)) loads.unshift(() => requireFile(file));
+    return loads;
+  });
+}
+
+/**
+ * @param {string} file The path of a binary
+ * @return {any} The addon
+ */
+function requireFile(file) {
+  return require(file);
+}
+
+/**
+ * @param {any} addon An addon
+ * @return {any} The same
+ * @throws {Error} If it belongs to another version of the package
+ */
+function checked(addon) {
+  const found = addon.version?.();
+  if (found !== version) {
+    throw new Error(`the binary is of version ${found}, the package of version ${version}`);
+  }
+  return addon;
+}
+
+/**
+ * Builds the one error of all that was tried.
+ *
+ * @param {any[]} failures Why each attempt failed
+ * @return {Error} The error to throw
+ */
+function loadError(failures) {
+  const [platform] = platformNames();
+  const reasons = [...new Set(failures.map((failure) => String(failure.message).split('\n')[0]))];
+  const error = new Error(
+    `oxws ${version} could not load its addon for ${platform} (Node.js ${process.version}).\n` +
+      [...reasons.map((reason) => `  - ${reason}`), `What to do: ${advice(failures)}`].join('\n')
+  );
+  /** @type {any} */ (error).code = 'ERR_OXWS_NATIVE';
+  // What is wrong with a binary that is there says more than which ones aren't.
+  error.cause = failures.find((failure) => failure.code !== undefined) ?? failures[0];
+  return error;
+}
+
+/**
+ * Says how to get the addon.
+ *
+ * @param {any[]} failures Why each attempt failed
+ * @return {string} A sentence
+ */
+function advice(failures) {
+  const [platform] = platformNames();
+  const prebuilt = `@oxws/binding-${platform}`;
+  if (failures.some(({ code }) => code === 'ERR_DLOPEN_DISABLED')) {
+    const { permission } = /** @type {any} */ (process);
+    return permission === undefined
+      ? 'start Node.js without --no-addons.'
+      : 'start Node.js with --allow-addons beside --permission.';
+  }
+  const isOffered = prebuilt in optionalDependencies;
+  const build = 'with Rust installed, npx oxws build builds one.';
+  if (failures.some(({ code }) => code === 'ERR_DLOPEN_FAILED')) {
+    return `the binary is damaged, or of another system; install it again, or ${build}`;
+  }
+  if (!isOffered) return `there is no prebuilt binary for ${platform}; ${build}`;
+  return (
+    `install with optional dependencies, on this platform: npm install ${prebuilt}@${version} ` +
+    `(https://github.com/npm/cli/issues/4828); or, ${build}`
+  );
+}
+
+module.exports = { loadAddon };

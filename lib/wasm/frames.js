@@ -1,0 +1,275 @@
+// @ts-check
+'use strict';
+
+// Decoding, headers, masking and small checks by the WebAssembly build.
+
+const { isUtf8 } = require('node:buffer');
+const { randomFillSync } = require('node:crypto');
+
+const { Handle, instance } = require('./instance');
+
+/** Payloads up to this many bytes are masked faster here than by two copies and a call. */
+const MAX_LOOP_LENGTH = 64;
+/** Bytes of randomness that are fetched at once. */
+const KEY_POOL_LENGTH = 8 * 1024;
+const KEY_LENGTH = 4;
+/** Bytes of a record, and of the header before the first. */
+const RECORD_LENGTH = 16;
+
+/**
+ * A decoder, and the chunk of which the memory has a copy.
+ */
+class Decoder extends Handle {
+  /**
+   * @param {boolean} isServer The role
+   * @param {boolean} permessageDeflate Whether RSV1 may be set
+   */
+  constructor(isServer, permessageDeflate) {
+    const owner = instance();
+    super(owner, 'free_decoder', owner.exports.create_decoder(isServer, permessageDeflate));
+    this.isServer = isServer;
+  }
+}
+
+/**
+ * @param {boolean} isServer The role
+ * @param {boolean} permessageDeflate Whether RSV1 may be set
+ * @return {any} A decoder
+ */
+function createDecoder(isServer, permessageDeflate) {
+  return new Decoder(isServer, permessageDeflate);
+}
+
+/**
+ * @param {Decoder} decoder The decoder
+ * @param {number} maxPayload Bytes of a message
+ * @param {number} maxFragments Frames of a message
+ * @param {number} maxBufferedChunks Chunks without a complete frame
+ * @param {boolean} skipUtf8Validation Whether text is taken as it comes
+ */
+function setDecoderLimits(
+  { owner, number },
+  maxPayload,
+  maxFragments,
+  maxBufferedChunks,
+  skipUtf8Validation
+) {
+  owner.exports.set_decoder_limits(
+    number,
+    maxPayload,
+    maxFragments,
+    maxBufferedChunks,
+    skipUtf8Validation
+  );
+}
+
+/**
+ * @param {Decoder} decoder The decoder
+ * @param {Buffer} chunk What has arrived
+ * @param {number} position How much of it is decoded
+ * @param {Buffer} records Where the records go
+ * @return {number} How many there are
+ */
+function decode({ isServer, owner, number }, chunk, position, records) {
+  return owner.guard(() => {
+    const { exports } = owner;
+    const at = enter(owner, chunk, position);
+    const max = Math.floor(records.length / RECORD_LENGTH) - 1;
+    const count = exports.decode(number, chunk.length, position, max);
+    const { bytes } = owner;
+    const place = exports.records();
+    records.set(bytes.subarray(place, place + (count + 1) * RECORD_LENGTH));
+    // What clients send is masked: the payloads have changed. What servers send hasn't.
+    if (isServer) {
+      const decoded = bytes.readInt32LE(place);
+      chunk.set(bytes.subarray(at + position, at + decoded), position);
+    }
+    return count;
+  });
+}
+
+/**
+ * Makes a chunk the input, from the position on, unless it is already.
+ *
+ * @param {any} owner The instance
+ * @param {Buffer} chunk The chunk
+ * @param {number} position Its first byte that counts
+ * @return {number} Where the chunk begins in the memory
+ */
+function enter(owner, chunk, position) {
+  if (position > 0 && owner.resident === chunk) return owner.exports.input(chunk.length);
+  const at = owner.reserve(chunk.length);
+  owner.bytes.set(position > 0 ? chunk.subarray(position) : chunk, at + position);
+  owner.resident = chunk;
+  return at;
+}
+
+/**
+ * @param {Decoder} decoder The decoder
+ * @param {number} index Which payload of the latest `decode`
+ * @return {Buffer} The payload, once
+ */
+function takePayload({ owner, number }, index) {
+  return owner.guard(() => {
+    owner.exports.take_payload(number, index);
+    return owner.read();
+  });
+}
+
+/**
+ * @param {Decoder} decoder The decoder
+ * @param {number} index Which payload of the latest `decode`
+ * @return {Uint32Array} The lengths of the fragments that it came in
+ */
+function fragmentLengths({ owner, number }, index) {
+  owner.exports.fragment_lengths(number, index);
+  return new Uint32Array(owner.read().buffer);
+}
+
+/**
+ * @param {Decoder} decoder The decoder
+ * @return {number} The declared lengths of the frames of the message that is under way
+ */
+function totalPayloadLength({ owner, number }) {
+  return owner.exports.total_payload_length(number);
+}
+
+/**
+ * @param {Decoder} decoder The decoder
+ * @return {boolean} Whether what was decoded ends with a message
+ */
+function isBetweenMessages({ owner, number }) {
+  return owner.exports.is_between_messages(number) !== 0;
+}
+
+/**
+ * @typedef {object} ErrorDescription
+ * @property {boolean} isRangeError The class
+ * @property {string} message The message
+ * @property {string} code The `code`
+ * @property {number} closeCode The close code
+ */
+
+/**
+ * @param {any} owner The instance whose output says what is wrong
+ * @return {ErrorDescription} What the error is made of
+ */
+function readError(owner) {
+  const [isRangeError, message, code, closeCode] = owner.readTexts();
+  return { isRangeError: isRangeError === '1', message, code, closeCode: Number(closeCode) };
+}
+
+/**
+ * @param {Decoder} decoder The decoder
+ * @return {ErrorDescription | null} Why the connection has to fail
+ */
+function decoderError({ owner, number }) {
+  return owner.exports.decoder_error(number) ? readError(owner) : null;
+}
+
+/**
+ * @return {ErrorDescription} The error of a message that exceeds `maxPayload` once inflated
+ */
+function messageLengthError() {
+  const owner = instance();
+  owner.exports.message_length_error();
+  return readError(owner);
+}
+
+/**
+ * @return {ErrorDescription} The error of a text that isn't UTF-8 once inflated
+ */
+function utf8Error() {
+  const owner = instance();
+  owner.exports.utf8_error();
+  return readError(owner);
+}
+
+/**
+ * @param {Buffer} target Where the header goes
+ * @param {number} end Where it ends
+ * @param {number} first Its first byte
+ * @param {number} payloadLength Bytes of the payload
+ * @param {Buffer | null} [key] The masking key
+ * @return {number} Where it begins
+ */
+function encodeHeader(target, end, first, payloadLength, key) {
+  const { bytes, exports } = instance();
+  const isMasked = !!key;
+  if (!exports.encode_header(first, payloadLength, isMasked, key ? key.readUInt32BE(0) : 0)) {
+    throw new Error('invalid opcode');
+  }
+  const at = exports.output();
+  const length = exports.output_length();
+  const start = end - length;
+  for (let i = 0; i < length; i++) target[start + i] = bytes[at + i];
+  return start;
+}
+
+const pool = Buffer.alloc(KEY_POOL_LENGTH);
+let poolUsed = KEY_POOL_LENGTH;
+
+/**
+ * @param {Buffer} key Its first four bytes become an unpredictable masking key
+ */
+function fillMaskingKey(key) {
+  if (poolUsed === KEY_POOL_LENGTH) {
+    randomFillSync(pool);
+    poolUsed = 0;
+  }
+  for (let i = 0; i < KEY_LENGTH; i++) key[i] = pool[poolUsed++];
+}
+
+/**
+ * @param {Buffer} source The bytes
+ * @param {Buffer} key The masking key
+ * @param {Buffer} output Where the masked bytes go
+ * @param {number} offset Where in there
+ * @param {number} length How many
+ */
+function mask(source, key, output, offset, length) {
+  if (length <= MAX_LOOP_LENGTH) {
+    for (let i = 0; i < length; i++) output[offset + i] = source[i] ^ key[i & 3];
+    return;
+  }
+  const owner = instance();
+  const at = owner.write(source.length === length ? source : source.subarray(0, length));
+  owner.exports.mask(length, key.readUInt32BE(0));
+  output.set(owner.bytes.subarray(at, at + length), offset);
+}
+
+/**
+ * @param {Buffer} buffer What is masked or unmasked in place
+ * @param {Buffer} key The masking key
+ */
+function unmask(buffer, key) {
+  mask(buffer, key, buffer, 0, buffer.length);
+}
+
+/**
+ * @param {number} code A close code
+ * @return {boolean} Whether it may stand in a close frame
+ */
+function isValidCloseCode(code) {
+  return instance().exports.is_valid_close_code(code) !== 0;
+}
+
+module.exports = {
+  createDecoder,
+  decode,
+  decoderError,
+  encodeHeader,
+  fillMaskingKey,
+  fragmentLengths,
+  isBetweenMessages,
+  isValidCloseCode,
+  // Node's own needs no copy.
+  isValidUtf8: isUtf8,
+  mask,
+  messageLengthError,
+  setDecoderLimits,
+  takePayload,
+  totalPayloadLength,
+  unmask,
+  utf8Error
+};
