@@ -62,6 +62,12 @@ declare class WebSocket extends EventEmitter {
   /** Ready state 3: the connection is gone, or never came to be. */
   static readonly CLOSED: 3;
 
+  /**
+   * What the native part is: the addon, or the same protocol as WebAssembly where the addon can't be
+   * loaded or isn't wanted (`OXWS_BINDING`). Not part of ws.
+   */
+  static readonly binding: 'native' | 'wasm';
+
   /** Ready state 0: the opening handshake is under way. */
   readonly CONNECTING: 0;
   /** Ready state 1: messages can be sent and received. */

@@ -194,23 +194,30 @@ describe('The packed package', { skip, timeout: 240_000 }, () => {
     assert.equal(await runModule(machine, ECHO('ws')), 'there and back\n');
   });
 
-  it('is built from source where there is no binary', async () => {
+  it('is built from source by its command, and runs as WebAssembly until then', async () => {
     const machine = makeProject({ cargo: CARGO, rustc: "#!/bin/sh\necho 'rustc 99.0.0'" });
-    const { stdout } = await install(machine, ['oxws'], new Set([BINARY_PACKAGE]));
+    await install(machine, ['oxws'], new Set([BINARY_PACKAGE]));
+    const code = "import WebSocket from 'oxws'; console.log(WebSocket.binding)";
+    assert.equal(await runModule(machine, code), 'wasm\n');
+    assert.equal(await runModule(machine, ECHO('oxws')), 'there and back\n');
 
-    assert.match(stdout, /there is no binary for .*; building one with cargo/);
     const installed = path.join(machine.project, 'node_modules/oxws');
+    const args = [path.join(installed, 'bin/oxws.js'), 'build'];
+    const { stdout } = await run(process.execPath, args, { env: machine.env });
+    assert.match(stdout, /building the addon for/);
     const used = fs.readFileSync(path.join(installed, 'cargo-arguments'), 'utf8');
     assert.match(used, /^build --release --locked --lib /);
     assert.ok(!fs.existsSync(path.join(installed, 'target')));
-    assert.equal(await runModule(machine, ECHO('oxws')), 'there and back\n');
+    assert.equal(await runModule(machine, code), 'native\n');
   });
 
-  it('says what is missing where there is neither a binary nor Rust', async () => {
+  it('says what is missing where it is to be built without Rust', async () => {
     const machine = makeProject();
+    await install(machine, ['oxws'], new Set([BINARY_PACKAGE]));
 
-    await assert.rejects(install(machine, ['oxws'], new Set([BINARY_PACKAGE])), ({ stderr }) => {
-      assert.match(stderr, new RegExp(`npm install ${BINARY_PACKAGE}@${version}`));
+    const args = [path.join(machine.project, 'node_modules/oxws/bin/oxws.js'), 'build'];
+    const { NODE_PATH: _, ...env } = machine.env;
+    await assert.rejects(run(process.execPath, args, { env }), ({ stderr }) => {
       assert.match(stderr, /no Rust toolchain: cargo is missing/);
       assert.match(stderr, /https:\/\/rustup\.rs/);
       assert.doesNotMatch(stderr, /\n {4}at /);
@@ -218,26 +225,28 @@ describe('The packed package', { skip, timeout: 240_000 }, () => {
     });
   });
 
-  it('says what is missing when it is loaded, where install scripts are not run', async () => {
+  it('warns once where its binary was left out, and runs as WebAssembly', async () => {
     const machine = makeProject();
     await install(machine, ['oxws', '--ignore-scripts', '--omit=optional']);
+    fs.writeFileSync(path.join(machine.project, 'echo.mjs'), ECHO('oxws'));
+    const env = { ...machine.env, NODE_PATH: '' };
 
-    await assert.rejects(runModule(machine, "import 'oxws'"), ({ stderr }) => {
-      assert.match(stderr, /ERR_OXWS_NATIVE/);
-      assert.match(stderr, new RegExp(`npm install ${BINARY_PACKAGE}@${version}`));
-      assert.match(stderr, /node scripts\/install\.mjs/);
-      return true;
-    });
+    const options = { cwd: machine.project, env };
+    const { stderr, stdout } = await run(process.execPath, ['echo.mjs'], options);
+    assert.equal(stdout, 'there and back\n');
+    assert.equal(stderr.match(/OXWS_FALLBACK\] OxwsWarning/g)?.length, 1, stderr);
+    assert.match(stderr, new RegExp(`npm install ${BINARY_PACKAGE}@${version}`));
+    assert.match(stderr, /npx oxws build/);
+
+    const failing = { ...options, env: { ...env, OXWS_FALLBACK: 'error' } };
+    await assert.rejects(run(process.execPath, ['echo.mjs'], failing), /ERR_OXWS_NATIVE/);
+    const silent = { ...options, env: { ...env, OXWS_FALLBACK: 'silent' } };
+    assert.equal((await run(process.execPath, ['echo.mjs'], silent)).stderr, '');
   });
 
-  it('builds nothing when it is installed for another platform', async () => {
-    const machine = makeProject({ cargo: '#!/bin/sh\nexit 1', rustc: '#!/bin/sh\nexit 1' });
-    const other = process.arch === 'x64' ? 'arm64' : 'x64';
-    const all = fs.readdirSync(packed).filter((name) => name.includes('-'));
-    const names = new Set(all.map((name) => `@oxws/binding-${name}`));
-    await install(machine, ['oxws', `--cpu=${other}`], names);
-
-    assert.ok(fs.existsSync(path.join(machine.project, 'node_modules/oxws/index.js')));
+  it('needs no script when it is installed', () => {
+    const file = path.join(packed, 'oxws', 'package.json');
+    assert.equal(JSON.parse(fs.readFileSync(file, 'utf8')).scripts, undefined);
   });
 });
 

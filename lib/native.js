@@ -8,9 +8,8 @@
 //   OXWS_FALLBACK=warn|silent|error      what happens where `auto` can't load the addon
 
 const { loadAddon } = require('./addon');
-const choice = require('./binding-choice');
 
-/** Beside it there is nothing to fall back from. */
+/** What Node.js says where it was started without addons. */
 const DISABLED = 'ERR_DLOPEN_DISABLED';
 
 /**
@@ -18,7 +17,7 @@ const DISABLED = 'ERR_DLOPEN_DISABLED';
  * @throws {Error} `ERR_OXWS_NATIVE` if what is wanted can't be loaded
  */
 function load() {
-  const wanted = process.env.OXWS_BINDING || choice.wanted;
+  const wanted = process.env.OXWS_BINDING || 'auto';
   if (wanted === 'wasm') return { native: require('./wasm'), kind: 'wasm' };
   if (wanted === 'native') return { native: loadAddon(), kind: 'native' };
   if (wanted !== 'auto') return { native: loadAddon(wanted), kind: 'native' };
@@ -44,7 +43,7 @@ function fallBack(error) {
     error.message += `\nNor can its WebAssembly build: ${/** @type {Error} */ (reason).message}`;
     throw error;
   }
-  // Somebody who starts Node.js without addons knows.
+  // Who starts Node.js without addons knows.
   if (fallback !== 'silent' && error.cause?.code !== DISABLED) {
     const text = `${error.message}\noxws runs as WebAssembly, which is slower (OXWS_FALLBACK=silent).`;
     process.emitWarning(text, { type: 'OxwsWarning', code: 'OXWS_FALLBACK' });

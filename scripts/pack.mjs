@@ -141,15 +141,13 @@ function writeMainPackage(folder, binaryManifests) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     copyFileSync(join(root, path), join(folder, path));
   }
-  const { devDependencies: _, scripts, ...manifest } = readManifest(root);
-  const { install } = scripts;
+  const { devDependencies: _, scripts: __, ...manifest } = readManifest(root);
   const optionalDependencies = Object.fromEntries(
     binaryManifests.map(({ name, version }) => [name, version])
   );
   writeManifest(folder, {
     ...manifest,
     ...sourceRepository(),
-    scripts: { install },
     optionalDependencies
   });
 }

@@ -15,9 +15,11 @@ const { CAT_OPTIONS } = require('./options');
 
 const USAGE = `Usage: oxws [options] (--listen <port> | --connect <url>)
        oxws bench [options] <url>
+       oxws build
 
 Talks to a WebSocket server, or serves a client, line by line. What comes in
 binary is shown in hexadecimal digits. \`oxws bench --help\` tells of the benchmark.
+\`oxws build\` builds the addon with Rust, where no binary is published for the platform.
 
 Options (of these, --listen takes --host and --no-color):
 ${formatOptions(CAT_OPTIONS)}
@@ -31,6 +33,7 @@ ${formatOptions(CAT_OPTIONS)}
  */
 async function run(args) {
   if (args[0] === 'bench') return bench(args.slice(1));
+  if (args[0] === 'build') return void (await import('../../scripts/build-installed.mjs'));
 
   const { values, positionals } = parse(args, CAT_OPTIONS);
 

@@ -24,7 +24,7 @@ function version() {
 function keepFreedMemory() {}
 
 module.exports = {
-  ...constants(),
+  ...readConstants(),
   ...deflate,
   ...frames,
   ...handshake,
@@ -37,7 +37,7 @@ module.exports = {
  *
  * @return {Record<string, number>} Their values by name
  */
-function constants() {
+function readConstants() {
   const { bytes, exports } = instance();
   /** @type {Record<string, number>} */
   const values = {};

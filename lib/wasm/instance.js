@@ -38,8 +38,9 @@ function compile() {
  */
 class Instance {
   constructor() {
+    const module = compile();
     /** @type {any} */
-    this.exports = new WebAssembly.Instance(compile(), {}).exports;
+    this.exports = new WebAssembly.Instance(module, {}).exports;
     /** Whether a function has trapped. */
     this.isBroken = false;
     this._bytes = Buffer.alloc(0);

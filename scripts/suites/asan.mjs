@@ -49,7 +49,7 @@ export default async function asan() {
     ...process.env,
     ASAN_OPTIONS: 'detect_leaks=0',
     LD_PRELOAD: library,
-    NAPI_RS_NATIVE_LIBRARY_PATH: await build()
+    OXWS_BINDING: await build()
   };
   // The variable that names the binary is what the tests of the loader set themselves.
   return specSteps({ addonOnly: true, without: ['native'], env, minutes: 60 });

@@ -34,7 +34,7 @@ async function testPanics() {
   // Node.js loads an addon by the ending of its name.
   const addon = join(dirname(library), 'oxws.node');
   copyFileSync(library, addon);
-  const env = { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: addon };
+  const env = { ...process.env, OXWS_BINDING: addon };
   return runNode(['--test', '--test-reporter=spec', '__test__/engine/panic.spec.js'], { env });
 }
 

@@ -26,7 +26,7 @@ const PARTS = [
   'index.js',
   'wrapper.mjs',
   'browser.js',
-  'binding.js'
+  'binding.wasm.js'
 ];
 
 /**

@@ -107,8 +107,7 @@ export async function requireAddon({ debug = false, force = false } = {}) {
     'build',
     '--platform',
     ...(debug ? [] : ['--release']),
-    '--js',
-    'binding.js',
+    '--no-js',
     '--dts',
     'binding.d.ts'
   ]);

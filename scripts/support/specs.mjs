@@ -30,6 +30,19 @@ const OF_CONNECTIONS = [
   'websocket-server'
 ];
 
+/** What the WebAssembly build does beside connections. */
+const OF_PROTOCOL = [
+  'buffer-util',
+  'compressed-size',
+  'extension',
+  'frame-queue',
+  'permessage-deflate',
+  'receiver',
+  'sender',
+  'subprotocol',
+  'validation'
+];
+
 /**
  * Lists the test files of a folder and of those in it. Node 20 takes no patterns.
  *
@@ -83,6 +96,7 @@ export function specSteps({
     const args = ['--test', '--test-reporter=spec', ...concurrency(), limit, ...files];
     return run(node, args, { cwd, env: { ...env, ...variables } });
   };
+  const ofWasm = [...OF_CONNECTIONS, ...OF_PROTOCOL].filter((name) => !name.startsWith('engine/'));
   const left = addonOnly ? [...OF_THE_REPOSITORY, ...without] : without;
   const all = specNames().filter((name) => !left.includes(name));
   return {
@@ -99,6 +113,7 @@ export function specSteps({
       ['engine/index', 'engine/compression', ...OF_CONNECTIONS],
       { OXWS_DRIVER: 'tokio', OXWS_THREADS: '2' }
     ),
+    'node --test, the WebAssembly build': step(ofWasm, { OXWS_BINDING: 'wasm' }),
     'node --test': step(all)
   };
 }
