@@ -466,8 +466,11 @@ export declare function shareDeflater(engine: ExternalObject<Engine>, id: number
 /** The decompressing side of a connection, which the engine drives as well. */
 export declare function shareInflater(engine: ExternalObject<Engine>, id: number): Inflater | null
 
-/** Ends the sending side once everything is written. */
-export declare function shutDown(engine: ExternalObject<Engine>, id: number): void
+/**
+ * Ends the sending side once everything is written; whether that is done already. If not, a record
+ * reports it.
+ */
+export declare function shutDown(engine: ExternalObject<Engine>, id: number): boolean
 
 /** Nothing more to take; the descriptor announces what comes. */
 export declare const STATUS_IDLE: number

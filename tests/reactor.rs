@@ -704,8 +704,8 @@ fn reports_the_end_once_and_goes_on_sending() {
     theirs.shutdown(Shutdown::Write).unwrap();
     driver.expect(&[(id, text("last")), (id, Seen::End)]);
     assert_eq!(driver.write(id, b"still here"), 0);
-    driver.reactor.shutdown(id);
-    driver.expect(&[(id, Seen::ShutDown)]);
+    assert!(driver.reactor.shutdown(id));
+    driver.expect(&[]);
     let mut rest = Vec::new();
     theirs.read_to_end(&mut rest).unwrap();
     assert_eq!(rest, b"still here");
@@ -735,9 +735,9 @@ fn finds_the_end_behind_a_chunk_that_fills_the_memory() {
 fn receives_after_its_own_half_close() {
     let mut driver = Driver::new();
     let (id, mut theirs) = driver.tcp_pair(SERVER);
-    driver.reactor.shutdown(id);
-    driver.reactor.shutdown(id);
-    driver.expect(&[(id, Seen::ShutDown)]);
+    assert!(driver.reactor.shutdown(id));
+    assert!(driver.reactor.shutdown(id));
+    driver.expect(&[]);
     assert_eq!(driver.write(id, b"too late"), 0);
     assert_eq!(theirs.read(&mut [0; 9]).unwrap(), 0);
     theirs.write_all(&text_to(Role::Server, "answer")).unwrap();
@@ -761,7 +761,7 @@ fn reports_a_reset_behind_what_came_before_it() {
     reset(theirs);
     driver.expect(&[(id, Seen::Failed(io::ErrorKind::ConnectionReset))]);
     assert_eq!(driver.write(id, b"to nobody"), 0);
-    driver.reactor.shutdown(id);
+    assert!(driver.reactor.shutdown(id));
     driver.expect(&[]);
 }
 
@@ -845,7 +845,7 @@ fn ends_the_sending_side_behind_what_waits() {
     let mut driver = Driver::new();
     let (id, mut theirs) = driver.tcp_pair(SERVER);
     let written = fill(&mut driver, id);
-    driver.reactor.shutdown(id);
+    assert!(!driver.reactor.shutdown(id));
     let pending = driver.reactor.pending(id);
     assert_eq!(driver.write(id, b"too late"), pending);
     driver.expect(&[]);
@@ -864,7 +864,7 @@ fn reports_a_reset_instead_of_what_waits() {
     let mut driver = Driver::new();
     let (id, theirs) = driver.tcp_pair(SERVER);
     fill(&mut driver, id);
-    driver.reactor.shutdown(id);
+    assert!(!driver.reactor.shutdown(id));
     driver.reactor.pause(id);
     reset(theirs);
     driver.until(|driver| !driver.seen.is_empty());

@@ -85,7 +85,8 @@ pub enum Occurrence {
     Written,
     /// Something that was left to a task to write waits for the kernel to take it.
     Waiting,
-    /// The half-close that [`Reactor::shutdown`](super::Reactor::shutdown) asked for is done.
+    /// The half-close that [`Reactor::shutdown`](super::Reactor::shutdown) could not do at once is
+    /// done.
     ShutDown,
     /// The engine has panicked while it worked on the connection, of which it takes nothing any
     /// more; or on none that it could tell, [`NOBODY`], which has cost nobody anything.

@@ -597,9 +597,10 @@ impl Reactor {
         self.connections.get(id).map_or(0, Connection::bytes_written)
     }
 
-    /// Ends the sending side behind what waits.
-    pub fn shutdown(&mut self, id: ConnectionId) {
-        self.connections.update(id, Connection::shutdown);
+    /// Ends the sending side after what waits. Returns whether that is done; if not,
+    /// [`Occurrence::ShutDown`] reports it later.
+    pub fn shutdown(&mut self, id: ConnectionId) -> bool {
+        self.connections.update(id, Connection::shutdown).unwrap_or(true)
     }
 
     /// Closes the connection at once, whatever waits; with `reset` so that the peer sees a reset.

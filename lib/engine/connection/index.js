@@ -5,6 +5,7 @@
 // transport stand: it is the `_handle` of the socket (`handle.js`), the frame queue of the
 // sender (`sending.js`), and what the receiver is asked for.
 
+const { setImmediate } = require('node:timers');
 const { getSystemErrorName } = require('node:util');
 
 const { convertMessage } = require('../../binary-type');
@@ -217,11 +218,8 @@ class EngineConnection extends EngineFrameQueue {
       const failure = native.engineInflateFailure(this._engine.native, detail);
       if (failure) this.handlers.fail(createInflateError(failure));
     } else if (kind === RECORD_END) {
-      // What was told of the own end in the same batch comes before, in a tick of its own: whoever
-      // waits for that may close the socket.
-      const { ending, finished } = socket._writableState;
-      if (ending && !finished) process.nextTick(endReading, this, socket);
-      else endReading(this, socket);
+      // In a turn of its own: what listeners of the last message have begun comes before.
+      setImmediate(endReading, this);
     } else if (kind === RECORD_FAILED) {
       // Without a number it's one that `RECORD_FAULT` has told of.
       socket.destroy(detail === 0 ? createInternalError(PANIC) : systemError(detail));
@@ -289,13 +287,23 @@ class EngineConnection extends EngineFrameQueue {
 }
 
 /**
+ * Ends the reading side of a socket.
+ *
  * @param {EngineConnection} connection A connection whose peer sends nothing more
- * @param {any} socket Its socket
  */
-function endReading(connection, socket) {
+function endReading(connection) {
+  // The own end comes before: whoever waits for that may close the socket.
+  if (connection._isShuttingDown()) setImmediate(pushEnd, connection);
+  else pushEnd(connection);
+}
+
+/**
+ * @param {EngineConnection} connection A connection whose peer sends nothing more
+ */
+function pushEnd(connection) {
   if (connection._isClosed) return;
-  socket.push(null);
-  socket.read(0);
+  connection._socket.push(null);
+  connection._socket.read(0);
 }
 
 /**

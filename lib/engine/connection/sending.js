@@ -4,6 +4,8 @@
 // What a connection of the engine sends: the frames of the sender and the bytes of the socket, in
 // one order, and the callbacks of both.
 
+const { setImmediate } = require('node:timers');
+
 const { EMPTY_BUFFER } = require('../../constants');
 const { COMPRESSED, MAX_COMPRESSED_LENGTH, MAX_COPY_LENGTH, RAW } = require('../outbox');
 const EngineHandle = require('./handle');
@@ -237,7 +239,8 @@ class EngineFrameQueue extends EngineHandle {
   shutDown(callback) {
     this._engine.outbox.flush(true);
     this._shutdown = callback;
-    native.shutDown(this._engine.native, this._id);
+    // As late as libuv would be, whose shutdown is done when the event loop turns.
+    if (native.shutDown(this._engine.native, this._id)) setImmediate(noteShutDown, this);
   }
 
   /**
@@ -285,13 +288,23 @@ class EngineFrameQueue extends EngineHandle {
   }
 
   /**
+   * @return {boolean} Whether the sending side is about to end, and nothing keeps it from that
+   * @protected
+   */
+  _isShuttingDown() {
+    const { ending, finished } = this._socket._writableState;
+    return ending && !finished && this._countPending() === 0;
+  }
+
+  /**
    * The sending side has ended.
    *
    * @protected
    */
   _noteShutDown() {
-    this._shutdown?.();
+    const shutdown = this._shutdown;
     this._shutdown = null;
+    shutdown?.();
   }
 
   /**
@@ -413,6 +426,13 @@ class EngineFrameQueue extends EngineHandle {
     this._shutdown?.(destroyedError());
     this._shutdown = null;
   }
+}
+
+/**
+ * @param {EngineFrameQueue} connection A connection whose sending side has ended
+ */
+function noteShutDown(connection) {
+  connection._noteShutDown();
 }
 
 /**

@@ -132,10 +132,11 @@ pub fn address_of(engine: &External<Engine>, id: u32, peer: bool) -> Option<Addr
     })
 }
 
-/// Ends the sending side once everything is written.
+/// Ends the sending side once everything is written; whether that is done already. If not, a record
+/// reports it.
 #[napi(catch_unwind)]
-pub fn shut_down(engine: &mut External<Engine>, id: u32) {
-    engine.reactor.with(|reactor| reactor.shutdown(id));
+pub fn shut_down(engine: &mut External<Engine>, id: u32) -> bool {
+    engine.reactor.with(|reactor| reactor.shutdown(id))
 }
 
 /// Closes a connection at once, with a reset if so asked; its number becomes free.

@@ -127,28 +127,30 @@ impl Connection {
         if queue.is_empty() {
             self.written = true;
             if self.sending == Sending::EndDue {
-                self.end_sending();
+                self.end_sending(Sending::Ending);
             }
         } else {
             self.queue = Some(queue);
         }
     }
 
-    /// Ends the sending side behind what waits.
-    pub(in crate::engine) fn shutdown(&mut self) {
-        if self.sending != Sending::Open || self.failure.is_some() {
-            return;
+    /// Ends the sending side after what waits. Returns whether that is done: if not, it is reported
+    /// once it is.
+    pub(in crate::engine) fn shutdown(&mut self) -> bool {
+        if self.sending == Sending::Open && self.failure.is_none() {
+            if self.queue.is_none() {
+                self.end_sending(Sending::Ended);
+            } else {
+                self.sending = Sending::EndDue;
+            }
         }
-        self.sending = Sending::EndDue;
-        if self.queue.is_none() {
-            self.end_sending();
-        }
+        self.sending == Sending::Ended
     }
 
-    /// Ends the sending side.
-    fn end_sending(&mut self) {
+    /// Ends the sending side, which is in the state `ended` then.
+    fn end_sending(&mut self, ended: Sending) {
         match self.socket.shutdown() {
-            Ok(()) => self.sending = Sending::Ending,
+            Ok(()) => self.sending = ended,
             Err(error) => self.fail(error),
         }
     }
