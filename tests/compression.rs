@@ -439,7 +439,7 @@ fn refuses_what_is_no_message() {
 #[test]
 fn ends_raw_mode_between_messages_only() {
     in_both_roles(Setup::default(), |mut pair| {
-        pair.reactor.with(|reactor| reactor.set_raw(pair.id, true));
+        pair.reactor.update(pair.id, |it| it.set_raw(true));
         pair.peer.write_all(b"raw").unwrap();
         pair.expect(&[Seen::Raw(b"raw".to_vec())]);
         assert!(pair.reactor.begin_frames(pair.id));
@@ -447,7 +447,7 @@ fn ends_raw_mode_between_messages_only() {
         let (first, rest) = bytes.split_at(4);
         pair.peer.write_all(first).unwrap();
         pair.settle();
-        pair.reactor.with(|reactor| reactor.set_raw(pair.id, true));
+        pair.reactor.update(pair.id, |it| it.set_raw(true));
         assert!(!pair.reactor.begin_frames(pair.id));
         pair.peer.write_all(rest).unwrap();
         pair.expect(&[text("a message")]);

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use oxws::engine::{ConnectionConfig, ConnectionId, Occurrence, Reactor, Sink, Status};
+use oxws::engine::{Connection, ConnectionConfig, ConnectionId, Occurrence, Reactor, Sink, Status};
 use oxws::protocol::{Payload, Role};
 use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -85,7 +85,7 @@ fn cycle(reactor: &mut Reactor) {
             }
             2 => {
                 reactor.write(id, &mut [IoSlice::new(&vec![0; 8_000_000])]);
-                reactor.shutdown(id);
+                reactor.update(id, Connection::shutdown);
                 reactor.close(id, true);
             }
             _ => reactor.close(id, true),

@@ -10,7 +10,8 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use oxws::engine::{
-    ConnectionConfig, ConnectionId, Fault, MIN_READ, NOBODY, Occurrence, Reactor, Sink, Status,
+    Connection, ConnectionConfig, ConnectionId, Fault, MIN_READ, NOBODY, Occurrence, Reactor, Sink,
+    Status,
 };
 use oxws::protocol::deflate::InflateError;
 use oxws::protocol::{
@@ -114,6 +115,14 @@ impl Driver {
         (self.reactor.adopt(ours.as_fd(), config).unwrap(), theirs)
     }
 
+    fn connection(&self, id: ConnectionId) -> &Connection {
+        self.reactor.connection(id).unwrap()
+    }
+
+    fn shutdown(&mut self, id: ConnectionId) -> bool {
+        self.reactor.update(id, Connection::shutdown).unwrap()
+    }
+
     fn tcp_pair(&mut self, config: ConnectionConfig) -> (ConnectionId, TcpStream) {
         let (ours, theirs) = tcp_pair();
         (self.reactor.adopt(ours.as_fd(), config).unwrap(), theirs)
@@ -148,7 +157,7 @@ impl Driver {
         loop {
             let filled = bytes.len();
             bytes.resize(length.min(filled + 77_777), 0xaa);
-            match self.reactor.receive_apart(id, &mut bytes[filled..]) {
+            match self.reactor.update(id, |it| it.receive_apart(&mut bytes[filled..])).unwrap() {
                 Ok(count) if filled + count == length => break,
                 Ok(count) if filled + count == bytes.len() => {}
                 Ok(count) => {
@@ -300,7 +309,7 @@ fn receives_bytes_that_arrive_one_by_one() {
         driver.settle();
     }
     driver.expect(&[(id, text("slow")), (id, text(""))]);
-    assert_eq!(driver.reactor.bytes_read(id), 4 + 6 + 6);
+    assert_eq!(driver.connection(id).bytes_read(), 4 + 6 + 6);
 }
 
 #[test]
@@ -310,8 +319,8 @@ fn takes_fed_bytes_first() {
     let first = text_to(Role::Server, "first");
     theirs.write_all(&first[4..]).unwrap();
     theirs.write_all(&text_to(Role::Server, "second")).unwrap();
-    driver.reactor.feed(id, &first[..2]);
-    driver.reactor.feed(id, &first[2..4]);
+    driver.reactor.update(id, |it| it.feed(&first[..2]));
+    driver.reactor.update(id, |it| it.feed(&first[2..4]));
     assert!(driver.reactor.has_ready());
     driver.expect(&[(id, text("first")), (id, text("second"))]);
 }
@@ -321,7 +330,7 @@ fn feeds_more_than_the_memory_holds() {
     let mut driver = Driver::with(MIN_READ, usize::MAX);
     let (id, _theirs) = driver.pair(SERVER);
     let messages = text_to(Role::Server, "message").repeat(10_000);
-    driver.reactor.feed(id, &messages);
+    driver.reactor.update(id, |it| it.feed(&messages));
     driver.until(|driver| driver.seen.len() == 10_000);
     assert!(driver.seen.iter().all(|seen| *seen == (id, text("message"))));
 }
@@ -334,7 +343,7 @@ fn writes_at_once_what_the_kernel_takes() {
     assert_eq!(driver.reactor.write(id, &mut parts), 0);
     assert_eq!(driver.write(id, b"e"), 0);
     assert_eq!(driver.write(id, b""), 0);
-    assert_eq!(driver.reactor.bytes_written(id), 5);
+    assert_eq!(driver.connection(id).bytes_written(), 5);
     let mut bytes = [0; 5];
     theirs.read_exact(&mut bytes).unwrap();
     assert_eq!(&bytes, b"abcde");
@@ -448,15 +457,15 @@ fn may_be_paused_and_made_raw_in_the_middle_of_a_chunk() {
     let frames = text_to(Role::Server, "a").repeat(4);
     theirs.write_all(&frames).unwrap();
     driver.until(|driver| driver.seen.len() == 1);
-    driver.reactor.pause(id);
+    driver.reactor.update(id, |it| it.set_paused(true));
     driver.settle();
     // The memory may be another one now.
     driver.memory.fill(0xbb);
     driver.used = 0;
-    driver.reactor.feed(id, b"fed");
-    driver.reactor.resume(id);
+    driver.reactor.update(id, |it| it.feed(b"fed"));
+    driver.reactor.update(id, |it| it.set_paused(false));
     assert_eq!(driver.poll(), Status::RecordsFull);
-    driver.reactor.set_raw(id, true);
+    driver.reactor.update(id, |it| it.set_raw(true));
     let rest = [&frames[frames.len() / 2..], b"fed"].concat();
     driver.expect(&[(id, text("a")), (id, text("a")), (id, Seen::Raw(rest))]);
 }
@@ -517,7 +526,7 @@ fn receives_frames_larger_than_the_memory() {
         driver.until(|driver| driver.seen.len() == 3);
         assert!(driver.seen.drain(..).eq(vec![(id, Seen::Binary(payload)); 3]));
         assert_eq!(driver.owned, 3);
-        assert_eq!(driver.reactor.bytes_read(id), 3 * (5_000_000 + frame_overhead(role.role)));
+        assert_eq!(driver.connection(id).bytes_read(), 3 * (5_000_000 + frame_overhead(role.role)));
         drop(sender.join().unwrap());
     }
 }
@@ -629,12 +638,12 @@ fn receives_a_large_message_bit_by_bit() {
     // A part of it is paused, and overtaken by bytes that are fed.
     theirs.write_all(&frame[..50_000]).unwrap();
     driver.settle();
-    driver.reactor.pause(id);
+    driver.reactor.update(id, |it| it.set_paused(true));
     theirs.write_all(&frame[50_000..60_000]).unwrap();
     driver.settle();
-    driver.reactor.feed(id, &frame[60_000..]);
+    driver.reactor.update(id, |it| it.feed(&frame[60_000..]));
     driver.expect(&[]);
-    driver.reactor.resume(id);
+    driver.reactor.update(id, |it| it.set_paused(false));
     driver.expect(&[(id, Seen::Binary(pattern(100_000)))]);
     assert!(driver.large.is_empty());
 }
@@ -657,7 +666,7 @@ fn ends_in_the_middle_of_a_large_message() {
     theirs.write_all(&frame[..40_000]).unwrap();
     driver.settle();
     driver.reactor.close(id, false);
-    assert_eq!(driver.reactor.receive_apart(id, &mut [0; 10]), Ok(0));
+    assert_eq!(driver.reactor.update(id, |it| it.receive_apart(&mut [0; 10])), None);
     driver.expect(&[]);
 }
 
@@ -673,7 +682,7 @@ fn checks_a_large_message_as_it_arrives() {
     driver.expect(&[]);
 
     let (mut driver, id, mut theirs) = apart(SERVER);
-    driver.reactor.set_limits(id, max_payload(99_999), false);
+    driver.reactor.update(id, |it| it.set_limits(max_payload(99_999), false));
     let frame = frame_to(Role::Server, true, Opcode::Binary, &payload);
     theirs.write_all(&frame).unwrap();
     driver.expect(&[(id, Seen::Violation(ProtocolError::UnsupportedMessageLength))]);
@@ -685,7 +694,7 @@ fn becomes_raw_where_a_large_message_ends() {
     let frame = frame_to(Role::Server, true, Opcode::Binary, &pattern(100_000));
     theirs.write_all(&frame[..40_000]).unwrap();
     driver.settle();
-    driver.reactor.set_raw(id, true);
+    driver.reactor.update(id, |it| it.set_raw(true));
     theirs.write_all(&frame[40_000..]).unwrap();
     theirs.write_all(b"raw bytes").unwrap();
     driver.expect(&[(id, Seen::Binary(pattern(100_000))), (id, Seen::Raw(b"raw bytes".to_vec()))]);
@@ -704,7 +713,7 @@ fn reports_the_end_once_and_goes_on_sending() {
     theirs.shutdown(Shutdown::Write).unwrap();
     driver.expect(&[(id, text("last")), (id, Seen::End)]);
     assert_eq!(driver.write(id, b"still here"), 0);
-    assert!(driver.reactor.shutdown(id));
+    assert!(driver.shutdown(id));
     driver.expect(&[]);
     let mut rest = Vec::new();
     theirs.read_to_end(&mut rest).unwrap();
@@ -735,15 +744,15 @@ fn finds_the_end_behind_a_chunk_that_fills_the_memory() {
 fn receives_after_its_own_half_close() {
     let mut driver = Driver::new();
     let (id, mut theirs) = driver.tcp_pair(SERVER);
-    assert!(driver.reactor.shutdown(id));
-    assert!(driver.reactor.shutdown(id));
+    assert!(driver.shutdown(id));
+    assert!(driver.shutdown(id));
     driver.expect(&[]);
     assert_eq!(driver.write(id, b"too late"), 0);
     assert_eq!(theirs.read(&mut [0; 9]).unwrap(), 0);
     theirs.write_all(&text_to(Role::Server, "answer")).unwrap();
     drop(theirs);
     driver.expect(&[(id, text("answer")), (id, Seen::End)]);
-    assert_eq!(driver.reactor.bytes_written(id), 0);
+    assert_eq!(driver.connection(id).bytes_written(), 0);
 }
 
 /// Ends a connection with a reset.
@@ -761,7 +770,7 @@ fn reports_a_reset_behind_what_came_before_it() {
     reset(theirs);
     driver.expect(&[(id, Seen::Failed(io::ErrorKind::ConnectionReset))]);
     assert_eq!(driver.write(id, b"to nobody"), 0);
-    assert!(driver.reactor.shutdown(id));
+    assert!(driver.shutdown(id));
     driver.expect(&[]);
 }
 
@@ -775,8 +784,8 @@ fn reports_a_failure_of_writing_in_the_next_turn_and_once() {
     assert_eq!(driver.write(id, b"to nobody"), 0);
     assert!(driver.reactor.has_ready());
     driver.expect(&[(id, text("before")), (id, Seen::Failed(io::ErrorKind::BrokenPipe))]);
-    driver.reactor.resume(id);
-    driver.reactor.feed(id, b"too late");
+    driver.reactor.update(id, |it| it.set_paused(false));
+    driver.reactor.update(id, |it| it.feed(b"too late"));
     driver.expect(&[]);
 }
 
@@ -785,7 +794,7 @@ fn reports_a_failure_of_writing_though_paused() {
     let mut driver = Driver::new();
     let (id, mut theirs) = driver.pair(SERVER);
     theirs.write_all(&text_to(Role::Server, "unread")).unwrap();
-    driver.reactor.pause(id);
+    driver.reactor.update(id, |it| it.set_paused(true));
     driver.settle();
     drop(theirs);
     driver.write(id, b"to nobody");
@@ -803,8 +812,8 @@ fn fill(driver: &mut Driver, id: ConnectionId) -> Vec<u8> {
             &mut [IoSlice::new(&part[..77]), IoSlice::new(&[]), IoSlice::new(&part[77..])],
         );
         written.extend_from_slice(&part);
-        assert_eq!(pending, driver.reactor.pending(id));
-        assert_eq!(written.len() - pending, driver.reactor.bytes_written(id) as usize);
+        assert_eq!(pending, driver.connection(id).pending());
+        assert_eq!(written.len() - pending, driver.connection(id).bytes_written() as usize);
     }
     written
 }
@@ -822,7 +831,7 @@ fn sends_what_waits_when_the_peer_reads() {
         };
         let written = fill(&mut driver, id);
         driver.settle();
-        assert!(driver.seen.is_empty() && driver.reactor.pending(id) > 0);
+        assert!(driver.seen.is_empty() && driver.connection(id).pending() > 0);
         let length = written.len();
         let reader = std::thread::spawn(move || {
             let mut received = vec![0; length];
@@ -833,8 +842,8 @@ fn sends_what_waits_when_the_peer_reads() {
         let (received, theirs) = reader.join().unwrap();
         assert!(received == written);
         driver.expect(&[(id, Seen::Written)]);
-        assert_eq!(driver.reactor.pending(id), 0);
-        assert_eq!(driver.reactor.bytes_written(id), length as u64);
+        assert_eq!(driver.connection(id).pending(), 0);
+        assert_eq!(driver.connection(id).bytes_written(), length as u64);
         assert_eq!(driver.write(id, b"at once again"), 0);
         drop(theirs);
     }
@@ -845,8 +854,8 @@ fn ends_the_sending_side_behind_what_waits() {
     let mut driver = Driver::new();
     let (id, mut theirs) = driver.tcp_pair(SERVER);
     let written = fill(&mut driver, id);
-    assert!(!driver.reactor.shutdown(id));
-    let pending = driver.reactor.pending(id);
+    assert!(!driver.shutdown(id));
+    let pending = driver.connection(id).pending();
     assert_eq!(driver.write(id, b"too late"), pending);
     driver.expect(&[]);
     let reader = std::thread::spawn(move || {
@@ -864,8 +873,8 @@ fn reports_a_reset_instead_of_what_waits() {
     let mut driver = Driver::new();
     let (id, theirs) = driver.tcp_pair(SERVER);
     fill(&mut driver, id);
-    assert!(!driver.reactor.shutdown(id));
-    driver.reactor.pause(id);
+    assert!(!driver.shutdown(id));
+    driver.reactor.update(id, |it| it.set_paused(true));
     reset(theirs);
     driver.until(|driver| !driver.seen.is_empty());
     driver.settle();
@@ -873,7 +882,7 @@ fn reports_a_reset_instead_of_what_waits() {
     assert!(
         matches!(driver.seen[..], [(of, Seen::Failed(kind))] if of == id && kinds.contains(&kind))
     );
-    assert_eq!(driver.reactor.pending(id), 0);
+    assert_eq!(driver.connection(id).pending(), 0);
 }
 
 #[test]
@@ -886,7 +895,7 @@ fn closes_with_an_end_or_with_a_reset() {
         theirs.set_read_timeout(Some(PATIENCE)).unwrap();
         assert_eq!(theirs.read(&mut [0; 1]).map_err(|error| error.kind()), expected);
         assert_eq!(driver.write(id, b"nothing"), 0);
-        assert_eq!((driver.reactor.pending(id), driver.reactor.bytes_read(id)), (0, 0));
+        assert!(driver.reactor.connection(id).is_none());
     }
     driver.expect(&[]);
 }
@@ -921,22 +930,22 @@ fn keeps_the_readiness_of_a_paused_connection() {
     let mut driver = Driver::new();
     let (id, mut theirs) = driver.pair(SERVER);
     driver.settle();
-    driver.reactor.pause(id);
+    driver.reactor.update(id, |it| it.set_paused(true));
     theirs.write_all(&text_to(Role::Server, "while paused")).unwrap();
     driver.expect(&[]);
     assert!(!driver.reactor.has_ready());
-    driver.reactor.resume(id);
+    driver.reactor.update(id, |it| it.set_paused(false));
     assert!(driver.reactor.has_ready());
     driver.expect(&[(id, text("while paused"))]);
 
     // Paused before the kernel's report is taken, ended meanwhile.
     theirs.write_all(&text_to(Role::Server, "before")).unwrap();
-    driver.reactor.pause(id);
+    driver.reactor.update(id, |it| it.set_paused(true));
     driver.settle();
     theirs.write_all(&text_to(Role::Server, "behind")).unwrap();
     drop(theirs);
     driver.expect(&[]);
-    driver.reactor.resume(id);
+    driver.reactor.update(id, |it| it.set_paused(false));
     driver.expect(&[(id, text("before")), (id, text("behind")), (id, Seen::End)]);
 }
 
@@ -944,7 +953,7 @@ fn keeps_the_readiness_of_a_paused_connection() {
 fn sends_while_paused() {
     let mut driver = Driver::new();
     let (id, mut theirs) = driver.pair(SERVER);
-    driver.reactor.pause(id);
+    driver.reactor.update(id, |it| it.set_paused(true));
     let length = fill(&mut driver, id).len();
     let reader = std::thread::spawn(move || {
         theirs.read_exact(&mut vec![0; length]).unwrap();
@@ -958,14 +967,14 @@ fn sends_while_paused() {
 fn moves_bytes_in_raw_mode_and_frames_again_after_it() {
     let mut driver = Driver::new();
     let (id, mut theirs) = driver.pair(RAW);
-    driver.reactor.feed(id, b"\xff\xff");
+    driver.reactor.update(id, |it| it.feed(b"\xff\xff"));
     driver.expect(&[(id, Seen::Raw(b"\xff\xff".to_vec()))]);
     theirs.write_all(b"anything").unwrap();
     driver.expect(&[(id, Seen::Raw(b"anything".to_vec()))]);
-    driver.reactor.set_raw(id, false);
+    driver.reactor.update(id, |it| it.set_raw(false));
     theirs.write_all(&text_to(Role::Server, "frame")).unwrap();
     driver.expect(&[(id, text("frame"))]);
-    driver.reactor.set_raw(id, true);
+    driver.reactor.update(id, |it| it.set_raw(true));
     theirs.write_all(b"again").unwrap();
     drop(theirs);
     driver.expect(&[(id, Seen::Raw(b"again".to_vec())), (id, Seen::End)]);
@@ -984,7 +993,7 @@ fn becomes_raw_where_the_message_ends() {
         let (id, mut theirs) = driver.pair(SERVER);
         theirs.write_all(&stream[..cut]).unwrap();
         driver.settle();
-        driver.reactor.set_raw(id, true);
+        driver.reactor.update(id, |it| it.set_raw(true));
         theirs.write_all(&stream[cut..]).unwrap();
         theirs.write_all(b"raw bytes").unwrap();
         driver.expect(&[
@@ -1048,7 +1057,7 @@ fn writes_nothing_behind_a_panic_that_leaves_a_frame_half_written() {
     assert_eq!(bytes, b"");
     // The same where it comes while what waits is written.
     let (id, mut theirs) = driver.pair(SERVER);
-    let written = fill(&mut driver, id).len() - driver.reactor.pending(id);
+    let written = fill(&mut driver, id).len() - driver.connection(id).pending();
     driver.reactor.inject(id, Fault::Write);
     theirs.read_exact(&mut vec![0; written]).unwrap();
     driver.expect(&[(id, Seen::Fault), (id, Seen::Failed(io::ErrorKind::Other))]);
@@ -1089,11 +1098,11 @@ fn takes_changed_limits_from_the_next_frame_on() {
     let (id, mut theirs) = driver.pair(ConnectionConfig { limits: max_payload(5), ..SERVER });
     theirs.write_all(&text_to(Role::Server, "12345")).unwrap();
     driver.expect(&[(id, text("12345"))]);
-    driver.reactor.set_limits(id, max_payload(6), true);
+    driver.reactor.update(id, |it| it.set_limits(max_payload(6), true));
     theirs.write_all(&text_to(Role::Server, "123456")).unwrap();
     theirs.write_all(&frame_to(Role::Server, true, Opcode::Text, b"")).unwrap();
     driver.expect(&[(id, text("123456")), (id, text(""))]);
-    driver.reactor.set_limits(id, max_payload(1), true);
+    driver.reactor.update(id, |it| it.set_limits(max_payload(1), true));
     theirs.write_all(&text_to(Role::Server, "12")).unwrap();
     drop(theirs);
     driver
@@ -1110,7 +1119,7 @@ fn goes_on_with_a_refused_frame_when_the_limit_is_raised_at_once() {
         let (id, mut theirs) = driver.pair(ConnectionConfig { limits: max_payload(5), ..SERVER });
         theirs.write_all(&stream[..first]).unwrap();
         driver.until(|driver| !driver.seen.is_empty());
-        driver.reactor.set_limits(id, max_payload(8), false);
+        driver.reactor.update(id, |it| it.set_limits(max_payload(8), false));
         theirs.write_all(&stream[first..]).unwrap();
         driver.expect(&[(id, refused.clone()), (id, text("too long")), (id, text("next"))]);
     }
@@ -1119,7 +1128,7 @@ fn goes_on_with_a_refused_frame_when_the_limit_is_raised_at_once() {
     let (id, mut theirs) = driver.pair(ConnectionConfig { limits: max_payload(5), ..SERVER });
     theirs.write_all(&[text_to(Role::Server, "short"), stream.clone()].concat()).unwrap();
     driver.until(|driver| driver.seen.len() == 2);
-    driver.reactor.set_limits(id, max_payload(8), false);
+    driver.reactor.update(id, |it| it.set_limits(max_payload(8), false));
     driver.expect(&[
         (id, text("short")),
         (id, refused.clone()),
@@ -1131,9 +1140,9 @@ fn goes_on_with_a_refused_frame_when_the_limit_is_raised_at_once() {
     let (id, mut theirs) = driver.pair(ConnectionConfig { limits: max_payload(5), ..SERVER });
     theirs.write_all(&stream).unwrap();
     driver.until(|driver| !driver.seen.is_empty());
-    driver.reactor.set_limits(id, max_payload(5), false);
+    driver.reactor.update(id, |it| it.set_limits(max_payload(5), false));
     driver.settle();
-    driver.reactor.set_limits(id, max_payload(0), false);
+    driver.reactor.update(id, |it| it.set_limits(max_payload(0), false));
     theirs.write_all(&stream).unwrap();
     drop(theirs);
     driver.expect(&[(id, refused), (id, Seen::End)]);
@@ -1203,19 +1212,19 @@ fn loses_nothing_in_a_long_conversation_with_interruptions() {
             assert!(start.elapsed() < PATIENCE, "stalled: {sent:?}, {echoed:?}, {returned:?}");
             let at = noise.below(pairs.len());
             let (ours, theirs) = pairs[at];
-            if sent[at] < MESSAGES && client.reactor.pending(theirs) < 300_000 {
+            if sent[at] < MESSAGES && client.connection(theirs).pending() < 300_000 {
                 let payload = numbered(at, sent[at]);
                 client.write(theirs, &frame_to(Role::Server, true, Opcode::Binary, &payload));
                 sent[at] += 1;
             }
             match noise.below(12) {
-                0 => server.reactor.pause(ours),
-                1 => client.reactor.pause(theirs),
-                2..5 => server.reactor.resume(ours),
-                5..8 => client.reactor.resume(theirs),
-                8 => server.reactor.set_limits(ours, max_payload(150_000), false),
-                _ => {}
-            }
+                0 => server.reactor.update(ours, |it| it.set_paused(true)),
+                1 => client.reactor.update(theirs, |it| it.set_paused(true)),
+                2..5 => server.reactor.update(ours, |it| it.set_paused(false)),
+                5..8 => client.reactor.update(theirs, |it| it.set_paused(false)),
+                8 => server.reactor.update(ours, |it| it.set_limits(max_payload(150_000), false)),
+                _ => None,
+            };
             server.poll();
             for (id, seen) in std::mem::take(&mut server.seen) {
                 let at = pairs.iter().position(|&(ours, _)| ours == id).unwrap();
@@ -1240,15 +1249,21 @@ fn loses_nothing_in_a_long_conversation_with_interruptions() {
             // Nobody who is paused for good may keep the others waiting.
             if sent.iter().all(|&sent| sent == MESSAGES) {
                 for (ours, theirs) in &pairs {
-                    server.reactor.resume(*ours);
-                    client.reactor.resume(*theirs);
+                    server.reactor.update(*ours, |it| it.set_paused(false));
+                    client.reactor.update(*theirs, |it| it.set_paused(false));
                 }
             }
         }
         for (ours, theirs) in pairs {
-            server.until(|server| server.reactor.pending(ours) == 0);
-            assert_eq!(server.reactor.bytes_written(ours), client.reactor.bytes_read(theirs));
-            assert_eq!(client.reactor.bytes_written(theirs), server.reactor.bytes_read(ours));
+            server.until(|server| server.connection(ours).pending() == 0);
+            assert_eq!(
+                server.connection(ours).bytes_written(),
+                client.connection(theirs).bytes_read()
+            );
+            assert_eq!(
+                client.connection(theirs).bytes_written(),
+                server.connection(ours).bytes_read()
+            );
         }
     }
 }
@@ -1275,20 +1290,20 @@ fn sets_the_options_of_the_socket() {
     let mut reactor = Reactor::new().unwrap();
     let (ours, _theirs) = tcp_pair();
     let id = reactor.adopt(ours.as_fd(), SERVER).unwrap();
-    reactor.set_no_delay(id, true).unwrap();
+    reactor.connection(id).unwrap().set_no_delay(true).unwrap();
     assert!(sockopt::tcp_nodelay(&ours).unwrap());
-    reactor.set_no_delay(id, false).unwrap();
+    reactor.connection(id).unwrap().set_no_delay(false).unwrap();
     assert!(!sockopt::tcp_nodelay(&ours).unwrap());
-    reactor.set_keep_alive(id, Some(Duration::from_secs(77))).unwrap();
+    reactor.connection(id).unwrap().set_keep_alive(Some(Duration::from_secs(77))).unwrap();
     assert!(sockopt::socket_keepalive(&ours).unwrap());
     assert_eq!(sockopt::tcp_keepidle(&ours).unwrap(), Duration::from_secs(77));
-    reactor.set_keep_alive(id, None).unwrap();
+    reactor.connection(id).unwrap().set_keep_alive(None).unwrap();
     assert!(!sockopt::socket_keepalive(&ours).unwrap());
-    reactor.set_keep_alive(id, Some(Duration::ZERO)).unwrap();
+    reactor.connection(id).unwrap().set_keep_alive(Some(Duration::ZERO)).unwrap();
     assert!(sockopt::socket_keepalive(&ours).unwrap());
     let (unix, _theirs) = UnixStream::pair().unwrap();
     let unix = reactor.adopt(unix.as_fd(), SERVER).unwrap();
-    assert!(reactor.set_no_delay(unix, true).is_err());
+    assert!(reactor.connection(unix).unwrap().set_no_delay(true).is_err());
 }
 
 #[test]

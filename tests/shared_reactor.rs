@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use oxws::engine::threads::pool::new_runtime;
 use oxws::engine::{
-    ConnectionConfig, ConnectionId, Fault, NOBODY, Occurrence, Piece, Reactor, SharedReactor, Sink,
-    Status,
+    Connection, ConnectionConfig, ConnectionId, Fault, NOBODY, Occurrence, Piece, Reactor,
+    SharedReactor, Sink, Status,
 };
 use oxws::protocol::{Event, Payload, Role};
 use tokio::io::Interest;
@@ -100,7 +100,7 @@ impl Owner {
         let config = ConnectionConfig { role, raw: false, ..RAW };
         let id = self.reactor.with(|reactor| {
             let id = reactor.adopt(ours.as_fd(), config).unwrap();
-            reactor.set_answering(id, true);
+            reactor.update(id, |it| it.set_answering(true));
             id
         });
         theirs.set_read_timeout(Some(NO_ANSWER)).unwrap();
@@ -260,7 +260,7 @@ fn writes_what_is_left_to_the_task_before_what_is_written_at_once() {
     // A full socket is told of, and what waits goes out all the same.
     owner.reactor.write(&[], &[], &mut Vec::new());
     let start = Instant::now();
-    while owner.reactor.with(|reactor| reactor.pending(id)) > 0 {
+    while owner.reactor.inspect(id, Connection::pending).unwrap() > 0 {
         assert!(start.elapsed() < PATIENCE, "it waits for ever");
         thread::sleep(Duration::from_millis(1));
     }
@@ -279,7 +279,7 @@ fn tells_of_what_waits_and_of_its_end() {
     owner.take_until(waits);
     peer.read_exact(&mut vec![0; bytes.len()]).unwrap();
     owner.take_until(|owner| owner.others.iter().any(|(_, o)| matches!(o, Occurrence::Written)));
-    assert_eq!(owner.reactor.with(|reactor| reactor.pending(id)), 0);
+    assert_eq!(owner.reactor.inspect(id, Connection::pending).unwrap(), 0);
 }
 
 #[test]
@@ -313,7 +313,7 @@ fn takes_no_more_than_a_bounded_amount_for_an_owner_that_does_not_come() {
     let mut before = 0;
     loop {
         thread::sleep(Duration::from_millis(50));
-        let read = owner.reactor.with(|reactor| reactor.bytes_read(id));
+        let read = owner.reactor.inspect(id, Connection::bytes_read).unwrap();
         if read > 0 && read == before {
             break;
         }
@@ -324,7 +324,7 @@ fn takes_no_more_than_a_bounded_amount_for_an_owner_that_does_not_come() {
     let (calm, mut other) = owner.connect();
     other.write_all(b"calm").unwrap();
     let start = Instant::now();
-    while owner.reactor.with(|reactor| reactor.bytes_read(calm)) < 4 {
+    while owner.reactor.inspect(calm, Connection::bytes_read).unwrap() < 4 {
         assert!(start.elapsed() < PATIENCE, "it is not read");
         thread::sleep(Duration::from_millis(1));
     }
@@ -419,11 +419,11 @@ fn leaves_pings_to_the_owner_where_he_says_so_or_sends_nothing_more() {
     let mut owner = Owner::new();
     owner.reactor.set_tasked(true);
     let (mute, mut muted) = owner.connect_answering(Role::Server);
-    owner.reactor.with(|reactor| reactor.set_answering(mute, false));
+    owner.reactor.update(mute, |it| it.set_answering(false));
     muted.write_all(&frame_to(Role::Server, 0x89, b"x")).unwrap();
     assert!(!is_answered(&mut muted, b"x"));
     let (ended, mut peer) = owner.connect_answering(Role::Server);
-    owner.reactor.with(|reactor| reactor.shutdown(ended));
+    owner.reactor.update(ended, Connection::shutdown);
     peer.write_all(&frame_to(Role::Server, 0x89, b"x")).unwrap();
     assert!(!is_answered(&mut peer, b"x"));
 }
@@ -438,7 +438,7 @@ fn keeps_no_answers_for_a_peer_that_does_not_read() {
     let pings = ping.repeat(100);
     while peer.write_all(&pings).is_ok() {}
     thread::sleep(NO_ANSWER);
-    let pending = owner.reactor.with(|reactor| reactor.pending(id));
+    let pending = owner.reactor.inspect(id, Connection::pending).unwrap();
     assert!(pending <= ping.len() - 4, "{pending} bytes wait");
 }
 
@@ -459,7 +459,9 @@ fn bounds_what_all_connections_together_have_on_the_way() {
         .unzip();
     thread::sleep(Duration::from_millis(300));
     let read = |owner: &Owner| {
-        ids.iter().map(|id| owner.reactor.with(|reactor| reactor.bytes_read(*id))).sum::<u64>()
+        ids.iter()
+            .map(|id| owner.reactor.inspect(*id, Connection::bytes_read).unwrap())
+            .sum::<u64>()
     };
     assert!(read(&owner) < 5 * 1024 * 1024, "{}", read(&owner));
     // Whoever stopped goes on after a move.
@@ -513,7 +515,7 @@ fn gives_what_is_on_the_way_to_who_closes_a_connection() {
     let (id, mut peer) = owner.connect();
     peer.write_all(b"first").unwrap();
     owner.wait_until_read();
-    owner.reactor.with(|reactor| reactor.pause(id));
+    owner.reactor.update(id, |it| it.set_paused(true));
     peer.write_all(b"second").unwrap();
     // The task notes that there is more; nobody is told.
     thread::sleep(Duration::from_millis(100));

@@ -448,7 +448,7 @@ fn lets_a_limit_be_raised_that_a_frame_exceeds() {
                 if !crowd.seen[index].is_empty() && !std::mem::replace(&mut raised[index], true) {
                     let limits = Limits { max_payload: 3000, ..Limits::default() };
                     let id = index as ConnectionId;
-                    crowd.reactor.with(|reactor| reactor.set_limits(id, limits, false));
+                    crowd.reactor.update(id, |it| it.set_limits(limits, false));
                 }
             }
         }
@@ -499,7 +499,9 @@ fn reads_no_more_in_a_turn_than_is_soon_handed_out() {
         }
         assert!(crowd.poll());
         let reactor = &crowd.reactor;
-        let read = |index: &usize| reactor.with(|it| it.bytes_read(*index as ConnectionId) > 0);
+        let read = |index: &usize| {
+            reactor.with(|it| it.connection(*index as ConnectionId).unwrap().bytes_read() > 0)
+        };
         let count = (0..COUNT).filter(read).count();
         assert!((1..=3).contains(&count), "{count} were read at once");
         // Who has had no turn comes first: but for those who have it at the same time.

@@ -1,16 +1,21 @@
 //! One socket: what arrives becomes occurrences, what is written goes out.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
 
 use mio::event::Event as Readiness;
 
+use super::compression::direction::{Deflation, Shared};
 use super::compression::incoming::{Compression, Inflating, Outcome};
 use super::fault::Injected;
 use super::occurrence::{ConnectionConfig, ConnectionId, Occurrence, Sink};
 use super::socket::Socket;
 use super::write_queue::WriteQueue;
+use crate::protocol::deflate::Decompressor;
 use crate::protocol::{Decoder, DecoderConfig, Limits, Role};
 
 mod receiving;
@@ -82,7 +87,7 @@ enum Sending {
 
 /// A connection behind its opening handshake.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub struct Connection {
     socket: Socket,
     decoder: Decoder,
     /// permessage-deflate, where the engine does it.
@@ -207,20 +212,61 @@ impl Connection {
         &self.socket
     }
 
+    /// The number of its descriptor.
+    #[must_use]
+    pub fn descriptor(&self) -> RawFd {
+        self.socket.as_fd().as_raw_fd()
+    }
+
+    /// The address of one end, the peer's or this one's.
+    ///
+    /// # Errors
+    ///
+    /// The socket is not of the internet.
+    pub fn address(&self, peer: bool) -> io::Result<SocketAddr> {
+        self.socket.address(peer)
+    }
+
+    /// Sets whether small writes leave at once.
+    ///
+    /// # Errors
+    ///
+    /// The socket is not TCP, or is broken.
+    pub fn set_no_delay(&self, no_delay: bool) -> io::Result<()> {
+        self.socket.set_no_delay(no_delay)
+    }
+
+    /// Sets whether the kernel probes an idle connection, and after which time; a time of zero
+    /// leaves the system's.
+    ///
+    /// # Errors
+    ///
+    /// The socket is not TCP, or is broken.
+    pub fn set_keep_alive(&self, after: Option<Duration>) -> io::Result<()> {
+        self.socket.set_keep_alive(after)
+    }
+
     /// How many bytes wait for the kernel to take them.
-    pub(super) fn pending(&self) -> usize {
+    #[must_use]
+    pub fn pending(&self) -> usize {
         self.queue.as_deref().map_or(0, WriteQueue::len)
     }
 
-    pub(super) const fn bytes_read(&self) -> u64 {
+    /// How many bytes the socket was read.
+    #[must_use]
+    pub const fn bytes_read(&self) -> u64 {
         self.bytes_read
     }
 
-    pub(super) const fn bytes_written(&self) -> u64 {
+    /// How many bytes the kernel took.
+    #[must_use]
+    pub const fn bytes_written(&self) -> u64 {
         self.bytes_written
     }
 
-    pub(super) fn feed(&mut self, bytes: &[u8]) {
+    /// Hands over bytes of the peer that were read by somebody else. They come before what the
+    /// socket still holds.
+    pub fn feed(&mut self, bytes: &[u8]) {
         if self.paused {
             self.fetch();
         }
@@ -241,14 +287,17 @@ impl Connection {
         }
     }
 
-    pub(super) const fn set_paused(&mut self, paused: bool) {
+    /// Stops or continues reading. What waits to be written goes on.
+    pub const fn set_paused(&mut self, paused: bool) {
         self.paused = paused;
     }
 
-    pub(super) const fn set_held(&mut self, held: bool) {
+    /// Holds back what arrives, fed bytes included, while it is handed over step by step.
+    pub const fn set_held(&mut self, held: bool) {
         self.held = held;
     }
 
+    /// Stops reading while too much of it is on the way to the owner.
     pub(super) const fn set_starved(&mut self, starved: bool) {
         self.starved = starved;
     }
@@ -258,7 +307,8 @@ impl Connection {
         self.held || self.starved
     }
 
-    pub(super) const fn set_answering(&mut self, answers: bool) {
+    /// Sets whether pings may be answered without its owner.
+    pub const fn set_answering(&mut self, answers: bool) {
         self.answers = answers;
     }
 
@@ -274,8 +324,11 @@ impl Connection {
         self.compression = Some(Box::new(compression));
     }
 
-    pub(super) fn compression(&self) -> Option<&Compression> {
-        self.compression.as_deref()
+    /// The states by which it inflates and deflates.
+    #[must_use]
+    pub fn compression(&self) -> Option<(Shared<Deflation>, Shared<Decompressor>)> {
+        let compression = self.compression.as_deref()?;
+        Some((Arc::clone(&compression.deflation), Arc::clone(&compression.inflation)))
     }
 
     /// Whether it has frames to read that may have to be inflated.
@@ -305,11 +358,17 @@ impl Connection {
         self.decoder.is_between_messages() && !self.is_inflating()
     }
 
-    pub(super) const fn set_raw(&mut self, raw: bool) {
+    /// Changes between bytes and frames. Raw mode begins where no message is under way any more.
+    pub const fn set_raw(&mut self, raw: bool) {
         self.raw = raw;
     }
 
-    pub(super) fn set_limits(&mut self, limits: Limits, skip_utf8_validation: bool) {
+    /// Changes the limits and the validation, from the next frame on.
+    ///
+    /// A maximum that is raised between the call of [`Reactor::poll`](super::Reactor::poll) that
+    /// reports [`UnsupportedMessageLength`](crate::protocol::ProtocolError::UnsupportedMessageLength)
+    /// and the next one lets the connection go on with the refused frame.
+    pub fn set_limits(&mut self, limits: Limits, skip_utf8_validation: bool) {
         let old = self.decoder.limits().max_payload;
         let raised = limits.max_payload == 0 || limits.max_payload > old;
         if self.receiving == Receiving::Refused && raised {
@@ -319,7 +378,10 @@ impl Connection {
         self.decoder.set_skip_utf8_validation(skip_utf8_validation);
     }
 
-    pub(super) fn is_refused(&self) -> bool {
+    /// Whether it waits at a frame that was reported as too long, which a raised limit may still
+    /// allow.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
         self.receiving == Receiving::Refused
     }
 

@@ -27,6 +27,8 @@ mod socket;
 mod write_queue;
 
 #[cfg(unix)]
+pub use connection::Connection;
+#[cfg(unix)]
 pub use fault::Fault;
 #[cfg(unix)]
 pub use occurrence::{

@@ -85,7 +85,7 @@ pub enum Occurrence {
     Written,
     /// Something that was left to a task to write waits for the kernel to take it.
     Waiting,
-    /// The half-close that [`Reactor::shutdown`](super::Reactor::shutdown) could not do at once is
+    /// The half-close that [`Connection::shutdown`](super::Connection::shutdown) could not do at once is
     /// done.
     ShutDown,
     /// The engine has panicked while it worked on the connection, of which it takes nothing any

@@ -12,9 +12,8 @@
 
 use std::io::{self, IoSlice};
 use std::mem;
-use std::net::SocketAddr;
 use std::ops::Range;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,9 +32,7 @@ use super::occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Piec
 use super::threads::background::{Background, Spawner, WAKER};
 use super::threads::crew::{Crew, Done};
 use crate::protocol::deflate::Decompressor;
-use crate::protocol::{
-    FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, ProtocolError, Role, mask_in_place,
-};
+use crate::protocol::{FrameHeader, MAX_HEADER_LENGTH, Opcode, Role, mask_in_place};
 
 /// A control frame has at most 125 bytes of payload (RFC 6455, section 5.5).
 const MAX_PONG_LENGTH: usize = MAX_HEADER_LENGTH + 125;
@@ -161,26 +158,19 @@ impl Reactor {
         Ok(self.connections.insert(connection))
     }
 
-    /// The number of a connection's descriptor.
+    /// Changes a connection, and gives it a turn if there is something to do then.
+    pub fn update<T>(
+        &mut self,
+        id: ConnectionId,
+        change: impl FnOnce(&mut Connection) -> T,
+    ) -> Option<T> {
+        self.connections.update(id, change)
+    }
+
+    /// A connection, unless it is closed.
     #[must_use]
-    pub fn descriptor(&self, id: ConnectionId) -> Option<RawFd> {
-        self.connections.get(id).map(|connection| connection.socket().as_fd().as_raw_fd())
-    }
-
-    /// The address of one end of a connection, the peer's or this one's.
-    ///
-    /// # Errors
-    ///
-    /// The socket is not of the internet, or its connection is gone.
-    pub fn address(&self, id: ConnectionId, peer: bool) -> io::Result<SocketAddr> {
-        let connection = self.connections.get(id).ok_or(io::ErrorKind::NotConnected)?;
-        connection.socket().address(peer)
-    }
-
-    /// Hands over bytes of the peer that were read by somebody else. They come before what the
-    /// socket still holds.
-    pub fn feed(&mut self, id: ConnectionId, bytes: &[u8]) {
-        self.connections.update(id, |connection| connection.feed(bytes));
+    pub fn connection(&self, id: ConnectionId) -> Option<&Connection> {
+        self.connections.get(id)
     }
 
     /// Serves every connection that is ready; never waits.
@@ -337,6 +327,11 @@ impl Reactor {
         Some(id)
     }
 
+    /// How many bytes were read of a connection.
+    fn bytes_read(&self, id: ConnectionId) -> u64 {
+        self.connections.get(id).map_or(0, Connection::bytes_read)
+    }
+
     /// Gives each connection whose turn it is its turn; says what interrupts that.
     fn serve_due(&mut self, turn: &mut Turn<'_, impl Sink>) -> Option<Status> {
         while self.due > 0
@@ -363,24 +358,6 @@ impl Reactor {
         }
         debug_assert_eq!(self.due, 0);
         None
-    }
-
-    /// Receives what has arrived of a large message that [`Occurrence::Large`] has announced, as far
-    /// as there is `memory` for it; returns how many bytes that is. When the last byte has arrived,
-    /// the caller has the message. The memory may grow between the calls, as bytes arrive.
-    ///
-    /// # Errors
-    ///
-    /// The peer violated the protocol. What it sends from now on is discarded.
-    ///
-    /// [`Occurrence::Large`]: super::Occurrence::Large
-    pub fn receive_apart(
-        &mut self,
-        id: ConnectionId,
-        memory: &mut [u8],
-    ) -> Result<usize, ProtocolError> {
-        let receive = |connection: &mut Connection| connection.receive_apart(memory);
-        self.connections.update(id, receive).unwrap_or(Ok(0))
     }
 
     /// Gives one connection a last turn before it is closed, paused or not: what has arrived would
@@ -479,11 +456,6 @@ impl Reactor {
         self.connections.update(id, write).unwrap_or(0)
     }
 
-    /// Sets whether pings of a connection may be answered without its owner.
-    pub fn set_answering(&mut self, id: ConnectionId, answering: bool) {
-        self.connections.update(id, |connection| connection.set_answering(answering));
-    }
-
     /// Answers a ping with this payload, where nothing waits to be written. Returns how many bytes
     /// wait then, or nothing where it isn't to be answered.
     pub(super) fn answer(
@@ -579,30 +551,6 @@ impl Reactor {
         }
     }
 
-    /// How many bytes wait for the kernel to take them.
-    #[must_use]
-    pub fn pending(&self, id: ConnectionId) -> usize {
-        self.connections.get(id).map_or(0, Connection::pending)
-    }
-
-    /// How many bytes the socket was read.
-    #[must_use]
-    pub fn bytes_read(&self, id: ConnectionId) -> u64 {
-        self.connections.get(id).map_or(0, Connection::bytes_read)
-    }
-
-    /// How many bytes the kernel took.
-    #[must_use]
-    pub fn bytes_written(&self, id: ConnectionId) -> u64 {
-        self.connections.get(id).map_or(0, Connection::bytes_written)
-    }
-
-    /// Ends the sending side after what waits. Returns whether that is done; if not,
-    /// [`Occurrence::ShutDown`] reports it later.
-    pub fn shutdown(&mut self, id: ConnectionId) -> bool {
-        self.connections.update(id, Connection::shutdown).unwrap_or(true)
-    }
-
     /// Closes the connection at once, whatever waits; with `reset` so that the peer sees a reset.
     pub fn close(&mut self, id: ConnectionId, reset: bool) {
         let Some(connection) = self.connections.remove(id) else { return };
@@ -619,31 +567,6 @@ impl Reactor {
         }
     }
 
-    /// Stops reading. What waits to be written goes on.
-    pub fn pause(&mut self, id: ConnectionId) {
-        self.connections.update(id, |connection| connection.set_paused(true));
-    }
-
-    /// Reads again.
-    pub fn resume(&mut self, id: ConnectionId) {
-        self.connections.update(id, |connection| connection.set_paused(false));
-    }
-
-    /// Holds back what arrives, fed bytes included, while a connection is handed over step by step.
-    pub fn set_held(&mut self, id: ConnectionId, held: bool) {
-        self.connections.update(id, |connection| connection.set_held(held));
-    }
-
-    /// Stops reading while too much of a connection is on the way to the owner.
-    pub(super) fn set_starved(&mut self, id: ConnectionId, starved: bool) {
-        self.connections.update(id, |connection| connection.set_starved(starved));
-    }
-
-    /// Changes between bytes and frames. Raw mode begins where no message is under way any more.
-    pub fn set_raw(&mut self, id: ConnectionId, raw: bool) {
-        self.connections.update(id, |connection| connection.set_raw(raw));
-    }
-
     /// Has the engine inflate what a connection receives, and deflate what it is told to, with
     /// states that others may use as well.
     pub fn set_compression(
@@ -655,16 +578,6 @@ impl Reactor {
         self.has_inflated = true;
         let compression = Compression::new(deflation, inflation);
         self.connections.update(id, |connection| connection.set_compression(compression));
-    }
-
-    /// The states of a connection that inflates and deflates.
-    #[must_use]
-    pub fn compression(
-        &self,
-        id: ConnectionId,
-    ) -> Option<(Shared<Deflation>, Shared<Decompressor>)> {
-        let compression = self.connections.get(id)?.compression()?;
-        Some((Arc::clone(&compression.deflation), Arc::clone(&compression.inflation)))
     }
 
     /// Ends raw mode, if no message is under way and nothing that was read is still to be decoded.
@@ -679,44 +592,6 @@ impl Reactor {
             can
         };
         self.connections.update(id, begin).unwrap_or(false)
-    }
-
-    /// Changes the limits and the validation, from the next frame on.
-    ///
-    /// A maximum that is raised between the call of [`poll`](Self::poll) that reports
-    /// [`UnsupportedMessageLength`](crate::protocol::ProtocolError::UnsupportedMessageLength) and
-    /// the next one lets the connection go on with the refused frame.
-    pub fn set_limits(&mut self, id: ConnectionId, limits: Limits, skip_utf8_validation: bool) {
-        self.connections
-            .update(id, |connection| connection.set_limits(limits, skip_utf8_validation));
-    }
-
-    /// Whether the connection waits at a frame that was reported as too long, which a raised limit
-    /// may still allow.
-    #[must_use]
-    pub fn is_refused(&self, id: ConnectionId) -> bool {
-        self.connections.get(id).is_some_and(Connection::is_refused)
-    }
-
-    /// Sets whether small writes leave at once.
-    ///
-    /// # Errors
-    ///
-    /// The socket is not TCP, or is broken.
-    pub fn set_no_delay(&self, id: ConnectionId, no_delay: bool) -> io::Result<()> {
-        let socket = self.connections.get(id).map(Connection::socket);
-        socket.map_or(Ok(()), |socket| socket.set_no_delay(no_delay))
-    }
-
-    /// Sets whether the kernel probes an idle connection, and after which time; a time of zero
-    /// leaves the system's.
-    ///
-    /// # Errors
-    ///
-    /// The socket is not TCP, or is broken.
-    pub fn set_keep_alive(&self, id: ConnectionId, after: Option<Duration>) -> io::Result<()> {
-        let socket = self.connections.get(id).map(Connection::socket);
-        socket.map_or(Ok(()), |socket| socket.set_keep_alive(after))
     }
 
     /// Takes from the kernel which sockets are ready.

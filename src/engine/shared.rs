@@ -27,6 +27,7 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
+use super::connection::Connection;
 use super::occurrence::{ConnectionId, Occurrence, Piece, Sink, Status};
 use super::reactor::{MaskingKeys, Reactor};
 use super::threads::sync::{
@@ -139,6 +140,20 @@ impl SharedReactor {
         let result = change(&mut core.reactor);
         self.leave(core);
         result
+    }
+
+    /// Changes a connection; see [`Reactor::update`].
+    pub fn update<T>(
+        &self,
+        id: ConnectionId,
+        change: impl FnOnce(&mut Connection) -> T,
+    ) -> Option<T> {
+        self.with(|reactor| reactor.update(id, change))
+    }
+
+    /// Looks at a connection.
+    pub fn inspect<T>(&self, id: ConnectionId, look: impl FnOnce(&Connection) -> T) -> Option<T> {
+        self.with(|reactor| reactor.connection(id).map(look))
     }
 
     /// Gives the reactor back, and tells whoever has to do something about it.
@@ -452,7 +467,7 @@ impl SharedReactor {
 /// Stops reading connections, or goes on.
 fn apply(changes: Vec<(ConnectionId, bool)>, reactor: &mut Reactor) {
     for (id, is_exhausted) in changes {
-        reactor.set_starved(id, is_exhausted);
+        reactor.update(id, |connection| connection.set_starved(is_exhausted));
     }
 }
 

@@ -10,7 +10,7 @@ use napi_derive::napi;
 use super::super::deflate::{Deflater, Inflater};
 use super::super::loop_driver::borrow_descriptor;
 use super::Engine;
-use crate::engine::ConnectionConfig;
+use crate::engine::{Connection, ConnectionConfig};
 use crate::protocol::{Limits, Role};
 
 /// Takes a duplicate of a socket's descriptor into the engine; the number of the connection, or a
@@ -30,7 +30,7 @@ pub fn adopt(
     let held = engine.is_tasked;
     let adopted = engine.reactor.with(|reactor| {
         let id = reactor.adopt(descriptor, config)?;
-        reactor.set_held(id, held);
+        reactor.update(id, |connection| connection.set_held(held));
         Ok::<_, io::Error>(id)
     });
     adopted.ok().and_then(|id| i32::try_from(id).ok()).unwrap_or(-1)
@@ -39,13 +39,13 @@ pub fn adopt(
 /// Has a connection read that was taken over while the tokio driver had the work.
 #[napi(catch_unwind)]
 pub fn release_connection(engine: &mut External<Engine>, id: u32) {
-    engine.reactor.with(|reactor| reactor.set_held(id, false));
+    engine.reactor.update(id, |connection| connection.set_held(false));
 }
 
 /// Puts bytes that were read before the hand-over in front of what comes.
 #[napi(catch_unwind)]
 pub fn feed(engine: &mut External<Engine>, id: u32, bytes: BufferSlice<'_>) {
-    engine.reactor.with(|reactor| reactor.feed(id, &bytes));
+    engine.reactor.update(id, |connection| connection.feed(&bytes));
 }
 
 /// Sets the limits of a connection, as `setDecoderLimits` does.
@@ -59,14 +59,14 @@ pub fn set_limits(
     skip_utf8_validation: bool,
 ) {
     let limits = Limits { max_payload: u64::from(max_payload), max_fragments, max_buffered_chunks };
-    engine.reactor.with(|reactor| reactor.set_limits(id, limits, skip_utf8_validation));
+    engine.reactor.update(id, |connection| connection.set_limits(limits, skip_utf8_validation));
 }
 
 /// Whether a connection waits at a frame that is too long. Not any more when the limit has been
 /// raised since it was reported.
 #[napi(catch_unwind)]
 pub fn is_refused(engine: &External<Engine>, id: u32) -> bool {
-    engine.reactor.with(|reactor| reactor.is_refused(id))
+    engine.reactor.inspect(id, Connection::is_refused).unwrap_or(false)
 }
 
 /// Has the engine inflate and deflate the messages of a connection, and ends raw mode; whether it
@@ -88,19 +88,19 @@ pub fn begin_compression(
 /// The compressing side of a connection, which the engine drives as well.
 #[napi(catch_unwind)]
 pub fn share_deflater(engine: &External<Engine>, id: u32) -> Option<Deflater> {
-    engine.reactor.with(|reactor| reactor.compression(id)).map(|(it, _)| Deflater::of(it))
+    engine.reactor.inspect(id, Connection::compression)?.map(|(it, _)| Deflater::of(it))
 }
 
 /// The decompressing side of a connection, which the engine drives as well.
 #[napi(catch_unwind)]
 pub fn share_inflater(engine: &External<Engine>, id: u32) -> Option<Inflater> {
-    engine.reactor.with(|reactor| reactor.compression(id)).map(|(_, it)| Inflater::of(it))
+    engine.reactor.inspect(id, Connection::compression)?.map(|(_, it)| Inflater::of(it))
 }
 
 /// The number of the descriptor under which the engine has a socket.
 #[napi(catch_unwind)]
 pub fn descriptor(engine: &External<Engine>, id: u32) -> i32 {
-    engine.reactor.with(|reactor| reactor.descriptor(id)).unwrap_or(-1)
+    engine.reactor.inspect(id, Connection::descriptor).unwrap_or(-1)
 }
 
 /// One end of a connection.
@@ -119,7 +119,7 @@ pub struct Address {
 /// The address of one end of a connection, the peer's or this one's; none where there is none.
 #[napi(catch_unwind)]
 pub fn address_of(engine: &External<Engine>, id: u32, peer: bool) -> Option<Address> {
-    let found = engine.reactor.with(|reactor| reactor.address(id, peer)).ok()?;
+    let found = engine.reactor.inspect(id, |connection| connection.address(peer))?.ok()?;
     let scope = match found {
         SocketAddr::V4(_) => 0,
         SocketAddr::V6(found) => found.scope_id(),
@@ -136,7 +136,7 @@ pub fn address_of(engine: &External<Engine>, id: u32, peer: bool) -> Option<Addr
 /// reports it.
 #[napi(catch_unwind)]
 pub fn shut_down(engine: &mut External<Engine>, id: u32) -> bool {
-    engine.reactor.with(|reactor| reactor.shutdown(id))
+    engine.reactor.update(id, Connection::shutdown).unwrap_or(true)
 }
 
 /// Closes a connection at once, with a reset if so asked; its number becomes free.
@@ -148,19 +148,20 @@ pub fn close_connection(engine: &mut External<Engine>, id: u32, reset: bool) {
 /// Stops or continues reading.
 #[napi(catch_unwind)]
 pub fn set_paused(engine: &mut External<Engine>, id: u32, paused: bool) {
-    engine.reactor.with(|reactor| if paused { reactor.pause(id) } else { reactor.resume(id) });
+    engine.reactor.update(id, |connection| connection.set_paused(paused));
 }
 
 /// Sets whether bytes come as they are, from the next read on.
 #[napi(catch_unwind)]
 pub fn set_raw(engine: &mut External<Engine>, id: u32, raw: bool) {
-    engine.reactor.with(|reactor| reactor.set_raw(id, raw));
+    engine.reactor.update(id, |connection| connection.set_raw(raw));
 }
 
 /// Sets `TCP_NODELAY`; whether that worked.
 #[napi(catch_unwind)]
 pub fn set_no_delay(engine: &External<Engine>, id: u32, no_delay: bool) -> bool {
-    engine.reactor.with(|reactor| reactor.set_no_delay(id, no_delay)).is_ok()
+    let set = engine.reactor.inspect(id, |connection| connection.set_no_delay(no_delay));
+    set.is_some_and(|set| set.is_ok())
 }
 
 /// Sets `SO_KEEPALIVE` with a delay in seconds, or clears it where there is none; whether that
@@ -168,26 +169,27 @@ pub fn set_no_delay(engine: &External<Engine>, id: u32, no_delay: bool) -> bool 
 #[napi(catch_unwind)]
 pub fn set_keep_alive(engine: &External<Engine>, id: u32, delay: Option<u32>) -> bool {
     let delay = delay.map(|seconds| Duration::from_secs(u64::from(seconds)));
-    engine.reactor.with(|reactor| reactor.set_keep_alive(id, delay)).is_ok()
+    let set = engine.reactor.inspect(id, |connection| connection.set_keep_alive(delay));
+    set.is_some_and(|set| set.is_ok())
 }
 
 /// How many bytes were read, written, and wait to be written.
 #[napi(catch_unwind)]
 pub fn counters(engine: &External<Engine>, id: u32) -> Vec<f64> {
-    engine.reactor.with(|reactor| {
-        let pending = reactor.pending(id) as f64;
-        vec![reactor.bytes_read(id) as f64, reactor.bytes_written(id) as f64, pending]
-    })
+    let counters = engine.reactor.inspect(id, |connection| {
+        [connection.bytes_read(), connection.bytes_written(), connection.pending() as u64]
+    });
+    counters.unwrap_or_default().map(|count| count as f64).to_vec()
 }
 
 /// How many bytes wait to be written.
 #[napi(catch_unwind)]
 pub fn pending_bytes(engine: &External<Engine>, id: u32) -> f64 {
-    engine.reactor.with(|reactor| reactor.pending(id)) as f64
+    engine.reactor.inspect(id, Connection::pending).unwrap_or(0) as f64
 }
 
 /// Sets whether the engine may answer pings of a connection while JavaScript is busy.
 #[napi(catch_unwind)]
 pub fn set_answering(engine: &mut External<Engine>, id: u32, answering: bool) {
-    engine.reactor.with(|reactor| reactor.set_answering(id, answering));
+    engine.reactor.update(id, |connection| connection.set_answering(answering));
 }

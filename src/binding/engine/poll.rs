@@ -123,7 +123,7 @@ pub fn receive_large(
 ) -> i32 {
     let Engine { reactor, violations, .. } = &mut **engine;
     let space = memory.get_mut(filled as usize..).unwrap_or_default();
-    match reactor.with(|reactor| reactor.receive_apart(id, space)) {
+    match reactor.update(id, |connection| connection.receive_apart(space)).unwrap_or(Ok(0)) {
         Ok(count) => filled as i32 + count as i32,
         Err(error) => {
             violations.push(error);

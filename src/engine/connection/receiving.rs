@@ -151,12 +151,14 @@ impl Connection {
         self.is_lent = false;
     }
 
-    /// Receives what has arrived of a large message that was announced, as far as there is `memory`
-    /// for it; returns how many bytes that is.
-    pub(in crate::engine) fn receive_apart(
-        &mut self,
-        memory: &mut [u8],
-    ) -> Result<usize, ProtocolError> {
+    /// Receives what has arrived of a large message that [`Occurrence::Large`] has announced, as far
+    /// as there is `memory` for it; returns how many bytes that is. When the last byte has arrived,
+    /// the caller has the message. The memory may grow between the calls, as bytes arrive.
+    ///
+    /// # Errors
+    ///
+    /// The peer violated the protocol. What it sends from now on is discarded.
+    pub fn receive_apart(&mut self, memory: &mut [u8]) -> Result<usize, ProtocolError> {
         self.is_lent = false;
         let mut filled = 0;
         while self.may_receive()

@@ -134,9 +134,9 @@ impl Connection {
         }
     }
 
-    /// Ends the sending side after what waits. Returns whether that is done: if not, it is reported
-    /// once it is.
-    pub(in crate::engine) fn shutdown(&mut self) -> bool {
+    /// Ends the sending side after what waits. Returns whether that is done; if not,
+    /// [`Occurrence::ShutDown`] reports it later.
+    pub fn shutdown(&mut self) -> bool {
         if self.sending == Sending::Open && self.failure.is_none() {
             if self.queue.is_none() {
                 self.end_sending(Sending::Ended);

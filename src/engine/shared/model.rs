@@ -335,9 +335,9 @@ fn takes_what_is_left_from_who_changes_something_meanwhile() {
         owner.set_tasked(true);
         let (id, peer) = owner.connect();
         let peer = send(&owner.world, peer, 2);
-        owner.reactor.with(|reactor| reactor.pause(id));
+        owner.reactor.with(|reactor| reactor.update(id, |it| it.set_paused(true)));
         owner.reactor.with(|reactor| reactor.write(id, &mut [IoSlice::new(b"x")]));
-        owner.reactor.with(|reactor| reactor.resume(id));
+        owner.reactor.with(|reactor| reactor.update(id, |it| it.set_paused(false)));
         owner.take_until(|owner| owner.bytes[&id].len() == 200);
         assert_eq!(owner.bytes[&id], sent(2));
         drop(peer.join().unwrap());
