@@ -55,9 +55,7 @@ describe('The packed package', { skip, timeout: 240_000 }, () => {
 
   before(() => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oxws-package-'));
-    // napi writes its packages inside of the repository only.
-    fs.mkdirSync(path.join(ROOT, '.cache'), { recursive: true });
-    packed = fs.mkdtempSync(path.join(ROOT, '.cache', 'packed-'));
+    packed = path.join(folder, 'packed');
     const binaries = path.join(folder, 'binaries');
     fs.mkdirSync(binaries);
     fs.copyFileSync(BINARY, path.join(binaries, path.basename(BINARY)));
@@ -67,7 +65,6 @@ describe('The packed package', { skip, timeout: 240_000 }, () => {
 
   after(() => {
     fs.rmSync(folder, { force: true, recursive: true });
-    fs.rmSync(packed, { force: true, recursive: true });
   });
 
   /**
@@ -325,9 +322,17 @@ describe('A release', { skip: process.platform === 'win32' && 'uses shell script
       assert.ok(published.every((line) => line.startsWith('+ @oxws/binding-')));
 
       await assert.rejects(runScript(publish, { ...env, GITHUB_REF_NAME: 'v0.0.0' }), /the tag is/);
+      const tagged = { ...env, GITHUB_REF_NAME: `v${version}` };
+      await assert.rejects(runScript(publish, tagged), /still name OWNER/);
     } finally {
       registry.close();
     }
+  });
+
+  it('is described in npm/ as package.json has it, by npm run pack:packages -- --update', async () => {
+    const { expectedFiles, presentFiles } = await import('../scripts/support/binary-packages.mjs');
+
+    assert.deepEqual(presentFiles(), expectedFiles());
   });
 
   it('has no binary that asks for a glibc that is too new', async () => {

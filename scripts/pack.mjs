@@ -1,14 +1,15 @@
-// `npm run pack:packages [-- --partial] [--binaries prebuilt] [--out npm]`: makes the tarballs that are
-// published: the package, and one for each binary.
+// `npm run pack:packages [-- --partial] [--binaries prebuilt] [--out packed]`: makes the tarballs that are
+// published: the package, and one for each binary, which `npm/` has the rest of. `--update` writes `npm/` anew
+// instead, after a change of the version or of the targets.
 //
-// Everything is put together in the folder `--out`, inside of the repository; the tarballs are there, too. What
-// it had before is deleted.
+// Everything is put together in the folder `--out`; the tarballs are there, too. What it had before is deleted.
 // `package.json` of the repository names no package of a binary: those of a version exist only once it is
 // published, so that `npm ci` could never be run before. The copy that is packed names them all.
 // `--partial` packs what binaries there are, also those that ask for the glibc of this machine.
 
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -19,9 +20,8 @@ import {
 import { dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { faultsOf } from './support/binary.mjs';
-import { capture, main, npmCommand, root, runNode, Stop } from './support/command.mjs';
-import { requireDependencies } from './support/dependencies.mjs';
-import { requireNode } from './support/toolchain.mjs';
+import { capture, main, npmCommand, root, Stop } from './support/command.mjs';
+import { prepare } from './support/prepare.mjs';
 
 /**
  * Reads a `package.json`.
@@ -44,13 +44,17 @@ function writeManifest(folder, manifest) {
 }
 
 /**
- * Says where the sources are, where a workflow of GitHub packs: npm compares that with the provenance.
+ * Says where the sources are, where a workflow of GitHub packs: npm compares that with the provenance. In
+ * the repository OWNER stands for who has it.
  *
- * @return {{ repository?: { type: string, url: string } }} A part of `package.json`
+ * @param {any} manifest The `package.json` of a package
+ * @return {any} The same with the addresses of this repository
  */
-function sourceRepository() {
+function withAddresses(manifest) {
   const { GITHUB_REPOSITORY: name, GITHUB_SERVER_URL: server } = process.env;
-  return name && server ? { repository: { type: 'git', url: `git+${server}/${name}.git` } } : {};
+  if (!name || !server) return manifest;
+  const text = JSON.stringify(manifest);
+  return JSON.parse(text.replaceAll('https://github.com/OWNER/oxws', `${server}/${name}`));
 }
 
 /**
@@ -110,13 +114,11 @@ function checkFiles(manifest, packed) {
  * @return {Promise<{ folder: string, manifest: any, packed: boolean }[]>} The packages
  */
 async function writeBinaryPackages(out, binaries, partial) {
-  const args = ['create-npm-dirs', '--npm-dir', relative(root, out)];
-  if ((await runNode(['node_modules/@napi-rs/cli/dist/cli.js', ...args])) !== 0) {
-    throw new Stop('napi could not write the packages of the binaries');
-  }
+  const { folder: sources } = await import('./support/binary-packages.mjs');
   const { publishedTargets } = await import('./support/targets.mjs');
   return publishedTargets().map((target) => {
     const folder = join(out, target.name);
+    cpSync(join(sources, target.name), folder, { recursive: true });
     const manifest = readManifest(folder);
     const binary = join(binaries, manifest.main);
     if (existsSync(binary)) {
@@ -125,9 +127,19 @@ async function writeBinaryPackages(out, binaries, partial) {
       copyFileSync(binary, join(folder, manifest.main));
     }
     copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
-    writeManifest(folder, { ...manifest, type: 'commonjs', ...sourceRepository() });
+    writeManifest(folder, withAddresses(manifest));
     return { folder, manifest, packed: existsSync(binary) };
   });
+}
+
+/** Writes `npm/` anew. */
+async function updateBinaryPackages() {
+  const { expectedFiles, folder } = await import('./support/binary-packages.mjs');
+  rmSync(folder, { recursive: true, force: true });
+  for (const [path, text] of Object.entries(expectedFiles())) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
 }
 
 /**
@@ -145,11 +157,7 @@ function writeMainPackage(folder, binaryManifests) {
   const optionalDependencies = Object.fromEntries(
     binaryManifests.map(({ name, version }) => [name, version])
   );
-  writeManifest(folder, {
-    ...manifest,
-    ...sourceRepository(),
-    optionalDependencies
-  });
+  writeManifest(folder, withAddresses({ ...manifest, optionalDependencies }));
 }
 
 main(async (args) => {
@@ -157,12 +165,16 @@ main(async (args) => {
     args,
     options: {
       binaries: { type: 'string', default: 'prebuilt' },
-      out: { type: 'string', default: 'npm' },
-      partial: { type: 'boolean', default: false }
+      out: { type: 'string', default: 'packed' },
+      partial: { type: 'boolean', default: false },
+      update: { type: 'boolean', default: false }
     }
   });
-  requireNode();
-  await requireDependencies();
+  await prepare({ addon: false });
+  if (values.update) {
+    await updateBinaryPackages();
+    return;
+  }
   const out = resolve(root, values.out);
   const folder = join(out, 'oxws');
   if (existsSync(out) && readdirSync(out).length > 0 && !existsSync(folder)) {

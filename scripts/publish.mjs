@@ -1,13 +1,12 @@
-// `npm run publish:packages [-- --dry-run] [--from npm]`: publishes the tarballs that
+// `npm run publish:packages [-- --dry-run] [--from packed]`: publishes the tarballs that
 // `npm run pack:packages` has made, those of the binaries first: who installs the package then finds its
 // binary. What is published already is left alone, so that a run that failed half-way can be repeated.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { firstLine, main, npmCommand, root, run, Stop } from './support/command.mjs';
-import { requireDependencies } from './support/dependencies.mjs';
-import { requireNode } from './support/toolchain.mjs';
+import { capture, firstLine, main, npmCommand, root, run, Stop } from './support/command.mjs';
+import { prepare } from './support/prepare.mjs';
 
 /**
  * Lists what a version consists of, in the order in which it's published.
@@ -28,10 +27,9 @@ async function listPackages(folder) {
 main(async (args) => {
   const { values } = parseArgs({
     args,
-    options: { 'dry-run': { type: 'boolean' }, from: { type: 'string', default: 'npm' } }
+    options: { 'dry-run': { type: 'boolean' }, from: { type: 'string', default: 'packed' } }
   });
-  requireNode();
-  await requireDependencies();
+  await prepare({ addon: false });
   const packages = await listPackages(resolve(root, values.from));
   const missing = packages.filter(({ tarball }) => !existsSync(tarball));
   if (missing.length > 0) {
@@ -42,6 +40,14 @@ main(async (args) => {
   const { GITHUB_REF_NAME: tag } = process.env;
   if (!values['dry-run'] && tag !== `v${version}`) {
     throw new Stop(`the tag is ${tag ?? 'not given (GITHUB_REF_NAME)'}, the version is ${version}`);
+  }
+  const manifests = packages.map(({ tarball }) =>
+    capture('tar', ['-xzOf', tarball, 'package/package.json'])
+  );
+  if (!values['dry-run'] && manifests.some((text) => text.includes('/OWNER/'))) {
+    throw new Stop(
+      'the addresses still name OWNER: pack with GITHUB_SERVER_URL and GITHUB_REPOSITORY set'
+    );
   }
 
   const [program, ...first] = npmCommand();
