@@ -13,8 +13,10 @@ const { kind: binding } = require('./lib/native');
 const WebSocket = require('./lib/websocket');
 const WebSocketServer = require('./lib/websocket-server');
 
+// Not part of ws, so not among its enumerable properties.
+Object.defineProperty(WebSocket, 'binding', { configurable: true, value: binding, writable: true });
+
 module.exports = Object.assign(WebSocket, {
-  binding,
   createWebSocketStream,
   extension,
   PerMessageDeflate,

@@ -47,6 +47,11 @@ describe('the package', () => {
     assert.strictEqual(oxws.Server, oxws.WebSocketServer);
   });
 
+  it('says what does the work below JavaScript', () => {
+    const expected = process.env.OXWS_BINDING === 'wasm' ? 'wasm' : 'native';
+    assert.strictEqual(oxws.binding, expected);
+  });
+
   it('has the same functions in its parts', () => {
     for (const name of ['extension', 'subprotocol']) {
       assert.deepStrictEqual(Object.keys(oxws[name]).sort(), Object.keys(ws[name]).sort());

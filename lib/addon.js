@@ -42,7 +42,9 @@ function requirePackage(platform) {
     }
   } catch (error) {
     // Node lists the files that wanted it.
-    throw isMissing(error, platform) ? new Error(`@oxws/binding-${platform} is not installed`) : error;
+    throw isMissing(error, platform)
+      ? new Error(`@oxws/binding-${platform} is not installed`)
+      : error;
   }
   throw new Error(`there is no package with a binary for ${platform}`);
 }

@@ -3,7 +3,8 @@
 //!
 //! Rooms, in the only direction in which they may know each other:
 //! [`protocol`] <- `engine` <- `binding`. Each is behind a Cargo feature of its name, so that a
-//! build without features is the protocol alone.
+//! build without features is the protocol alone. `wasm` is a second surface, over the protocol
+//! without an engine; `javascript` is what both surfaces share.
 
 pub mod protocol;
 
