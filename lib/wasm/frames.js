@@ -194,13 +194,16 @@ function utf8Error() {
  * @return {number} Where it begins
  */
 function encodeHeader(target, end, first, payloadLength, key) {
-  const { bytes, exports } = instance();
+  const owner = instance();
+  const { exports } = owner;
   const isMasked = !!key;
   if (!exports.encode_header(first, payloadLength, isMasked, key ? key.readUInt32BE(0) : 0)) {
     throw new Error('invalid opcode');
   }
   const at = exports.output();
   const length = exports.output_length();
+  // Only now: the memory may have grown.
+  const { bytes } = owner;
   const start = end - length;
   for (let i = 0; i < length; i++) target[start + i] = bytes[at + i];
   return start;

@@ -29,13 +29,13 @@ function isValidKey(key) {
 
 /**
  * @param {string} header A `Sec-WebSocket-Protocol` header
- * @return {{ names: string[], error?: string }} The names, or what is wrong
+ * @return {{ names: string, error?: string }} The names with a comma between two, or what is wrong
  */
 function parseSubprotocols(header) {
   const owner = instance();
   owner.exports.parse_subprotocols(owner.writeText(header));
-  const [error, ...names] = owner.readTexts();
-  return { names: /** @type {string[]} */ (names), error };
+  const [error, names = ''] = owner.readTexts();
+  return { names, error };
 }
 
 /** @typedef {{ name: string, value?: string }} Parameter */

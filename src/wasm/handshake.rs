@@ -21,7 +21,8 @@ pub extern "C" fn is_valid_key(length: usize) -> bool {
     with_text(length, handshake::is_valid_key)
 }
 
-/// Parses the `Sec-WebSocket-Protocol` header in the input: an error, or the names.
+/// Parses the `Sec-WebSocket-Protocol` header in the input: an error, or the names with a comma
+/// between two.
 #[unsafe(no_mangle)]
 pub extern "C" fn parse_subprotocols(length: usize) {
     with_text(length, |header| {
@@ -30,7 +31,7 @@ pub extern "C" fn parse_subprotocols(length: usize) {
             match subprotocol::parse(header) {
                 Ok(names) => {
                     fields.optional(None);
-                    names.into_iter().for_each(|name| fields.text(name));
+                    fields.text(&names.join(","));
                 }
                 Err(error) => fields.text(&error.to_string()),
             }
