@@ -13,13 +13,15 @@ use super::compression::direction::{Deflation, Shared};
 use super::compression::incoming::{Compression, Inflating, Outcome};
 use super::fault::Injected;
 use super::occurrence::{ConnectionConfig, ConnectionId, Occurrence, Sink};
-use super::socket::Socket;
-use super::write_queue::WriteQueue;
 use crate::protocol::deflate::Decompressor;
 use crate::protocol::{Decoder, DecoderConfig, Limits, Role};
+use socket::Socket;
+use write_queue::WriteQueue;
 
 mod receiving;
 mod sending;
+mod socket;
+mod write_queue;
 
 /// What one call of [`Reactor::poll`](super::Reactor::poll) works with.
 pub(super) struct Turn<'a, S> {

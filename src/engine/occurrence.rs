@@ -67,7 +67,7 @@ pub enum Occurrence {
     /// The peer sent a ping with this payload, which has been answered.
     AnsweredPing(Payload),
     /// A large message is arriving: its payload goes to memory that the caller of
-    /// [`Reactor::receive_apart`](super::Reactor::receive_apart) lends. Nothing else is read before
+    /// [`Connection::receive_apart`](super::Connection::receive_apart) lends. Nothing else is read before
     /// that is called; then this comes again when more of it has arrived.
     Large(LargeMessage),
     /// The peer sent bytes; raw mode only.

@@ -25,14 +25,18 @@ use super::compression::direction::{Deflation, Shared};
 use super::compression::incoming::{self, Compression, Inflating};
 use super::compression::outgoing::{Broadcast, Outgoing, is_worth_sharing};
 use super::connection::{Chunk, Connection, Served, Turn};
-use super::connections::{Connections, Lent};
 use super::fault::{Fault, Injected};
-use super::gathering::{Gathering, Reader};
 use super::occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Piece, Sink, Status};
 use super::threads::background::{Background, Spawner, WAKER};
 use super::threads::crew::{Crew, Done};
 use crate::protocol::deflate::Decompressor;
 use crate::protocol::{FrameHeader, MAX_HEADER_LENGTH, Opcode, Role, mask_in_place};
+use connections::{Connections, Lent};
+use gathering::{Gathering, Reader};
+
+pub(super) mod batch;
+mod connections;
+mod gathering;
 
 /// A control frame has at most 125 bytes of payload (RFC 6455, section 5.5).
 const MAX_PONG_LENGTH: usize = MAX_HEADER_LENGTH + 125;
@@ -423,7 +427,7 @@ impl Reactor {
     /// Returns how many bytes wait.
     ///
     /// An error is reported in the next turn. Nothing is written after
-    /// [`shutdown`](Self::shutdown).
+    /// [`Connection::shutdown`].
     pub fn write(&mut self, id: ConnectionId, parts: &mut [IoSlice<'_>]) -> usize {
         self.write_by(id, |connection| connection.write(parts))
     }

@@ -6,8 +6,8 @@ use std::ops::Deref;
 use super::super::compression::outgoing::{Broadcast, Outgoing};
 use super::super::fault::Fault;
 use super::super::occurrence::Piece;
-use super::super::socket::MAX_PARTS;
-use super::super::write_queue::MAX_SLICES;
+use super::socket::MAX_PARTS;
+use super::write_queue::MAX_SLICES;
 use super::{Connection, Sending};
 
 impl Connection {
@@ -135,7 +135,7 @@ impl Connection {
     }
 
     /// Ends the sending side after what waits. Returns whether that is done; if not,
-    /// [`Occurrence::ShutDown`] reports it later.
+    /// [`Occurrence::ShutDown`](super::super::Occurrence::ShutDown) reports it later.
     pub fn shutdown(&mut self) -> bool {
         if self.sending == Sending::Open && self.failure.is_none() {
             if self.queue.is_none() {

@@ -7,8 +7,8 @@ use std::collections::{HashSet, VecDeque};
 use std::mem;
 use std::time::Instant;
 
-use super::super::batch::{Batch, SpareBatches, weight_of};
 use super::super::occurrence::{ConnectionId, NOBODY, Occurrence, Sink, Status};
+use super::super::reactor::batch::{Batch, SpareBatches, weight_of};
 use super::super::threads::sync::bound;
 use super::attendance::Attendance;
 use super::credit::Credits;
@@ -202,7 +202,7 @@ const fn is_answerable(occurrence: &Occurrence) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::batch::BATCH_MEMORY;
+    use super::super::super::reactor::batch::BATCH_MEMORY;
     use super::*;
     use crate::protocol::{Payload, ProtocolError};
 

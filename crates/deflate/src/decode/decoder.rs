@@ -10,10 +10,9 @@ use super::bits::{Bits, Pending, REFILLED};
 use super::code_lengths::CodeLengths;
 use super::codes::Codes;
 use super::matches;
-use super::output::Output;
+use super::output::{FAST_ROOM, Output};
 use super::window::Window;
 use crate::InflateError;
-use crate::symbols::MAX_MATCH;
 
 /// Why decoding stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -346,9 +345,6 @@ fn copy_within_room(distance: usize, length: usize, window: &Window, output: &mu
 
 /// One turn of the fast loop reads no more than two times eight bytes, of which the first are used up to the last.
 const FAST_INPUT: usize = 7 + 8;
-/// Nor does it write more than so much.
-pub(super) const FAST_ROOM: usize = FAST_LITERALS + MAX_MATCH;
-const FAST_LITERALS: usize = 3;
 
 /// What a turn takes from the bits is there: some literals whose codes are in the root, then a length or
 /// another literal, of 15 bits and 5 extra bits at most; behind the second refill a distance, of 15 and 13.

@@ -1,7 +1,11 @@
 //! What is produced, and the room for it.
 
-use super::decoder::FAST_ROOM;
 use crate::InflateError;
+use crate::symbols::MAX_MATCH;
+
+/// One turn of the fast loop writes no more than this: some literals, and a match.
+pub(super) const FAST_ROOM: usize = FAST_LITERALS + MAX_MATCH;
+const FAST_LITERALS: usize = 3;
 
 /// Room is given in steps that double the output, from here on.
 const MIN_ROOM: usize = 1024;

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use super::occurrence::{ConnectionId, MIN_READ, Occurrence, Sink};
+use super::super::occurrence::{ConnectionId, MIN_READ, Occurrence, Sink};
 use crate::protocol::{Event, Payload, ProtocolError};
 
 /// Memory of a batch, into which the sockets are read.
-pub(super) const BATCH_MEMORY: usize = 64 * 1024;
+pub(crate) const BATCH_MEMORY: usize = 64 * 1024;
 
 /// A batch with less memory left gets no more.
 const MIN_ROOM: usize = BATCH_MEMORY / 2;
@@ -19,10 +19,10 @@ const _: () = assert!(MIN_ROOM >= MIN_READ);
 
 /// Occurrences, and the memory that their payloads in place are in.
 #[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) memory: Vec<u8>,
-    pub(super) used: usize,
-    pub(super) occurrences: Occurrences,
+pub(crate) struct Batch {
+    pub(crate) memory: Vec<u8>,
+    pub(crate) used: usize,
+    pub(crate) occurrences: Occurrences,
     /// Where the memory was copied to, when a part of the occurrences has been taken.
     copied_to: Option<usize>,
     /// What came next had no room.
@@ -31,16 +31,16 @@ pub(super) struct Batch {
 
 /// Takes as many occurrences as a batch of memory can hold.
 #[derive(Debug, Default)]
-pub(super) struct Occurrences {
-    pub(super) list: VecDeque<(ConnectionId, Occurrence)>,
+pub(crate) struct Occurrences {
+    pub(crate) list: VecDeque<(ConnectionId, Occurrence)>,
     /// The bytes that the payloads of their own have.
     owned: usize,
     /// A frame was refused that the taker may still allow.
-    pub(super) refused: bool,
+    pub(crate) refused: bool,
     /// What was pushed since the batch was opened, in runs of one connection.
-    pub(super) charges: Vec<(ConnectionId, usize)>,
+    pub(crate) charges: Vec<(ConnectionId, usize)>,
     /// There was a ping among them.
-    pub(super) pinged: bool,
+    pub(crate) pinged: bool,
 }
 
 impl Sink for Occurrences {
@@ -66,7 +66,7 @@ impl Sink for Occurrences {
 }
 
 impl Batch {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             memory: vec![0; BATCH_MEMORY],
             used: 0,
@@ -77,33 +77,33 @@ impl Batch {
     }
 
     /// What it holds, as far as it counts.
-    pub(super) fn weight(&self) -> usize {
+    pub(crate) fn weight(&self) -> usize {
         self.used + self.occurrences.owned + self.occurrences.list.len() * OCCURRENCE_WEIGHT
     }
 
     /// Whether it holds nothing any more.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.occurrences.list.is_empty()
     }
 
     /// Whether somebody has begun to take it, whose memory the other payloads are in already.
-    pub(super) const fn is_begun(&self) -> bool {
+    pub(crate) const fn is_begun(&self) -> bool {
         self.copied_to.is_some()
     }
 
     /// Whether it takes what comes next.
-    pub(super) fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         !self.is_full && !self.is_begun() && BATCH_MEMORY - self.used >= MIN_ROOM
     }
 
     /// Notes that what comes next has no room.
-    pub(super) const fn close(&mut self) {
+    pub(crate) const fn close(&mut self) {
         self.is_full = true;
     }
 
     /// Copies the payloads to `memory` behind `used`, if that is not done yet; `false` where there is
     /// no room.
-    pub(super) fn begin(&mut self, memory: &mut [u8], used: &mut usize) -> bool {
+    pub(crate) fn begin(&mut self, memory: &mut [u8], used: &mut usize) -> bool {
         if self.copied_to.is_none() {
             let start = *used;
             let Some(space) = memory.get_mut(start..start + self.used) else { return false };
@@ -115,7 +115,7 @@ impl Batch {
     }
 
     /// Takes the next occurrence of a batch that is begun.
-    pub(super) fn next(&mut self) -> Option<(ConnectionId, Occurrence)> {
+    pub(crate) fn next(&mut self) -> Option<(ConnectionId, Occurrence)> {
         let (id, mut occurrence) = self.occurrences.list.pop_front()?;
         if let (Some(start), Some(Payload::InPlace(range))) =
             (self.copied_to, occurrence.payload_mut())
@@ -127,12 +127,12 @@ impl Batch {
     }
 
     /// Whether it holds something of a connection.
-    pub(super) fn holds(&self, id: ConnectionId) -> bool {
+    pub(crate) fn holds(&self, id: ConnectionId) -> bool {
         self.occurrences.list.iter().any(|(of, _)| *of == id)
     }
 
     /// Drops what it holds of a connection; `taker` gets it, with payloads of its own.
-    pub(super) fn withdraw(
+    pub(crate) fn withdraw(
         &mut self,
         id: ConnectionId,
         mut taker: impl FnMut(ConnectionId, Occurrence),
@@ -166,16 +166,16 @@ impl Batch {
 
 /// Empty batches that are kept for later, so many at most.
 #[derive(Debug, Default)]
-pub(super) struct SpareBatches<const MOST: usize>(pub(super) Vec<Batch>);
+pub(crate) struct SpareBatches<const MOST: usize>(pub(crate) Vec<Batch>);
 
 impl<const MOST: usize> SpareBatches<MOST> {
     /// An empty batch.
-    pub(super) fn take(&mut self) -> Batch {
+    pub(crate) fn take(&mut self) -> Batch {
         self.0.pop().unwrap_or_else(Batch::new)
     }
 
     /// Keeps an empty batch if there is room.
-    pub(super) fn keep(&mut self, mut batch: Batch) {
+    pub(crate) fn keep(&mut self, mut batch: Batch) {
         if self.0.len() < MOST {
             batch.clear();
             self.0.push(batch);
@@ -184,6 +184,6 @@ impl<const MOST: usize> SpareBatches<MOST> {
 }
 
 /// What an occurrence and its payload count.
-pub(super) fn weight_of(occurrence: &mut Occurrence) -> usize {
+pub(crate) fn weight_of(occurrence: &mut Occurrence) -> usize {
     OCCURRENCE_WEIGHT + occurrence.payload_mut().map_or(0, |payload| payload.len())
 }

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::connection::Connection;
-use super::occurrence::ConnectionId;
+use super::super::connection::Connection;
+use super::super::occurrence::ConnectionId;
 
 /// What belongs to one number.
 #[derive(Debug, Default)]
@@ -15,31 +15,31 @@ struct Slot {
 
 /// A connection that somebody else works on, until it is given back.
 #[derive(Debug)]
-pub(super) struct Lent {
-    pub(super) id: ConnectionId,
-    pub(super) connection: Box<Connection>,
+pub(crate) struct Lent {
+    pub(crate) id: ConnectionId,
+    pub(crate) connection: Box<Connection>,
 }
 
 /// The connections and the queue of those that are ready.
 #[derive(Debug, Default)]
-pub(super) struct Connections {
+pub(crate) struct Connections {
     slots: Vec<Slot>,
     /// Numbers without a connection.
     free: Vec<ConnectionId>,
     ready: VecDeque<ConnectionId>,
     /// One of them has panicked, outside of its turn.
-    pub(super) has_fault: bool,
+    pub(crate) has_fault: bool,
 }
 
 impl Connections {
     /// The number that the next connection gets.
-    pub(super) fn next_id(&self) -> ConnectionId {
+    pub(crate) fn next_id(&self) -> ConnectionId {
         // A process has fewer descriptors than a u32 has values.
         self.free.last().copied().unwrap_or(self.slots.len() as ConnectionId)
     }
 
     /// Adds a connection under [`next_id`](Self::next_id).
-    pub(super) fn insert(&mut self, connection: Connection) -> ConnectionId {
+    pub(crate) fn insert(&mut self, connection: Connection) -> ConnectionId {
         let id = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() as ConnectionId - 1
@@ -49,31 +49,31 @@ impl Connections {
     }
 
     /// Takes a connection out and frees its number.
-    pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Box<Connection>> {
+    pub(crate) fn remove(&mut self, id: ConnectionId) -> Option<Box<Connection>> {
         let connection = self.slots.get_mut(id as usize)?.connection.take()?;
         self.free.push(id);
         Some(connection)
     }
 
     /// The connection of a number.
-    pub(super) fn get(&self, id: ConnectionId) -> Option<&Connection> {
+    pub(crate) fn get(&self, id: ConnectionId) -> Option<&Connection> {
         self.slots.get(id as usize)?.connection.as_deref()
     }
 
     /// The connection of a number.
-    pub(super) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+    pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
         self.slots.get_mut(id as usize)?.connection.as_deref_mut()
     }
 
     /// Lends the connection of a number. Its number is not free meanwhile.
-    pub(super) fn lend(&mut self, id: ConnectionId) -> Option<Lent> {
+    pub(crate) fn lend(&mut self, id: ConnectionId) -> Option<Lent> {
         let connection = self.slots.get_mut(id as usize)?.connection.take()?;
         Some(Lent { id, connection })
     }
 
     /// Lends those that wait for their turn and are `wanted`, if there are so many. Given back, they
     /// wait behind the others.
-    pub(super) fn lend_ready(
+    pub(crate) fn lend_ready(
         &mut self,
         least: usize,
         wanted: impl Fn(&Connection) -> bool,
@@ -94,14 +94,14 @@ impl Connections {
     }
 
     /// Takes a connection back, and gives it a turn if there is something to do.
-    pub(super) fn give_back(&mut self, lent: Lent) {
+    pub(crate) fn give_back(&mut self, lent: Lent) {
         let Lent { id, connection } = lent;
         self.slots[id as usize].connection = Some(connection);
         self.update(id, |_| {});
     }
 
     /// Changes a connection and gives it a turn if there is something to do then.
-    pub(super) fn update<T>(
+    pub(crate) fn update<T>(
         &mut self,
         id: ConnectionId,
         change: impl FnOnce(&mut Connection) -> T,
@@ -118,26 +118,26 @@ impl Connections {
     }
 
     /// Gives every connection a turn, as if the kernel had reported all of them.
-    pub(super) fn wake_all(&mut self) {
+    pub(crate) fn wake_all(&mut self) {
         for id in 0..self.slots.len() as ConnectionId {
             self.update(id, Connection::note_anything);
         }
     }
 
     /// How many numbers wait for their turn, those whose connection is closed among them.
-    pub(super) fn ready_count(&self) -> usize {
+    pub(crate) fn ready_count(&self) -> usize {
         self.ready.len()
     }
 
     /// The next number whose turn it is.
-    pub(super) fn pop_ready(&mut self) -> Option<ConnectionId> {
+    pub(crate) fn pop_ready(&mut self) -> Option<ConnectionId> {
         let id = self.ready.pop_front()?;
         self.slots[id as usize].queued = false;
         Some(id)
     }
 
     /// Lets a number that was taken out of the queue be the next one again.
-    pub(super) fn push_ready_first(&mut self, id: ConnectionId) {
+    pub(crate) fn push_ready_first(&mut self, id: ConnectionId) {
         let slot = &mut self.slots[id as usize];
         debug_assert!(!slot.queued);
         slot.queued = true;

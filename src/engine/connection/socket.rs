@@ -17,7 +17,7 @@ use rustix::net::{
 };
 
 /// How many slices the kernel takes in one call: `IOV_MAX` of Linux and of the BSDs.
-pub(super) const MAX_PARTS: usize = 1024;
+pub(crate) const MAX_PARTS: usize = 1024;
 
 /// A peer that is gone must not end the process with a signal.
 #[cfg(not(target_vendor = "apple"))]
@@ -31,11 +31,11 @@ const KEEP_ALIVE_RETRIES: u32 = 10;
 
 /// A connected stream socket.
 #[derive(Debug)]
-pub(super) struct Socket(OwnedFd);
+pub(crate) struct Socket(OwnedFd);
 
 impl Socket {
     /// Duplicates `fd` and makes both of them non-blocking.
-    pub(super) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<Self> {
         if sockopt::socket_type(fd)? != SocketType::STREAM {
             return Err(Errno::PROTOTYPE.into());
         }
@@ -45,12 +45,12 @@ impl Socket {
         Ok(Self(fd.try_clone_to_owned()?))
     }
 
-    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 
     /// The address of this end, or of the peer's.
-    pub(super) fn address(&self, peer: bool) -> io::Result<SocketAddr> {
+    pub(crate) fn address(&self, peer: bool) -> io::Result<SocketAddr> {
         if peer {
             Ok(getpeername(&self.0)?.ok_or(Errno::NOTCONN)?.try_into()?)
         } else {
@@ -59,12 +59,12 @@ impl Socket {
     }
 
     /// Reads into `space`; none when the socket is empty, 0 at the end of the stream.
-    pub(super) fn read(&self, space: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn read(&self, space: &mut [u8]) -> io::Result<Option<usize>> {
         unless_blocked(retry_on_intr(|| Ok(recv(&self.0, &mut *space, RecvFlags::empty())?.1)))
     }
 
     /// Reads into the spare capacity of `buffer`; returns what [`read`](Self::read) does.
-    pub(super) fn append_to(&self, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
+    pub(crate) fn append_to(&self, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
         unless_blocked(retry_on_intr(|| {
             Ok(recv(&self.0, spare_capacity(buffer), RecvFlags::empty())?.1)
         }))
@@ -72,7 +72,7 @@ impl Socket {
 
     /// Writes the beginning of `parts`, of which there are at most [`MAX_PARTS`]; returns how much
     /// the kernel took.
-    pub(super) fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let result = retry_on_intr(|| match parts {
             [part] => send(&self.0, part, SEND_FLAGS),
             parts => sendmsg(&self.0, parts, &mut SendAncillaryBuffer::default(), SEND_FLAGS),
@@ -81,7 +81,7 @@ impl Socket {
     }
 
     /// Ends the sending side.
-    pub(super) fn shutdown(&self) -> io::Result<()> {
+    pub(crate) fn shutdown(&self) -> io::Result<()> {
         match shutdown(&self.0, Shutdown::Write) {
             // A connection that is gone has no sending side; reading tells what became of it.
             Err(Errno::NOTCONN) => Ok(()),
@@ -90,18 +90,18 @@ impl Socket {
     }
 
     /// Lets the peer see a reset when the socket is closed, where the kind of socket has that.
-    pub(super) fn reset_on_close(&self) {
+    pub(crate) fn reset_on_close(&self) {
         // Without it the connection closes all the same.
         let _ = sockopt::set_socket_linger(&self.0, Some(Duration::ZERO));
     }
 
     /// Sets whether small writes leave at once.
-    pub(super) fn set_no_delay(&self, no_delay: bool) -> io::Result<()> {
+    pub(crate) fn set_no_delay(&self, no_delay: bool) -> io::Result<()> {
         Ok(sockopt::set_tcp_nodelay(&self.0, no_delay)?)
     }
 
     /// Sets whether the kernel probes an idle connection, and after which time.
-    pub(super) fn set_keep_alive(&self, after: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn set_keep_alive(&self, after: Option<Duration>) -> io::Result<()> {
         sockopt::set_socket_keepalive(&self.0, after.is_some())?;
         if let Some(after) = after.filter(|after| !after.is_zero()) {
             sockopt::set_tcp_keepidle(&self.0, after)?;

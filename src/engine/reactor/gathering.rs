@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
+use super::super::compression::incoming::Inflating;
+use super::super::connection::{Served, Turn};
+use super::super::occurrence::{ConnectionId, Occurrence, Sink, Status};
 use super::batch::{Batch, SpareBatches};
-use super::compression::incoming::Inflating;
-use super::connection::{Served, Turn};
 use super::connections::Lent;
-use super::occurrence::{ConnectionId, Occurrence, Sink, Status};
 
 /// Empty batches that are kept for later.
 const MAX_SPARE: usize = 8;
@@ -17,8 +17,8 @@ const MAX_READ: usize = 1024 * 1024;
 
 /// What a thread reads with.
 #[derive(Debug)]
-pub(super) struct Reader {
-    pub(super) inflating: Inflating,
+pub(crate) struct Reader {
+    pub(crate) inflating: Inflating,
     batch: Batch,
     /// Those that have no room any more.
     full: Vec<Batch>,
@@ -26,7 +26,7 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Gives a connection its turn; says whether there is room for that of another one.
-    pub(super) fn serve(&mut self, lent: &mut Lent) -> bool {
+    pub(crate) fn serve(&mut self, lent: &mut Lent) -> bool {
         loop {
             let Batch { memory, used, occurrences, .. } = &mut self.batch;
             let mut turn = Turn { memory, used, sink: occurrences, inflating: &mut self.inflating };
@@ -48,20 +48,20 @@ impl Reader {
 
 /// What was read by several threads, in the order in which it is handed out.
 #[derive(Debug, Default)]
-pub(super) struct Gathering {
+pub(crate) struct Gathering {
     batches: VecDeque<Batch>,
     spare: SpareBatches<MAX_SPARE>,
 }
 
 impl Gathering {
     /// Something to read with.
-    pub(super) fn reader(&mut self) -> Reader {
+    pub(crate) fn reader(&mut self) -> Reader {
         let batch = self.spare.take();
         Reader { inflating: Inflating::default(), batch, full: Vec::new() }
     }
 
     /// Takes what a thread has read.
-    pub(super) fn add(&mut self, reader: Reader) {
+    pub(crate) fn add(&mut self, reader: Reader) {
         for batch in reader.full.into_iter().chain([reader.batch]) {
             if batch.is_empty() {
                 self.spare.keep(batch);
@@ -72,17 +72,17 @@ impl Gathering {
     }
 
     /// Whether everything is handed out.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.batches.is_empty()
     }
 
     /// Whether the rest of what is being handed out refers to memory of the turn before.
-    pub(super) fn is_begun(&self) -> bool {
+    pub(crate) fn is_begun(&self) -> bool {
         self.batches.front().is_some_and(Batch::is_begun)
     }
 
     /// Hands out as much as there is room for.
-    pub(super) fn hand_out(&mut self, turn: &mut Turn<'_, impl Sink>) -> Status {
+    pub(crate) fn hand_out(&mut self, turn: &mut Turn<'_, impl Sink>) -> Status {
         while let Some(batch) = self.batches.front_mut() {
             if !batch.begin(turn.memory, turn.used) {
                 return Status::MemoryFull;
@@ -103,12 +103,12 @@ impl Gathering {
     }
 
     /// Whether it holds something of a connection.
-    pub(super) fn holds(&self, id: ConnectionId) -> bool {
+    pub(crate) fn holds(&self, id: ConnectionId) -> bool {
         self.batches.iter().any(|batch| batch.holds(id))
     }
 
     /// Drops what it holds of a connection; `taker` gets it, with payloads of its own.
-    pub(super) fn withdraw(
+    pub(crate) fn withdraw(
         &mut self,
         id: ConnectionId,
         mut taker: impl FnMut(ConnectionId, Occurrence),

@@ -8,13 +8,13 @@ const MIN_SEGMENT: usize = 512;
 const MAX_SEGMENT: usize = 64 * 1024;
 
 /// How many segments go to the kernel in one call.
-pub(super) const MAX_SLICES: usize = 32;
+pub(crate) const MAX_SLICES: usize = 32;
 
 /// Bytes in the order in which they were written.
 ///
 /// Invariant: no segment is empty, and of the first one more than `consumed` bytes are there.
 #[derive(Debug, Default)]
-pub(super) struct WriteQueue {
+pub(crate) struct WriteQueue {
     segments: VecDeque<Vec<u8>>,
     /// How much of the first segment is with the kernel.
     consumed: usize,
@@ -24,17 +24,17 @@ pub(super) struct WriteQueue {
 
 impl WriteQueue {
     /// The number of bytes.
-    pub(super) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.length
     }
 
     /// Whether there are none.
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.length == 0
     }
 
     /// Adds a copy of `bytes`.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         let room = self.segments.back().map_or(0, |last| last.capacity() - last.len());
         let (head, tail) = bytes.split_at(bytes.len().min(room));
         if let Some(last) = self.segments.back_mut() {
@@ -50,7 +50,7 @@ impl WriteQueue {
     }
 
     /// Adds `bytes` as they are, without those of them that are written: none, if something waits.
-    pub(super) fn push_owned(&mut self, bytes: Vec<u8>, written: usize) {
+    pub(crate) fn push_owned(&mut self, bytes: Vec<u8>, written: usize) {
         debug_assert!(written == 0 || self.is_empty());
         if bytes.len() > written {
             self.consumed += written;
@@ -60,7 +60,7 @@ impl WriteQueue {
     }
 
     /// Puts the first bytes into `slices`; returns how many slices that makes.
-    pub(super) fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
+    pub(crate) fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
         let mut skipped = self.consumed;
         let count = self.segments.len().min(MAX_SLICES);
         for (slice, segment) in slices.iter_mut().zip(&self.segments) {
@@ -71,7 +71,7 @@ impl WriteQueue {
     }
 
     /// Forgets the first `count` bytes, which are with the kernel.
-    pub(super) fn consume(&mut self, count: usize) {
+    pub(crate) fn consume(&mut self, count: usize) {
         debug_assert!(count <= self.length);
         self.length -= count;
         self.consumed += count;
