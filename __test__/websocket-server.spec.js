@@ -65,6 +65,20 @@ describe('a server that is constructed', () => {
       }));
   }
 
+  it('throws where an option that ws does not have is invalid, and listens to nothing', () => {
+    const server = new http.Server();
+    for (const memoryLimit of ['x', -1, Number.NaN, null, Symbol('limit')]) {
+      for (const options of [{ port: 0 }, { server }, { noServer: true }]) {
+        const perMessageDeflate = { memoryLimit };
+        assert.throws(() => new oxws.WebSocketServer({ ...options, perMessageDeflate }), {
+          name: 'TypeError',
+          message: `The option "memoryLimit" must be a number of bytes: ${String(memoryLimit)}`
+        });
+      }
+    }
+    assert.strictEqual(server.listenerCount('upgrade'), 0);
+  });
+
   it('has the options of ws, with the same defaults, in an object of its own', () =>
     compare(async (world) => {
       const given = { noServer: true, perMessageDeflate: true, extra: 1 };

@@ -9,6 +9,7 @@ const Limiter = require('./limiter');
 const native = require('./native');
 const { DeflateContext, InflateContext } = require('./deflate/context');
 const { toInt32, toLimit } = require('./validation');
+const { checkOwnOptions } = require('./deflate/options');
 
 /** @typedef {import('./deflate/context').Callback} Callback */
 /** @typedef {Record<string, any>} Parameters The parameters of one offer or response by name. */
@@ -59,6 +60,7 @@ class PerMessageDeflate {
   constructor(options) {
     this._options = options || {};
     const { concurrencyLimit, isServer, memoryLimit, threshold } = this._options;
+    checkOwnOptions(this._options);
     if (memoryLimit !== undefined) limitMemory(memoryLimit);
     this._threshold = threshold !== undefined ? threshold : DEFAULT_THRESHOLD;
     this._maxPayload = toInt32(this._options.maxPayload);
@@ -269,13 +271,9 @@ class PerMessageDeflate {
 /**
  * Limits the memory that is kept between messages, unless that was done before.
  *
- * @param {any} memoryLimit The option
- * @throws {TypeError} If it isn't a number of bytes
+ * @param {number} memoryLimit The option
  */
 function limitMemory(memoryLimit) {
-  if (typeof memoryLimit !== 'number' || !(memoryLimit >= 0)) {
-    throw new TypeError(`The option "memoryLimit" must be a number of bytes: ${memoryLimit}`);
-  }
   if (!hasMemoryLimit) native.setContextMemoryLimit(memoryLimit);
   hasMemoryLimit = true;
 }

@@ -8,6 +8,7 @@ const EventEmitter = require('node:events');
 const http = require('node:http');
 
 const { CLOSE_TIMEOUT, kWebSocket } = require('./constants');
+const { checkOwnOptions } = require('./deflate/options');
 const extension = require('./extension');
 const { rejectHandshake, rejectRequest } = require('./handshake/rejection');
 const { acceptKey, isValidKey } = require('./native');
@@ -58,7 +59,8 @@ class WebSocketServer extends EventEmitter {
    * @param {any} options Exactly one of `port`, `server` and `noServer`, and what else there is.
    *     They are kept in `this.options` and read again for each request.
    * @param {() => void} [callback] With `port`: called when the server listens
-   * @throws {TypeError} Unless exactly one of `port`, `server` and `noServer` is given
+   * @throws {TypeError} Unless exactly one of `port`, `server` and `noServer` is given, or if an
+   *     option is invalid that ws doesn't have
    */
   constructor(options, callback) {
     super();
@@ -72,6 +74,8 @@ class WebSocketServer extends EventEmitter {
         'One and only one of the "port", "server", or "noServer" options must be specified'
       );
     }
+
+    if (settings.perMessageDeflate) checkOwnOptions(settings.perMessageDeflate);
 
     if (hasPort) {
       this._server = http.createServer(demandUpgrade);

@@ -16,7 +16,7 @@ const zlib = require('node:zlib');
 const { createInflateError } = require('../errors');
 const native = require('../native');
 const workApart = require('./work');
-const createOptionsReader = require('./options');
+const { createOptionsReader } = require('./options');
 
 /** @typedef {(error: Error | null, data?: Buffer) => void} Callback */
 /** @typedef {import('../limiter')} Limiter */

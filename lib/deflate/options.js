@@ -1,8 +1,8 @@
 // @ts-check
 'use strict';
 
-// The `zlibDeflateOptions` and `zlibInflateOptions` of permessage-deflate, read as Node's zlib
-// reads them.
+// Options of permessage-deflate: those that ws doesn't have are checked here, and the
+// `zlibDeflateOptions` and `zlibInflateOptions` read as Node's zlib reads them.
 
 const { constants: bufferConstants } = require('node:buffer');
 const { types } = require('node:util');
@@ -136,4 +136,17 @@ function read(userOptions, agreedWindowBits, createStream) {
   };
 }
 
-module.exports = createOptionsReader;
+/**
+ * Checks the options that ws doesn't have. To be called where the user gives them, so that a mistake
+ * is reported there.
+ *
+ * @param {any} options The options of permessage-deflate
+ * @throws {TypeError} If `memoryLimit` isn't a number of bytes
+ */
+function checkOwnOptions({ memoryLimit }) {
+  if (memoryLimit === undefined || (typeof memoryLimit === 'number' && memoryLimit >= 0)) return;
+  // As a string: a symbol can't be put into one otherwise.
+  throw new TypeError(`The option "memoryLimit" must be a number of bytes: ${String(memoryLimit)}`);
+}
+
+module.exports = { checkOwnOptions, createOptionsReader };
