@@ -485,6 +485,33 @@ describe('PerMessageDeflate', () => {
       }
     });
 
+    it('inflates no more at a time than concurrencyLimit allows', async () => {
+      const script = `
+        const PerMessageDeflate = require('./lib/permessage-deflate');
+        const zlib = require('node:zlib');
+        const finishFlush = zlib.constants.Z_SYNC_FLUSH;
+        const data = zlib.deflateRawSync(Buffer.alloc(200_000), { finishFlush }).subarray(0, -4);
+        let inTurn = 0, most = 0, count = 0;
+        const all = Array.from({ length: 60 }, () => {
+          const extension = new PerMessageDeflate({ concurrencyLimit: 2 });
+          extension.accept([{}]);
+          extension.decompress(data, true, (error, output) => {
+            if (error || output.length !== 200_000) throw error ?? new Error('not the same');
+            count++;
+            most = Math.max(most, ++inTurn);
+          });
+          return extension;
+        });
+        for (const extension of all.slice(20, 40)) extension.cleanup();
+        setImmediate(function turn() {
+          inTurn = 0;
+          if (count < 40) setImmediate(turn);
+          else console.log(JSON.stringify([count, most]));
+        });`;
+      // Of 512 KiB.
+      assert.deepStrictEqual(JSON.parse(runScript(script)), [40, 3]);
+    });
+
     it('keeps the order, however different the lengths', async () => {
       const { extension, decompress } = agreed();
       const lengths = [100_000, 1, 300_000, 0, 70_000, 10];
@@ -645,6 +672,22 @@ describe('PerMessageDeflate', () => {
       }
       for (let count = 0; count < 20; count++) await turn();
       assert.strictEqual(calls, 0);
+    });
+
+    it('takes what waits for other connections out of the queue', async () => {
+      const data = Buffer.alloc(100_000);
+      const extensions = Array.from({ length: 6000 }, () => agreed().extension);
+      let count = 0;
+      for (const extension of extensions) {
+        extension.compress(data, true, () => {
+          count++;
+        });
+      }
+      const { _limiter: limiter } = extensions[0]._deflate;
+      assert.ok(limiter.jobs.length > 5000);
+      for (const extension of extensions) extension.cleanup();
+      assert.deepStrictEqual([count, limiter.jobs.length], [6000, 0]);
+      await until(() => limiter.pending === 0, 'what had begun');
     });
 
     it('leaves an extension that can be used again', async () => {

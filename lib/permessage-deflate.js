@@ -8,8 +8,8 @@ const { toBuffer } = require('./buffer-util');
 const Limiter = require('./limiter');
 const native = require('./native');
 const { DeflateContext, InflateContext } = require('./deflate/context');
-const { toInt32, toLimit } = require('./validation');
 const { checkOwnOptions } = require('./deflate/options');
+const { toInt32, toLimit } = require('./validation');
 
 /** @typedef {import('./deflate/context').Callback} Callback */
 /** @typedef {Record<string, any>} Parameters The parameters of one offer or response by name. */
@@ -78,7 +78,7 @@ class PerMessageDeflate {
       limiter = new Limiter(
         concurrencyLimit !== undefined ? concurrencyLimit : DEFAULT_CONCURRENCY_LIMIT
       );
-      native.setConcurrencyLimit(toLimit(limiter.concurrency));
+      native.setConcurrencyLimit(toLimit(limiter.limit));
     }
   }
 

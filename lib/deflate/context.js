@@ -32,7 +32,10 @@ const LARGE_INPUT = 64 * 1024;
 const MIN_BATCH = availableParallelism() > 1 ? 8 : Number.POSITIVE_INFINITY;
 /** Runs of those at a time. */
 const MAX_RUNS = Math.min(availableParallelism(), 4);
-/** Bytes of output from which on it is. */
+/**
+ * Bytes of output from which on it is. As many for each job that may run at a time may wait until
+ * they are given; then further ones aren't begun.
+ */
 const LARGE_OUTPUT = 256 * 1024;
 
 const readDeflateOptions = createOptionsReader((options) => zlib.createDeflateRaw(options));
@@ -88,6 +91,8 @@ class ZlibContext {
     this._running = null;
     /** @type {Operation | null} The one that was asked for last. */
     this._last = null;
+    /** What waits for the limiter. @type {ReturnType<Limiter['add']> | null} */
+    this._waiting = null;
     this._closed = false;
   }
 
@@ -140,6 +145,7 @@ class ZlibContext {
     for (let each = this._running; each !== null; each = each.next) operations.push(each);
     this._running = this._last = null;
     this._closed = true;
+    if (this._waiting !== null) this._limiter.remove(this._waiting);
     this.state.free();
     return operations;
   }
@@ -155,15 +161,14 @@ class ZlibContext {
   /**
    * Gives a result in a later turn of the event loop.
    *
-   * @param {Error | null} error The error
-   * @param {Buffer} [data] The output
+   * @param {() => void} deliver Gives it
    * @protected
    */
-  _deliverLater(error, data) {
+  _later(deliver) {
     let turns = TURNS;
     const turn = () => {
       if (--turns > 0) setImmediate(turn);
-      else this._deliver(error, data);
+      else deliver();
     };
     setImmediate(turn);
   }
@@ -189,16 +194,15 @@ class ZlibContext {
 
   /**
    * Has the native part's threads do the work, as soon as the limiter allows. The native part holds to
-   * the same limit for all that it does on threads; what waits here has not begun, and doesn't if the
-   * connection closes.
+   * the same limit for all that it does on threads; what waits here has not begun, and leaves the queue
+   * if the connection closes.
    *
    * @param {import('./work').Start} start Begins the work
    * @param {(output: Buffer | null) => void} conclude Takes its output
    * @protected
    */
   _workApart(start, conclude) {
-    this._limiter.add((done) => {
-      if (this._closed) return done();
+    this._waiting = this._limiter.add((done) => {
       workApart(start, (error, output) => {
         done();
         if (error !== null) this._deliver(error);
@@ -263,7 +267,9 @@ function runQueued() {
   queued = [];
   if (contexts.length < MIN_BATCH) {
     const { bytes, lengths } = waiting.run();
-    giveEach(contexts, bytes, lengths, (context, output) => context._deliverLater(null, output));
+    giveEach(contexts, bytes, lengths, (context, output) =>
+      context._later(() => context._deliver(null, output))
+    );
     return;
   }
   runs++;
@@ -307,6 +313,22 @@ function giveEach(contexts, bytes, lengths, give) {
   }
 }
 
+/** Bytes of outputs that wait to be given. */
+let waitingOutput = 0;
+/** Contexts that begin when there are less. @type {Set<InflateContext>} */
+const stalled = new Set();
+
+/**
+ * Begins what was not begun while too much output waited.
+ */
+function beginStalled() {
+  for (const context of stalled) {
+    if (context.mustWait) return;
+    stalled.delete(context);
+    context.begin();
+  }
+}
+
 /**
  * Decompresses.
  */
@@ -325,6 +347,21 @@ class InflateContext extends ZlibContext {
     this.limit = 0;
   }
 
+  /** Whether so much output waits to be given that there must not be more. */
+  get mustWait() {
+    return waitingOutput >= this._limiter.limit * LARGE_OUTPUT;
+  }
+
+  /**
+   * Gives the memory back. Operations that have not ended never call back.
+   *
+   * @return {Operation[]} Those
+   */
+  close() {
+    stalled.delete(this);
+    return super.close();
+  }
+
   /**
    * Starts an operation.
    *
@@ -332,24 +369,43 @@ class InflateContext extends ZlibContext {
    * @protected
    */
   _start({ data, fin }) {
+    if (data.length < LARGE_INPUT) {
+      if (this.mustWait) stalled.add(this);
+      else this.begin();
+      return;
+    }
     const state = /** @type {InstanceType<typeof native.Inflater>} */ (this.state);
-    if (data.length >= LARGE_INPUT) {
+    this._workApart(
+      (results, number) => state.inflateApart(results, number, data, fin, this.limit),
+      (output) => this._conclude(output)
+    );
+  }
+
+  /**
+   * Inflates the input of the operation that runs: here, as far as that doesn't take long.
+   */
+  begin() {
+    const state = /** @type {InstanceType<typeof native.Inflater>} */ (this.state);
+    const { data, fin } = /** @type {Operation} */ (this._running);
+    const output = state.inflate(data, fin, this.limit, LARGE_OUTPUT);
+    const failure = output === null ? state.failure() : null;
+    if (output === null && failure === null) {
       this._workApart(
-        (results, number) => state.inflateApart(results, number, data, fin, this.limit),
-        (output) => this._conclude(output)
+        (results, number) => state.resumeApart(results, number),
+        (rest) => this._conclude(rest)
       );
       return;
     }
-    const output = state.inflate(data, fin, this.limit, LARGE_OUTPUT);
-    const failure = output === null ? state.failure() : null;
-    if (output !== null || failure !== null) {
-      this._deliverLater(toError(failure), output ?? undefined);
-      return;
-    }
-    this._workApart(
-      (results, number) => state.resumeApart(results, number),
-      (rest) => this._conclude(rest)
-    );
+    const length = output?.length ?? 0;
+    waitingOutput += length;
+    this._later(() => {
+      waitingOutput -= length;
+      try {
+        this._deliver(toError(failure), output ?? undefined);
+      } finally {
+        beginStalled();
+      }
+    });
   }
 
   /**
