@@ -11,6 +11,7 @@
 
 const { kWebSocket } = require('./constants');
 const { copy, FastBuffer, unmask: maskInPlace } = require('./buffer-util');
+const { nextTick } = require('./host');
 const native = require('./native');
 const { rethrow, setApart } = require('./send-callback');
 
@@ -138,7 +139,7 @@ class FrameQueue {
     }
     if (isScheduled || dispatchDepth > 0) return;
     isScheduled = true;
-    process.nextTick(endTick);
+    nextTick(endTick);
   }
 
   /**
@@ -185,7 +186,7 @@ function flushWaiting() {
       queue.flush();
     } catch (error) {
       // A `Duplex` of a user's threw. That is no matter of the sockets behind it.
-      process.nextTick(rethrow, error);
+      nextTick(rethrow, error);
     }
   }
 }

@@ -9,6 +9,7 @@
 // be sent any more.
 
 const { EMPTY_BUFFER, kReceiver, kStatusCode, kWebSocket, NOOP } = require('./constants');
+const { nextTick, setImmediate } = require('./host');
 const { CLOSED, CLOSING, OPEN } = require('./ready-state');
 const Sender = require('./sender');
 
@@ -118,7 +119,7 @@ function emitErrorOnce(websocket, error) {
  */
 function discardIncoming(socket) {
   socket.removeListener('data', onSocketData);
-  process.nextTick(resume, socket);
+  nextTick(resume, socket);
 }
 
 /**

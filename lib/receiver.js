@@ -11,6 +11,7 @@ const { convertFragments, convertMessage } = require('./binary-type');
 const { FastBuffer, concat } = require('./buffer-util');
 const { createInternalError, createProtocolError } = require('./errors');
 const { enterDispatch, leaveDispatch } = require('./frame-queue');
+const { nextTick, setImmediate } = require('./host');
 const native = require('./native');
 const { notePayload } = require('./payload-memory');
 const PerMessageDeflate = require('./permessage-deflate');
@@ -625,7 +626,7 @@ function runApart(receiver) {
   try {
     receiver._run();
   } catch (error) {
-    process.nextTick(rethrow, error);
+    nextTick(rethrow, error);
   }
 }
 

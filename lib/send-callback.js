@@ -5,6 +5,8 @@
 
 const { AsyncResource } = require('node:async_hooks');
 
+const { nextTick } = require('./host');
+
 /**
  * Sets the callback of a frame apart from those of the other frames that are written with it, which
  * are called in a row: it runs in the async context of its `send()`, and what it throws doesn't
@@ -20,7 +22,7 @@ function setApart(callback) {
     try {
       context.runInAsyncScope(callback, undefined, error);
     } catch (thrown) {
-      process.nextTick(rethrow, thrown);
+      nextTick(rethrow, thrown);
     }
   };
 }

@@ -8,6 +8,7 @@ const { types } = require('node:util');
 const { EMPTY_BUFFER, kWebSocket, NOOP } = require('./constants');
 const { isBuffer, mask: applyMask, toBuffer, unmask: maskInPlace } = require('./buffer-util');
 const FrameQueue = require('./frame-queue');
+const { nextTick } = require('./host');
 const native = require('./native');
 const PerMessageDeflate = require('./permessage-deflate');
 const { isCallable } = require('./send-callback');
@@ -382,10 +383,10 @@ class Sender {
         try {
           this._sendBlobData(bytes, compress, options, callback);
         } catch (error) {
-          process.nextTick(failSender, this, error, callback);
+          nextTick(failSender, this, error, callback);
         }
       },
-      (/** @type {Error} */ error) => process.nextTick(failSender, this, error, callback)
+      (/** @type {Error} */ error) => nextTick(failSender, this, error, callback)
     );
   }
 
@@ -401,7 +402,7 @@ class Sender {
   _sendBlobData(bytes, compress, options, callback) {
     if (this._socket.destroyed) {
       const error = new Error('The socket was closed while the blob was being read');
-      process.nextTick(callCallbacks, this, error, callback);
+      nextTick(callCallbacks, this, error, callback);
       return;
     }
     this._bufferedBytes -= options[kByteLength];

@@ -9,6 +9,8 @@
 
 const { Duplex } = require('node:stream');
 
+const { nextTick } = require('./host');
+
 /**
  * A stream and its WebSocket.
  *
@@ -127,7 +129,7 @@ function closeAfterWriting({ websocket, stream }, callback) {
 function awaitClose({ websocket, stream, terminates }, error, callback) {
   if (websocket.readyState === websocket.CLOSED) {
     callback(error);
-    process.nextTick(emitClose, stream);
+    nextTick(emitClose, stream);
     return;
   }
 
@@ -139,7 +141,7 @@ function awaitClose({ websocket, stream, terminates }, error, callback) {
   });
   websocket.once('close', () => {
     if (!failed) callback(error);
-    process.nextTick(emitClose, stream);
+    nextTick(emitClose, stream);
   });
 
   if (terminates) websocket.terminate();

@@ -11,6 +11,7 @@ const { CLOSE_TIMEOUT, kWebSocket } = require('./constants');
 const { checkOwnOptions } = require('./deflate/options');
 const extension = require('./extension');
 const { rejectHandshake, rejectRequest } = require('./handshake/rejection');
+const { nextTick } = require('./host');
 const { acceptKey, isValidKey } = require('./native');
 const PerMessageDeflate = require('./permessage-deflate');
 const subprotocol = require('./subprotocol');
@@ -124,7 +125,7 @@ class WebSocketServer extends EventEmitter {
   close(callback) {
     if (this._state === CLOSED) {
       if (callback) this.once('close', () => callback(new Error('The server is not running')));
-      process.nextTick(emitClose, this);
+      nextTick(emitClose, this);
       return;
     }
 
@@ -146,7 +147,7 @@ class WebSocketServer extends EventEmitter {
     } else if (this.clients?.size) {
       this._shouldEmitClose = true;
     } else {
-      process.nextTick(emitClose, this);
+      nextTick(emitClose, this);
     }
   }
 
@@ -522,7 +523,7 @@ function createUntracker(wss) {
     const clients = /** @type {Set<any>} */ (wss.clients);
 
     clients.delete(this);
-    if (wss._shouldEmitClose && !clients.size) process.nextTick(emitClose, wss);
+    if (wss._shouldEmitClose && !clients.size) nextTick(emitClose, wss);
   };
 }
 

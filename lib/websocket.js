@@ -10,6 +10,7 @@ const EventEmitter = require('node:events');
 
 const { toBuffer } = require('./buffer-util');
 const { abortRequest, openConnection } = require('./handshake/client');
+const { nextTick } = require('./host');
 const {
   attachReceiver,
   attachSocket,
@@ -490,7 +491,7 @@ function refuseToSend(websocket, data, callback) {
   if (callback) {
     // The callbacks of frames that wait for the end of the tick come before this one.
     websocket[kSender]?.flush?.();
-    process.nextTick(callback, notOpenError(websocket));
+    nextTick(callback, notOpenError(websocket));
   }
 }
 

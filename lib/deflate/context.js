@@ -10,10 +10,10 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { availableParallelism } = require('node:os');
-const { setImmediate } = require('node:timers');
 const zlib = require('node:zlib');
 
 const { createInflateError } = require('../errors');
+const { nextTick, setImmediate } = require('../host');
 const native = require('../native');
 const workApart = require('./work');
 const { createOptionsReader } = require('./options');
@@ -279,7 +279,7 @@ function runQueued() {
     // The next one takes what has come meanwhile.
     if (runs-- === MAX_RUNS && queued.length > 0) setImmediate(runQueued);
     if (error !== null) {
-      for (const context of contexts) process.nextTick(() => context._deliver(error));
+      for (const context of contexts) nextTick(() => context._deliver(error));
       return;
     }
     giveEach(contexts, bytes, lengths, (context, output) => context._deliver(null, output));
@@ -308,7 +308,7 @@ function giveEach(contexts, bytes, lengths, give) {
     // Behind a callback that throws.
     if (index < contexts.length) {
       const rest = bytes.subarray(end);
-      process.nextTick(giveEach, contexts.slice(index), rest, lengths.slice(index), give);
+      nextTick(giveEach, contexts.slice(index), rest, lengths.slice(index), give);
     }
   }
 }

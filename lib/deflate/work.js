@@ -5,6 +5,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 
+const { nextTick } = require('../host');
 const native = require('../native');
 
 /** @typedef {InstanceType<typeof native.WorkResults>} WorkResults */
@@ -78,7 +79,7 @@ function end(number, error, bytes, lengths) {
   expected[number] = null;
   if (--count === 0) /** @type {WorkResults} */ (results).setReferenced(false);
   // What it throws is the program's, and an uncaught exception of a tick.
-  process.nextTick(conclude, error, bytes, lengths);
+  nextTick(conclude, error, bytes, lengths);
 }
 
 module.exports = workApart;

@@ -4,6 +4,8 @@
 // Which driver has the work, where nobody has pinned it: the event loop, or a task on another thread
 // when the JavaScript thread is what everything waits for.
 
+const host = require('../host');
+
 /** Dispatches that are looked at together. */
 const WINDOW = 128;
 /** Connections with events in a dispatch, on average, from which on the task takes the work. */
@@ -24,7 +26,7 @@ class DriverChoice {
    * @param {(isTasked: boolean) => boolean} move Moves the work; tells whether that is done
    * @param {() => number} [now] Gives the time in milliseconds
    */
-  constructor(move, now = () => performance.now()) {
+  constructor(move, now = host.now) {
     this._move = move;
     this._now = now;
     this._isTasked = false;

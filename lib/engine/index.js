@@ -10,9 +10,9 @@
 
 const { availableParallelism } = require('node:os');
 // Not the global one: that may be a fake of a test's, and sockets live on.
-const { setImmediate } = require('node:timers');
 
 const { enterDispatch, leaveDispatch } = require('../frame-queue');
+const { nextTick, setImmediate } = require('../host');
 const native = require('../native');
 const { DriverChoice } = require('./driver');
 const Inbox = require('./inbox');
@@ -143,7 +143,7 @@ class Engine {
   wake() {
     if (this._isWoken) return;
     this._isWoken = true;
-    process.nextTick(this._onWoken);
+    nextTick(this._onWoken);
   }
 
   /**

@@ -5,6 +5,7 @@
 // the end of a tick. See `src/binding/engine`.
 
 const { copy } = require('../buffer-util');
+const { nextTick } = require('../host');
 const native = require('../native');
 const SharedIntegers = require('./shared-integers');
 
@@ -140,7 +141,7 @@ class Outbox {
   schedule() {
     if (this._isScheduled || this.isDispatching) return;
     this._isScheduled = true;
-    process.nextTick(this._onTickEnd);
+    nextTick(this._onTickEnd);
   }
 
   /**
@@ -203,7 +204,7 @@ class Outbox {
       const expecting = this._expecting;
       this._expecting = [];
       const handed = expecting.map((connection) => connection.noteFlush());
-      process.nextTick(settleAll, expecting, handed);
+      nextTick(settleAll, expecting, handed);
     }
   }
 

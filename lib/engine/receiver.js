@@ -4,6 +4,7 @@
 // What a WebSocket has for a receiver while the engine decodes its frames.
 
 const { kReceiver, kSender, kWebSocket } = require('../constants');
+const { nextTick } = require('../host');
 const listeners = require('../listeners');
 const PerMessageDeflate = require('../permessage-deflate');
 const { CONNECTING, OPEN } = require('../ready-state');
@@ -129,7 +130,7 @@ class EngineReceiver {
    */
   fail(error) {
     // As a stream does: not while the events before it are handed out.
-    process.nextTick(() => {
+    nextTick(() => {
       this._writableState = { ...this._writableState, errorEmitted: true };
       listeners.onReceiverError.call(this, error);
     });
@@ -185,7 +186,7 @@ class EngineReceiver {
   end() {
     if (this._isEnding) return;
     this._isEnding = true;
-    process.nextTick(() => {
+    nextTick(() => {
       this._writableState = { ...this._writableState, finished: true };
       this._onEnd?.();
     });

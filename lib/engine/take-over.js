@@ -10,8 +10,7 @@
 // the engine takes the frames, and the states of both directions. One that is always busy is not read
 // for as long as it takes to come to a rest.
 
-const { setImmediate, setTimeout } = require('node:timers');
-
+const { now, setImmediate, setTimeout } = require('../host');
 const { OPEN } = require('../ready-state');
 const PerMessageDeflate = require('../permessage-deflate');
 
@@ -87,7 +86,7 @@ function createWaitingRoom(delay) {
   let candidates = [];
 
   function askAll() {
-    const latest = performance.now() - delay;
+    const latest = now() - delay;
     const due = candidates.filter(({ since }) => since <= latest);
     candidates = candidates.filter(({ since }) => since > latest);
     if (candidates.length > 0) setTimeout(askAll, delay).unref();
@@ -98,7 +97,7 @@ function createWaitingRoom(delay) {
   }
 
   return (candidate) => {
-    candidate.since = performance.now();
+    candidate.since = now();
     candidates.push(candidate);
     if (candidates.length === 1) setTimeout(askAll, delay).unref();
   };

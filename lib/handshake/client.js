@@ -14,6 +14,7 @@ const { prepareForRedirects } = require('./redirect');
 const { parseAddress, targetOf, urlFault } = require('./url');
 const { CLOSE_TIMEOUT } = require('../constants');
 const extension = require('../extension');
+const { nextTick } = require('../host');
 const { acceptKey } = require('../native');
 const PerMessageDeflate = require('../permessage-deflate');
 const { CLOSING, CONNECTING } = require('../ready-state');
@@ -485,7 +486,7 @@ function abortRequest(websocket, req, reason) {
   // The request doesn't take its socket along once the response is complete.
   if (req.socket && !req.socket.destroyed) req.socket.destroy();
 
-  process.nextTick(failHandshake, websocket, error);
+  nextTick(failHandshake, websocket, error);
 }
 
 /**

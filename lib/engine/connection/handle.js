@@ -5,8 +5,8 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { networkInterfaces } = require('node:os');
-const { setImmediate } = require('node:timers');
 
+const { setImmediate } = require('../../host');
 const native = require('../../native');
 
 /**

@@ -5,13 +5,13 @@
 // transport stand: it is the `_handle` of the socket (`handle.js`), the frame queue of the
 // sender (`sending.js`), and what the receiver is asked for.
 
-const { setImmediate } = require('node:timers');
 const { getSystemErrorName } = require('node:util');
 
 const { convertMessage } = require('../../binary-type');
 const { EMPTY_BUFFER } = require('../../constants');
 const { EngineFrameQueue, NONE } = require('./sending');
 const { createInflateError, createInternalError, createProtocolError } = require('../../errors');
+const { setImmediate } = require('../../host');
 const native = require('../../native');
 const { notePayload } = require('../../payload-memory');
 const { toLimit } = require('../../validation');

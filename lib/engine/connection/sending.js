@@ -4,9 +4,8 @@
 // What a connection of the engine sends: the frames of the sender and the bytes of the socket, in
 // one order, and the callbacks of both.
 
-const { setImmediate } = require('node:timers');
-
 const { EMPTY_BUFFER } = require('../../constants');
+const { nextTick, setImmediate } = require('../../host');
 const { COMPRESSED, MAX_COMPRESSED_LENGTH, MAX_COPY_LENGTH, RAW } = require('../outbox');
 const EngineHandle = require('./handle');
 const native = require('../../native');
@@ -422,7 +421,7 @@ class EngineFrameQueue extends EngineHandle {
     super._close(reset, callback);
     if (wasClosed) return;
     // What the kernel has is written, whatever becomes of it.
-    process.nextTick(() => this._abandon(heldFrom));
+    nextTick(() => this._abandon(heldFrom));
     this._shutdown?.(destroyedError());
     this._shutdown = null;
   }

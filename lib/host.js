@@ -1,0 +1,27 @@
+// @ts-check
+'use strict';
+
+// What is taken from Node when the package is loaded, and not looked up when it's needed.
+//
+// Test frameworks put fakes in the place of `process.nextTick`, `setImmediate` and the clock, some
+// before anything is loaded: a tick that never ends would keep frames from being sent, and what waits
+// for it would wait in the tests after that one, too. jest gives programs a copy of `process`, whose
+// functions it replaces: the one that Node works with is that of its own context.
+//
+// The timer of a closing handshake isn't taken from here: its clock is the program's to fake, as
+// with ws.
+
+const { performance } = require('node:perf_hooks');
+const { setImmediate, setTimeout } = require('node:timers');
+const { runInThisContext } = require('node:vm');
+
+/** @type {NodeJS.Process['nextTick']} */
+const nextTick = runInThisContext('process').nextTick;
+
+module.exports = {
+  nextTick,
+  /** Milliseconds that only ever grow. @type {() => number} */
+  now: performance.now.bind(performance),
+  setImmediate,
+  setTimeout
+};
