@@ -3,7 +3,7 @@
 
 // Work that takes long, in slices between which the event loop turns: WebAssembly has no threads here.
 
-const { setImmediate } = require('node:timers');
+const { setImmediate } = require('../host');
 
 /** Bytes that are worked on in a turn of the event loop, about half a millisecond. */
 const SLICE_LENGTH = 64 * 1024;
