@@ -74,6 +74,18 @@ enum Receiving {
     Ended,
 }
 
+/// What a turn consists of.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    ReportWritten,
+    ReportShutDown,
+    ReportFault,
+    TakeOutcome,
+    Receive,
+    ReportEnd,
+    ReportFailure,
+}
+
 /// How far the sending side is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sending {
@@ -410,14 +422,29 @@ impl Connection {
 
     /// Whether the connection needs a turn that no event of the kernel announces.
     pub(super) fn has_work(&self) -> bool {
-        self.may_receive()
-            || self.writable && self.queue.is_some()
-            || self.written
-            || self.sending == Sending::Ending
-            || self.fault_due
-            || self.has_outcome()
-            || self.may_report_end()
-            || self.may_report_failure()
+        self.writable && self.queue.is_some() || self.next_step(false).is_some()
+    }
+
+    /// What is to be done next, in this order; all of it may be reported. A turn receives once.
+    fn next_step(&self, has_received: bool) -> Option<Step> {
+        if self.written {
+            Some(Step::ReportWritten)
+        } else if self.sending == Sending::Ending {
+            Some(Step::ReportShutDown)
+        } else if self.fault_due {
+            Some(Step::ReportFault)
+        } else if self.has_outcome() {
+            Some(Step::TakeOutcome)
+        } else if !has_received && self.may_receive() {
+            Some(Step::Receive)
+        } else if self.may_report_end() {
+            Some(Step::ReportEnd)
+        } else if self.may_report_failure() && !self.may_receive() {
+            // What the peer sent before the connection broke comes first.
+            Some(Step::ReportFailure)
+        } else {
+            None
+        }
     }
 
     /// Whether reading may bring something.
@@ -447,57 +474,40 @@ impl Connection {
             self.flush();
             self.writing = false;
         }
-        if self.written {
+        let mut has_received = false;
+        while let Some(step) = self.next_step(has_received) {
             if !turn.sink.has_room() {
                 return Served::RecordsFull;
             }
-            self.written = false;
-            turn.sink.push(id, Occurrence::Written);
-        }
-        if self.sending == Sending::Ending {
-            if !turn.sink.has_room() {
-                return Served::RecordsFull;
+            match step {
+                Step::ReportWritten => {
+                    self.written = false;
+                    turn.sink.push(id, Occurrence::Written);
+                }
+                Step::ReportShutDown => {
+                    self.sending = Sending::Ended;
+                    turn.sink.push(id, Occurrence::ShutDown);
+                }
+                Step::ReportFault => {
+                    self.fault_due = false;
+                    turn.sink.push(id, Occurrence::Fault);
+                }
+                Step::TakeOutcome => self.take_outcome(id, turn),
+                Step::Receive => {
+                    has_received = true;
+                    let served = self.receive(id, turn);
+                    if !matches!(served, Served::Done) {
+                        return served;
+                    }
+                }
+                Step::ReportEnd => {
+                    self.end_due = false;
+                    if self.failure.is_none() {
+                        turn.sink.push(id, Occurrence::End);
+                    }
+                }
+                Step::ReportFailure => self.report_failure(id, turn),
             }
-            self.sending = Sending::Ended;
-            turn.sink.push(id, Occurrence::ShutDown);
-        }
-        if self.fault_due {
-            if !turn.sink.has_room() {
-                return Served::RecordsFull;
-            }
-            self.fault_due = false;
-            turn.sink.push(id, Occurrence::Fault);
-        }
-        if self.has_outcome() {
-            if !turn.sink.has_room() {
-                return Served::RecordsFull;
-            }
-            self.take_outcome(id, turn);
-        }
-        if self.may_receive() {
-            if !turn.sink.has_room() {
-                return Served::RecordsFull;
-            }
-            let served = self.receive(id, turn);
-            if !matches!(served, Served::Done) {
-                return served;
-            }
-        }
-        if self.may_report_end() {
-            if !turn.sink.has_room() {
-                return Served::RecordsFull;
-            }
-            self.end_due = false;
-            if self.failure.is_none() {
-                turn.sink.push(id, Occurrence::End);
-            }
-        }
-        // What the peer sent before the connection broke comes first.
-        if self.may_report_failure() && !self.may_receive() {
-            if !turn.sink.has_room() {
-                return Served::RecordsFull;
-            }
-            self.report_failure(id, turn);
         }
         Served::Done
     }
