@@ -6,7 +6,7 @@
 const { differences, unexplained } = require('./compare');
 
 /** Milliseconds without anything new that end a step. */
-const QUIET_MS = 25;
+const QUIET_MS = 35;
 /** How often ws is asked, and oxws. */
 const RUNS_OF_WS = 3;
 const RUNS_OF_OXWS = 2;

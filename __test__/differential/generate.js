@@ -102,9 +102,9 @@ function generate(seed) {
 
 /** Lists the endpoints of a program. */
 function endpoints({ connections }) {
-  return connections.flatMap(({ kind, number }) => [
-    { name: `s${number}`, isRaw: kind === 'rawServer', isClient: false, number },
-    { name: `c${number}`, isRaw: kind === 'rawClient', isClient: true, number }
+  return connections.flatMap(({ kind, number, isCompressed }) => [
+    { name: `s${number}`, isRaw: kind === 'rawServer', isClient: false, isCompressed },
+    { name: `c${number}`, isRaw: kind === 'rawClient', isClient: true, isCompressed }
   ]);
 }
 
@@ -114,9 +114,9 @@ function makeOperations(context, ends, self, bound) {
   const list = [];
   const count = random.between(1, bound);
   for (let i = 0; i < count; i++) {
-    const isElsewhere = random.chance(theme.crossing ?? 0.1);
+    const isElsewhere = random.chance(theme.crossing ?? 0.03);
     const end = isElsewhere ? random.pick(ends) : self;
-    const operation = pickOperation(context, end, { isReaction: true });
+    const operation = pickOperation(context, end, { isElsewhere: end !== self });
     list.push({ at: end === self ? 'self' : end.name, ...operation });
   }
   return list;
@@ -132,7 +132,7 @@ function makeReactions(context, ends, self) {
   const count = random.between(1, 3);
   for (let i = 0; i < count; i++) {
     const event = random.weighted(EVENTS);
-    const when = random.weighted(MOMENTS);
+    const when = theme.isTimely ? random.weighted(MOMENTS) : undefined;
     const operations = makeOperations(context, ends, self, 3);
     if (random.chance(theme.throwing ?? 0.01)) operations.push({ at: 'self', do: 'throw' });
     reactions.push({
@@ -167,9 +167,9 @@ function makeSteps(context, ends) {
   for (let i = 0; i < count; i++) {
     const when = random.chance(0.15) ? random.weighted(MOMENTS) : undefined;
     const settle = random.weighted([
-      [75, undefined],
-      [13, 'none'],
-      [12, 'turn']
+      [80, undefined],
+      [18, 'none'],
+      [2, 'turn']
     ]);
     const operations = [];
     const length = random.weighted([
@@ -182,7 +182,7 @@ function makeSteps(context, ends) {
     const mine = random.pick(ends);
     for (let j = 0; j < length; j++) {
       const end = random.chance(0.6) ? mine : random.pick(ends);
-      operations.push({ at: end.name, ...pickOperation(context, end, { isReaction: false }) });
+      operations.push({ at: end.name, ...pickOperation(context, end, { isElsewhere: false }) });
     }
     steps.push({ ...(when ? { when } : {}), operations, ...(settle ? { settle } : {}) });
   }

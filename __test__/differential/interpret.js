@@ -26,7 +26,7 @@ const STREAM_EVENTS = ['data', 'end', 'finish', 'error', 'close', 'drain'];
 /** Milliseconds that a step, and the end of a program, may take. */
 const PATIENCE = 4000;
 /** Turns of the event loop without anything new after which a step is over, while nothing is under way. */
-const QUIET_TURNS = 3;
+const QUIET_TURNS = 4;
 /** And when something is, which may never come. */
 const BUSY_TURNS = 20;
 /** The state of a receiver of ws that inflates. */
@@ -126,8 +126,8 @@ class Run {
    * @return {number | string} The number, or that it's above 0
    */
   amount(ws, bytes) {
-    const isUncertain = this.program.isBacklogged || ws.extensions !== '';
-    return isUncertain && bytes > 0 ? 'some' : bytes;
+    if (ws.extensions !== '') return '?';
+    return this.program.isBacklogged && bytes > 0 ? 'some' : bytes;
   }
 
   /** Something was begun that isn't a line of the trace yet. */
@@ -160,8 +160,11 @@ class Run {
     active.add(this);
     try {
       await this.#open();
+      let isOver = true;
       for (const [index, step] of this.program.steps.entries()) {
-        this.#mark(index);
+        // What comes of steps that don't wait for each other can't be told apart.
+        if (isOver) this.#mark(index);
+        isOver = step.settle === undefined;
         this.performIn(null, step.when ?? 'now', step.operations);
         await this.#settle(step);
       }
@@ -180,7 +183,7 @@ class Run {
   }
 
   /** Waits for the end of a step: until nothing happens any more. */
-  async #settle({ settle = 'quiet', milliseconds = 0 }) {
+  async #settle({ settle, milliseconds = 0 }) {
     if (settle === 'none') return;
     if (settle === 'turn') return turn();
     const start = performance.now();
@@ -197,10 +200,26 @@ class Run {
         continue;
       }
       turns++;
-      if (this.#pending > 0 || this.#handshakes.size > 0 || now - start < milliseconds) continue;
+      if (
+        this.#pending > 0 ||
+        this.#handshakes.size > 0 ||
+        this.#isTimed() ||
+        now - start < milliseconds
+      )
+        continue;
       const isQuiet = turns >= (this.#isUnderWay() ? BUSY_TURNS : QUIET_TURNS);
       if (isQuiet && now - since >= this.quietMs) return;
     }
+  }
+
+  /** Tells whether a WebSocket that closes has so little time for it that a program shows the end of it. */
+  #isTimed() {
+    const { server, connections } = this.program;
+    return connections.some(({ number, client }) => {
+      const isClosing = (name) => this.ends.get(name)?.ws?.readyState === 2;
+      if (server?.options.closeTimeout && isClosing(`s${number}`)) return true;
+      return client?.options.closeTimeout !== undefined && isClosing(`c${number}`);
+    });
   }
 
   /** Tells whether bytes that one socket has sent haven't been read by the other. */
@@ -224,6 +243,7 @@ class Run {
   #isWaiting(name) {
     const ws = this.ends.get(name)?.ws;
     if (!ws || ws.readyState === 3) return false;
+    if (ws._socket?.destroyed) return true;
     if (ws.bufferedAmount > 0) return true;
     // To ask oxws for the receiver would change what it does.
     return this.isReference ? ws._receiver?._state === INFLATING : ws.extensions !== '';
@@ -236,8 +256,10 @@ class Run {
 
   /** Does what a step, a listener or a callback says. */
   performIn(end, when, list) {
+    // When that is, among what arrives, depends on where chunks end, and on who is served first.
+    const suffix = end && when !== 'now' && !DELIVERIES.has(when) ? ' later' : '';
     const act = () => {
-      for (const operation of list) this.#perform(end, operation);
+      for (const operation of list) this.#perform(end, operation, suffix);
     };
     const later = () => {
       try {
@@ -265,23 +287,24 @@ class Run {
   }
 
   /** Does one thing and notes what it returned or threw. */
-  #perform(by, operation) {
+  #perform(by, operation, suffix) {
     const { at, do: name } = operation;
     if (name === 'connect') return this.#connect(operation.connection);
     const end =
       at === 'self' ? by : (this.ends.get(at) ?? (at === 'server' ? this.#asEnd() : null));
     if (!end) return;
+    const lane = `${end.name}${suffix}`;
     if (name.startsWith('socket') && !end.ws?._socket) return;
     if (name.startsWith('stream') && !end.stream) return;
     try {
-      const result = operations[name](this, end, operation);
-      if (result !== undefined) this.note(end.name, `${name} returned ${describe(result)}`);
+      const result = operations[name](this, end, operation, lane);
+      if (result !== undefined) this.note(lane, `${name} returned ${describe(result)}`);
     } catch (error) {
       if (error?.[kThrown]) {
-        error[kThrown] = { run: this, name: end.name };
+        error[kThrown] = { run: this, name: lane };
         throw error;
       }
-      this.note(end.name, `${name} threw ${describeError(error)}`);
+      this.note(lane, `${name} threw ${describeError(error)}`);
     }
   }
 
@@ -486,7 +509,7 @@ class Run {
   async #close() {
     for (const end of this.ends.values()) {
       if (end.isRaw) continue;
-      operations.look(this, end, {});
+      operations.look(this, end, {}, end.name);
     }
     this.#isEnding = true;
     const ends = [...this.ends.values()];

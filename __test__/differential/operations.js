@@ -2,7 +2,7 @@
 'use strict';
 
 // What the steps and the listeners of a program do: one function for each operation, by its name. Each
-// gets the run, the endpoint and the operation. What it returns or throws is noted down by the caller.
+// gets the run, the endpoint, the operation and the lane to note things in. What it returns or throws is noted down by the caller.
 
 const { bytesOf, valueFor } = require('./data');
 const { encode } = require('./frames');
@@ -57,7 +57,7 @@ const OF_WEBSOCKET = {
   binaryType(_run, { ws }, { value }) {
     ws.binaryType = value;
   },
-  look(run, { ws, name }) {
+  look(run, { ws }, _operation, lane) {
     const socket = ws._socket;
     const parts = [
       `state ${ws.readyState}`,
@@ -75,10 +75,10 @@ const OF_WEBSOCKET = {
         `length ${run.amount(ws, socket.writableLength)}`
       );
     }
-    run.note(name, `look ${parts.join(', ')}`);
+    run.note(lane, `look ${parts.join(', ')}`);
   },
-  buffered(run, { ws, name }) {
-    run.note(name, `buffered ${run.amount(ws, ws.bufferedAmount)}`);
+  buffered(run, { ws }, _operation, lane) {
+    run.note(lane, `buffered ${run.amount(ws, ws.bufferedAmount)}`);
   },
   listen(run, end, { event, times }) {
     for (let i = 0; i < times; i++) {
@@ -94,8 +94,8 @@ const OF_WEBSOCKET = {
       run.note(end.name, `onmessage ${type} ${describe(data)}`);
     };
   },
-  receiver(run, { ws, name }) {
-    run.note(name, `receiver ${ws._receiver === null ? 'null' : ws._receiver._state}`);
+  receiver(run, { ws }, _operation, lane) {
+    run.note(lane, `receiver ${ws._receiver === null ? 'null' : ws._receiver._state}`);
   },
   throw() {
     const error = new Error('on purpose');
@@ -162,14 +162,14 @@ const OF_STREAM = {
   streamResume: (_run, end) => void end.stream.resume(),
   streamCork: (_run, end) => end.stream.cork(),
   streamUncork: (_run, end) => end.stream.uncork(),
-  streamRead(run, end, { size }) {
+  streamRead(run, end, { size }, lane) {
     const chunk = end.stream.read(size);
-    run.note(end.name, `stream read ${describe(chunk)}`);
+    run.note(lane, `stream read ${describe(chunk)}`);
   },
-  streamLook(run, end) {
+  streamLook(run, end, _operation, lane) {
     const { stream } = end;
     run.note(
-      end.name,
+      lane,
       `stream look readable ${stream.readable} writable ${stream.writable} destroyed ${stream.destroyed}` +
         ` ended ${stream.readableEnded} finished ${stream.writableFinished}` +
         ` lengths ${stream.readableLength} ${run.amount(end.ws, stream.writableLength)}`
@@ -222,8 +222,8 @@ const OF_SERVER = {
       if (client.readyState === 1) client.send(valueFor(data), options ?? {});
     }
   },
-  lookServer(run, { name }) {
-    run.note(name, `clients ${run.server.clients?.size}`);
+  lookServer(run, _end, _operation, lane) {
+    run.note(lane, `clients ${run.server.clients?.size}`);
   }
 };
 

@@ -7,7 +7,7 @@ const { kindOf } = require('./compare');
 const confirm = require('./confirm');
 
 /** Milliseconds that the search may take. */
-const PATIENCE = 20_000;
+const PATIENCE = 40_000;
 
 /** Gives a list without a run of its elements. */
 function without(list, start, count) {
@@ -183,9 +183,9 @@ async function shrink(checker, program, verdict) {
       }
     }
     // A few at a time: the first that still differs is taken.
-    for (let i = 0; i < candidates.length && !isProgress; i += 4) {
+    for (let i = 0; i < candidates.length && !isProgress; i += 8) {
       if (performance.now() > deadline) return best;
-      const group = candidates.slice(i, i + 4);
+      const group = candidates.slice(i, i + 8);
       const verdicts = await Promise.all(
         group.map((candidate) => confirm(checker, candidate, { runsOfWs: 2, runsOfOxws: 1 }))
       );

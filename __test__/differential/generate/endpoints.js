@@ -23,7 +23,7 @@ function makeOptions({ random, theme }) {
   if (random.chance(rate)) options.allowSynchronousEvents = random.chance(0.3);
   if (random.chance(rate)) options.autoPong = random.chance(0.3);
   if (random.chance(rate)) options.skipUTF8Validation = random.chance(0.7);
-  if (random.chance(rate * 0.3)) options.closeTimeout = random.pick([20, 60]);
+  if (random.chance(rate * 0.3)) options.closeTimeout = 100;
   return options;
 }
 
@@ -99,8 +99,8 @@ function makeConnection(context, number) {
       [28, 'rawServer']
     ]
   );
-  const connection = { number, kind };
   const isCompressed = random.chance(theme.deflate ?? 0.1);
+  const connection = { number, kind, ...(isCompressed ? { isCompressed } : {}) };
   if (kind !== 'pair') connection.polite = random.chance(0.8);
   if (kind === 'rawClient') {
     const headers = {};

@@ -6,6 +6,13 @@
 const { makeData } = require('./data');
 const { makeFrames } = require('./frames');
 
+/** Sizes with which all that is sent in a step arrives in one chunk. */
+const SMALL = [
+  [30, [0, 1, 2, 5, 7, 20, 100]],
+  [10, [124, 125, 126, 127]],
+  [5, [300, 1000, 1025]]
+];
+
 /** Themes; what one doesn't say is as in most programs. */
 const THEMES = {
   echo: { isEcho: true, reactions: 0.1, odd: 0 },
@@ -20,7 +27,7 @@ const THEMES = {
     closing: 4
   },
   endings: { ending: 12, closing: 15, isHasty: true, watching: 0.2 },
-  reactions: { reactions: 1, crossing: 0.15 },
+  reactions: { reactions: 1, crossing: 0.15, sizes: SMALL, isTimely: true },
   crossing: {
     counts: [
       [50, 2],
@@ -28,6 +35,8 @@ const THEMES = {
       [20, 5]
     ],
     reactions: 1,
+    sizes: SMALL,
+    isTimely: true,
     crossing: 0.6,
     ending: 3
   },
@@ -57,7 +66,7 @@ const THEMES = {
     socket: 3
   },
   handshakes: { isAboutHandshakes: true, isHasty: true, ending: 3 },
-  throwing: { reactions: 1, throwing: 0.8, isEcho: true }
+  throwing: { sizes: SMALL, isTimely: true, reactions: 1, throwing: 0.8, isEcho: true }
 };
 
 /** Operations on a WebSocket: how likely each is, and how it's made. */
@@ -244,6 +253,26 @@ const OF_SERVER = {
   lookServer: [() => 0.5, () => ({ do: 'lookServer', at: 'server' })]
 };
 
+/** What a listener may do to another endpoint: what is seen there depends on who is served first. */
+const ELSEWHERE = new Set([
+  'send',
+  'ping',
+  'close',
+  'terminate',
+  'pause',
+  'resume',
+  'socketWrite',
+  'socketDestroy',
+  'frames',
+  'rawPause',
+  'rawResume',
+  'rawEnd',
+  'rawReset',
+  'rawDestroy',
+  'broadcast',
+  'terminateAll'
+]);
+
 function makeSendOptions(random) {
   const options = {};
   if (random.chance(0.4)) options.binary = random.pick([true, false, null]);
@@ -284,20 +313,21 @@ function control(context, name) {
  *
  * @param {any} context What the program is made with
  * @param {any} end The endpoint
- * @param {{isReaction: boolean}} place Whether a listener does it
+ * @param {{isElsewhere: boolean}} place Whether a listener of another endpoint does it
  * @return {any} The operation, without the endpoint
  */
-function pickOperation(context, end, { isReaction }) {
+function pickOperation(context, end, { isElsewhere }) {
   const { random, theme, program } = context;
-  const tables = end.isRaw ? [OF_RAW_PEER] : [OF_WEBSOCKET, OF_SOCKET];
+  const tables = end.isRaw ? [OF_RAW_PEER] : [OF_WEBSOCKET];
+  // Where zlib is asked on other threads, what is written to the socket itself overtakes messages.
+  if (!end.isRaw && !end.isCompressed) tables.push(OF_SOCKET);
   if (end.hasStream) tables.push(OF_STREAM);
   if (program.server && random.chance(0.03)) tables.splice(0, tables.length, OF_SERVER);
   const choices = tables.flatMap((table) => {
-    return Object.values(table).map(([weigh, make]) => {
-      return /** @type {[number, any]} */ ([weigh(theme), make]);
-    });
+    return Object.entries(table)
+      .filter(([name]) => !isElsewhere || ELSEWHERE.has(name))
+      .map(([, [weigh, make]]) => /** @type {[number, any]} */ ([weigh(theme), make]));
   });
-  if (!isReaction || end.isRaw) return random.weighted(choices)(context, end);
   return random.weighted(choices)(context, end);
 }
 
