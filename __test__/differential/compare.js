@@ -62,26 +62,25 @@ function differences(expected, actual) {
 /**
  * Finds what differs and isn't explained.
  *
- * @param {any} program The program
+ * @param {{program: any, mode: string}} what The program and the mode
  * @param {any} expected What ws gave
  * @param {any} actual What oxws gave
  * @param {Map<string, number>} [used] Counts the explanations that were needed
  * @return {Difference[]} The differences
  */
-function unexplained(program, expected, actual, used) {
-  let left = expected;
-  let right = actual;
-  if (differences(left, right).length === 0) return [];
-  for (const { name, applies, normalise } of explanations) {
-    if (left.failure || right.failure || !applies(program)) continue;
-    const [before, count] = [differences(left, right), used?.get(name) ?? 0];
-    left = { trace: normalise(left.trace, program) };
-    right = { trace: normalise(right.trace, program) };
-    const after = differences(left, right);
-    if (after.length < before.length) used?.set(name, count + 1);
-    if (after.length === 0) return [];
+function unexplained(what, expected, actual, used) {
+  let found = differences(expected, actual);
+  if (found.length === 0 || expected.failure || actual.failure) return found;
+  let pair = { ...what, expected: expected.trace, actual: actual.trace };
+  for (const { name, explain } of explanations) {
+    const next = explain(pair);
+    if (next === null) continue;
+    const left = differences({ trace: next.expected }, { trace: next.actual });
+    if (left.length < found.length) used?.set(name, (used.get(name) ?? 0) + 1);
+    if (left.length === 0) return [];
+    [pair, found] = [next, left];
   }
-  return differences(left, right);
+  return found;
 }
 
 /**

@@ -34,13 +34,14 @@ async function confirm(
   { runsOfWs = RUNS_OF_WS, runsOfOxws = RUNS_OF_OXWS } = {}
 ) {
   const task = { program, quietMs: QUIET_MS };
+  const { mode } = checker.oxws;
   const [expected, actual] = await Promise.all([
     Promise.all(Array.from({ length: runsOfWs }, () => checker.ws.run(task))),
     Promise.all(Array.from({ length: runsOfOxws }, () => checker.oxws.run(task)))
   ]);
   const isSteady = expected.every((answer) => differences(expected[0], answer).length === 0);
   const different = actual.filter((answer) => {
-    return expected.every((other) => unexplained(program, other, answer).length > 0);
+    return expected.every((other) => unexplained({ program, mode }, other, answer).length > 0);
   });
   const verdict = {
     expected: expected[0],
@@ -49,7 +50,11 @@ async function confirm(
   };
   if (different.length === 0) return { kind: 'same', found: [], ...verdict };
   if (!isSteady) return { kind: 'unsteady', found: [], ...verdict };
-  return { kind: 'difference', found: unexplained(program, expected[0], different[0]), ...verdict };
+  return {
+    kind: 'difference',
+    found: unexplained({ program, mode }, expected[0], different[0]),
+    ...verdict
+  };
 }
 
 module.exports = confirm;

@@ -8,13 +8,114 @@
 /**
  * @typedef {object} Explanation
  * @property {string} name A name for reports
- * @property {string} reason Where the README's list of differences says so, or why nobody can rely on it
- * @property {(program: any) => boolean} applies Whether it can be seen in a program
- * @property {(trace: Record<string, string[]>, program: any) => Record<string, string[]>} normalise Gives
- *   a trace without it
+ * @property {string} reason Where the list of differences says so, or why nobody can rely on it
+ * @property {(pair: Pair) => Pair | null} explain Gives the two traces without it; `null` where it can't be seen
+ *
+ * @typedef {object} Pair
+ * @property {any} program The program
+ * @property {string} mode The mode
+ * @property {Record<string, string[]>} expected The trace of ws
+ * @property {Record<string, string[]>} actual The trace of oxws
  */
 
+/** Gives both traces with each line replaced. */
+function replaced(pair, replace) {
+  const inTrace = (trace) => {
+    const lanes = Object.entries(trace).map(([lane, lines]) => {
+      return [lane, lines.map((line) => replace(line, lane))];
+    });
+    return Object.fromEntries(lanes);
+  };
+  return { ...pair, expected: inTrace(pair.expected), actual: inTrace(pair.actual) };
+}
+
+/** Tells whether a connection may be on the stream transport. */
+function usesStreams({ program, mode }) {
+  if (mode === 'stream' || program.transport === 'tls') return true;
+  const options = [
+    program.server?.options,
+    ...program.connections.map(({ client }) => client?.options)
+  ];
+  return (
+    options.some((given) => given?.allowSynchronousEvents === false) ||
+    program.connections.some(({ client }) => client?.generateMask)
+  );
+}
+
+/** Tells whether an option of an endpoint has a value. */
+function hasOption({ program }, lane, name, value) {
+  const number = Number(lane.slice(1).split(' ')[0]);
+  const connection = program.connections.find((other) => other.number === number);
+  const options = lane.startsWith('s') ? program.server?.options : connection?.client?.options;
+  return options?.[name] === value;
+}
+
 /** @type {Explanation[]} */
-const explanations = [];
+const explanations = [
+  {
+    name: 'text is checked while it arrives',
+    reason:
+      'differences.md: an invalid byte of text fails the connection at once, not at the end of the message',
+    explain(pair) {
+      const isInvalid = (line) => line.includes('WS_ERR_INVALID_UTF8');
+      for (const [lane, lines] of Object.entries(pair.actual)) {
+        const index = lines.findIndex(isInvalid);
+        if (index === -1 || pair.expected[lane]?.[index] === lines[index]) continue;
+        // What the connection would have done else isn't to be seen, and others may depend on it.
+        return { ...pair, expected: {}, actual: {} };
+      }
+      return null;
+    }
+  },
+  {
+    name: 'frames of a tick wait in the stream',
+    reason:
+      'differences.md: where the engine does not carry the connection writableLength counts them, so write() tells of them',
+    explain(pair) {
+      if (!usesStreams(pair)) return null;
+      return replaced(pair, (line) =>
+        line.replace(/socketWrite returned (true|false)/, 'socketWrite returned')
+      );
+    }
+  },
+  {
+    name: 'messages of a turn each',
+    reason:
+      'with allowSynchronousEvents false each comes in a turn of its own: the end may have come by then or not, so what is sent may count as sent too late',
+    explain(pair) {
+      return replaced(pair, (line, lane) => {
+        if (!hasOption(pair, lane, 'allowSynchronousEvents', false)) return line;
+        const isLook = / look | buffered /.test(line);
+        return isLook
+          ? line.replace(/buffered \d+/, 'buffered')
+          : line.replace(/(\| (?:message|ping|pong) .*) in [12]$/, '$1');
+      });
+    }
+  },
+  {
+    name: 'waiting text is counted in characters by ws',
+    reason:
+      'a string that waits in a corked or full socket counts its characters there, here its bytes',
+    explain(pair) {
+      if (!JSON.stringify(pair.program).includes('"socketCork"')) return null;
+      return replaced(pair, (line) => line.replaceAll(/(buffered|length) [1-9]\d*/g, '$1 some'));
+    }
+  },
+  {
+    name: 'messages that are compressed when the connection ends',
+    reason:
+      'differences.md: short messages are compressed in place, so they are sent where ws would still compress',
+    explain(pair) {
+      const isCompressed = (lane) => {
+        const number = Number(lane.slice(1).split(' ')[0]);
+        return pair.program.connections[number]?.isCompressed;
+      };
+      return replaced(pair, (line, lane) => {
+        if (!isCompressed(lane)) return line;
+        return line.replace(/(callback \d+ of \w+): .*/, '$1');
+      });
+    }
+  }
+];
 
 module.exports = explanations;

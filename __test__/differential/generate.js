@@ -15,7 +15,8 @@ const WEIGHTS = [
   [12, 'malformed'],
   [10, 'endings'],
   [10, 'reactions'],
-  [8, 'crossing'],
+  [5, 'crossing'],
+  [4, 'broadcast'],
   [8, 'deflate'],
   [6, 'sockets'],
   [5, 'streams'],
@@ -114,9 +115,11 @@ function makeOperations(context, ends, self, bound) {
   const list = [];
   const count = random.between(1, bound);
   for (let i = 0; i < count; i++) {
-    const isElsewhere = random.chance(theme.crossing ?? 0.03);
-    const end = isElsewhere ? random.pick(ends) : self;
-    const operation = pickOperation(context, end, { isElsewhere: end !== self });
+    const isElsewhere = random.chance(theme.crossing ?? 0.02);
+    const others = theme.isBroadcast ? ends : ends.filter(({ isRaw }) => !isRaw);
+    const end = isElsewhere ? random.pick(others) : self;
+    const place = end === self ? null : theme.isBroadcast ? 'any' : 'cut';
+    const operation = pickOperation(context, end, { elsewhere: place });
     list.push({ at: end === self ? 'self' : end.name, ...operation });
   }
   return list;
@@ -125,6 +128,8 @@ function makeOperations(context, ends, self, bound) {
 function makeReactions(context, ends, self) {
   const { random, theme } = context;
   const reactions = [];
+  // Of several that write to one connection it isn't said who is first.
+  if (theme.isBroadcast && self !== ends.find(({ isRaw }) => !isRaw)) return reactions;
   if (theme.isEcho && random.chance(0.7)) {
     reactions.push({ event: 'message', operations: makeOperations(context, ends, self, 1) });
   }
@@ -145,9 +150,56 @@ function makeReactions(context, ends, self) {
   return reactions;
 }
 
+/** Operations that put something on the wire. */
+const WRITES = new Set([
+  'send',
+  'ping',
+  'pong',
+  'close',
+  'socketWrite',
+  'socketEnd',
+  'streamWrite',
+  'streamEnd',
+  'frames',
+  'bytes'
+]);
+
+/** Operations that cut a connection. */
+const CUTS = new Set([
+  'terminate',
+  'socketDestroy',
+  'socketReset',
+  'streamDestroy',
+  'rawReset',
+  'rawDestroy',
+  'terminateAll'
+]);
+
+/** Operations that end one direction. */
+const ENDS = new Set(['socketEnd', 'socketDestroySoon', 'streamEnd', 'rawEnd', 'close']);
+
+/**
+ * Tells whether an operation cuts what has been written in the same tick: of that ws has sent all (on TLS the
+ * first part, with compression nothing), oxws nothing yet.
+ */
+function isRace({ transport, connections }, { at, do: name }, written) {
+  if (at === 'server') return name === 'terminateAll' && written.size > 0;
+  const isCompressed = at !== undefined && connections[at.slice(1)].isCompressed;
+  if (!CUTS.has(name) && !(isCompressed && ENDS.has(name))) return false;
+  const other = `${at[0] === 'c' ? 's' : 'c'}${at.slice(1)}`;
+  return written.has(other) || ((transport === 'tls' || isCompressed) && written.has(at));
+}
+
+/** Notes who has written. */
+function note({ at, do: name }, written, ends) {
+  if (WRITES.has(name)) written.add(at);
+  if (name === 'broadcast') for (const end of ends) if (!end.isClient) written.add(end.name);
+}
+
 function makeSteps(context, ends) {
   const { random, theme, program } = context;
   const { steps, connections } = program;
+  const written = new Set();
   const connect = (number) => ({ do: 'connect', connection: number });
   const isTogether = random.chance(0.8);
   if (isTogether) steps.push({ operations: connections.map(({ number }) => connect(number)) });
@@ -168,8 +220,7 @@ function makeSteps(context, ends) {
     const when = random.chance(0.15) ? random.weighted(MOMENTS) : undefined;
     const settle = random.weighted([
       [80, undefined],
-      [18, 'none'],
-      [2, 'turn']
+      [20, 'none']
     ]);
     const operations = [];
     const length = random.weighted([
@@ -182,8 +233,11 @@ function makeSteps(context, ends) {
     const mine = random.pick(ends);
     for (let j = 0; j < length; j++) {
       const end = random.chance(0.6) ? mine : random.pick(ends);
-      operations.push({ at: end.name, ...pickOperation(context, end, { isElsewhere: false }) });
+      const operation = { at: end.name, ...pickOperation(context, end, { elsewhere: null }) };
+      if (!isRace(program, operation, written)) operations.push(operation);
+      note(operation, written, ends);
     }
+    if (settle === undefined) written.clear();
     steps.push({ ...(when ? { when } : {}), operations, ...(settle ? { settle } : {}) });
   }
   const last = steps[steps.length - 1];

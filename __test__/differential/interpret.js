@@ -29,6 +29,8 @@ const PATIENCE = 4000;
 const QUIET_TURNS = 4;
 /** And when something is, which may never come. */
 const BUSY_TURNS = 20;
+/** Milliseconds that compression may take before it's taken to be stuck. */
+const COMPRESSION_MS = 500;
 /** The state of a receiver of ws that inflates. */
 const INFLATING = 5;
 
@@ -185,7 +187,6 @@ class Run {
   /** Waits for the end of a step: until nothing happens any more. */
   async #settle({ settle, milliseconds = 0 }) {
     if (settle === 'none') return;
-    if (settle === 'turn') return turn();
     const start = performance.now();
     let seen = this.activity;
     let since = start;
@@ -200,13 +201,9 @@ class Run {
         continue;
       }
       turns++;
-      if (
-        this.#pending > 0 ||
-        this.#handshakes.size > 0 ||
-        this.#isTimed() ||
-        now - start < milliseconds
-      )
-        continue;
+      const isBegun = this.#pending > 0 || this.#handshakes.size > 0;
+      if (isBegun || this.#isTimed() || this.#isCompressing(now - since)) continue;
+      if (now - start < milliseconds) continue;
       const isQuiet = turns >= (this.#isUnderWay() ? BUSY_TURNS : QUIET_TURNS);
       if (isQuiet && now - since >= this.quietMs) return;
     }
@@ -220,6 +217,17 @@ class Run {
       if (server?.options.closeTimeout && isClosing(`s${number}`)) return true;
       return client?.options.closeTimeout !== undefined && isClosing(`c${number}`);
     });
+  }
+
+  /** Tells whether messages are compressed or inflated: other threads do it, which may be busy. */
+  #isCompressing(milliseconds) {
+    if (this.program.isBacklogged || milliseconds > COMPRESSION_MS) return false;
+    for (const { ws } of this.ends.values()) {
+      if (!ws || ws.readyState === 3 || ws.extensions === '' || ws._socket?.destroyed) continue;
+      if (ws.bufferedAmount > 0 && ws._socket?.writableCorked === 0) return true;
+      if (this.isReference && ws._receiver?._state === INFLATING) return true;
+    }
+    return false;
   }
 
   /** Tells whether bytes that one socket has sent haven't been read by the other. */
@@ -257,7 +265,8 @@ class Run {
   /** Does what a step, a listener or a callback says. */
   performIn(end, when, list) {
     // When that is, among what arrives, depends on where chunks end, and on who is served first.
-    const suffix = end && when !== 'now' && !DELIVERIES.has(when) ? ' later' : '';
+    const isLater = end && when !== 'now' && !DELIVERIES.has(when);
+    const suffix = isLater ? ' later' : when === 'callback' ? ' callbacks' : '';
     const act = () => {
       for (const operation of list) this.#perform(end, operation, suffix);
     };
@@ -440,16 +449,19 @@ class Run {
     const react = (event) => {
       const count = counts[event] ?? 0;
       counts[event] = count + 1;
+      const thrown = [];
       for (const reaction of this.program.reactions?.[name] ?? []) {
-        if (reaction.event !== event || (reaction.nth !== undefined && reaction.nth !== count))
-          continue;
+        if (reaction.event !== event || (reaction.nth ?? count) !== count) continue;
         if (count > 3 && reaction.nth === undefined) continue;
-        this.performIn(
-          end,
-          reaction.when ?? (DELIVERIES.has(event) ? event : 'now'),
-          reaction.operations
-        );
+        const when = reaction.when ?? (DELIVERIES.has(event) ? event : 'now');
+        try {
+          this.performIn(end, when, reaction.operations);
+        } catch (error) {
+          thrown.push(error);
+        }
       }
+      // As if it had been the last of several listeners.
+      if (thrown.length > 0) throw thrown[0];
     };
     if (face.stream) this.#wrap(end, face.stream);
     const observe = (event, values) => {

@@ -67,9 +67,12 @@ const OF_WEBSOCKET = {
       `extensions '${ws.extensions}'`,
       ws.binaryType
     ];
-    if (socket) {
+    // Whether one that is destroyed had ended depends on how it met the end of its peer.
+    if (socket?.destroyed)
+      parts.push('socket destroyed', `length ${run.amount(ws, socket.writableLength)}`);
+    else if (socket) {
       parts.push(
-        `socket destroyed ${socket.destroyed} ended ${socket.writableEnded}`,
+        `socket ended ${socket.writableEnded}`,
         `finished ${socket.writableFinished} readable ${socket.readable} writable ${socket.writable}`,
         `needDrain ${socket.writableNeedDrain} corked ${socket.writableCorked}`,
         `length ${run.amount(ws, socket.writableLength)}`
@@ -95,7 +98,7 @@ const OF_WEBSOCKET = {
     };
   },
   receiver(run, { ws }, _operation, lane) {
-    run.note(lane, `receiver ${ws._receiver === null ? 'null' : ws._receiver._state}`);
+    run.note(lane, `receiver ${ws._receiver === null ? 'none' : 'there'}`);
   },
   throw() {
     const error = new Error('on purpose');

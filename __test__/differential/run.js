@@ -75,7 +75,12 @@ class Tally {
 /** Compares one program in one mode, and looks closer where it differs. */
 async function judge(tally, mode, program, expected, actual, checker, title) {
   tally.compared++;
-  const found = unexplained(program, withoutSteps(expected), withoutSteps(actual), tally.used);
+  const found = unexplained(
+    { program, mode },
+    withoutSteps(expected),
+    withoutSteps(actual),
+    tally.used
+  );
   if (found.length === 0) return;
   const verdict = await confirm(checker, program);
   if (verdict.kind !== 'difference') {

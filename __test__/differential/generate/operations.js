@@ -40,16 +40,18 @@ const THEMES = {
     crossing: 0.6,
     ending: 3
   },
+  broadcast: {
+    counts: [
+      [50, 3],
+      [50, 5]
+    ],
+    isBroadcast: true,
+    reactions: 1,
+    crossing: 0.7
+  },
   deflate: { deflate: 0.9, isEcho: true, odd: 2, aging: 0.4 },
   sockets: { socket: 20, watching: 0.8 },
-  streams: {
-    streaming: 0.7,
-    stream: 30,
-    sizes: [
-      [30, [0, 1, 5, 100]],
-      [3, [20000, 70000]]
-    ]
-  },
+  streams: { streaming: 0.7, stream: 30, sizes: SMALL },
   backlog: {
     isBacklogged: true,
     transports: [
@@ -253,23 +255,15 @@ const OF_SERVER = {
   lookServer: [() => 0.5, () => ({ do: 'lookServer', at: 'server' })]
 };
 
-/** What a listener may do to another endpoint: what is seen there depends on who is served first. */
-const ELSEWHERE = new Set([
-  'send',
-  'ping',
+/** What listeners may do to other endpoints: what is written there depends on who is served first. */
+const CUTTING = new Set([
   'close',
   'terminate',
   'pause',
   'resume',
-  'socketWrite',
   'socketDestroy',
-  'frames',
-  'rawPause',
-  'rawResume',
-  'rawEnd',
-  'rawReset',
-  'rawDestroy',
-  'broadcast',
+  'socketPause',
+  'socketResume',
   'terminateAll'
 ]);
 
@@ -283,14 +277,12 @@ function makeSendOptions(random) {
 }
 
 /** Has an operation call back, and the callback do something. */
-function addCallback(context, operation) {
+function addCallback({ random, theme }, operation) {
   operation.callback = true;
-  if (!context.random.chance(0.15)) return;
-  operation.next = [
-    { at: 'self', do: context.random.pick(['look', 'buffered', 'terminate', 'close', 'pause']) }
-  ];
-  if (context.random.chance(context.theme.throwing ?? 0))
-    operation.next.push({ at: 'self', do: 'throw' });
+  if (!random.chance(0.15)) return;
+  const what = random.chance(0.9) ? ['look', 'buffered'] : ['terminate', 'close', 'pause'];
+  operation.next = [{ at: 'self', do: random.pick(what) }];
+  if (random.chance(theme.throwing ?? 0)) operation.next.push({ at: 'self', do: 'throw' });
 }
 
 function control(context, name) {
@@ -313,19 +305,22 @@ function control(context, name) {
  *
  * @param {any} context What the program is made with
  * @param {any} end The endpoint
- * @param {{isElsewhere: boolean}} place Whether a listener of another endpoint does it
+ * @param {{elsewhere: 'any' | 'cut' | null}} place What may be done, if a listener of another endpoint does it
  * @return {any} The operation, without the endpoint
  */
-function pickOperation(context, end, { isElsewhere }) {
+function pickOperation(context, end, { elsewhere }) {
   const { random, theme, program } = context;
   const tables = end.isRaw ? [OF_RAW_PEER] : [OF_WEBSOCKET];
   // Where zlib is asked on other threads, what is written to the socket itself overtakes messages.
   if (!end.isRaw && !end.isCompressed) tables.push(OF_SOCKET);
   if (end.hasStream) tables.push(OF_STREAM);
-  if (program.server && random.chance(0.03)) tables.splice(0, tables.length, OF_SERVER);
+  if (program.server && elsewhere === null && random.chance(0.03)) {
+    tables.splice(0, tables.length, OF_SERVER);
+  }
+  if (elsewhere === 'any') tables.push(OF_SERVER);
   const choices = tables.flatMap((table) => {
     return Object.entries(table)
-      .filter(([name]) => !isElsewhere || ELSEWHERE.has(name))
+      .filter(([name]) => elsewhere !== 'cut' || CUTTING.has(name))
       .map(([, [weigh, make]]) => /** @type {[number, any]} */ ([weigh(theme), make]));
   });
   return random.weighted(choices)(context, end);
