@@ -5,6 +5,7 @@
 // platform.
 
 const { existsSync } = require('node:fs');
+const { createRequire } = require('node:module');
 const { join } = require('node:path');
 
 const { optionalDependencies = {}, version } = /** @type {any} */ (require('../package.json'));
@@ -98,7 +99,8 @@ function candidates() {
  * @return {any} The addon
  */
 function requireFile(file) {
-  return require(file);
+  // Not seen by bundlers, which would warn of a name that isn't written out.
+  return createRequire(__filename)(file);
 }
 
 /**

@@ -114,17 +114,19 @@ function checkFiles(manifest, packed) {
  * @return {Promise<{ folder: string, manifest: any, packed: boolean }[]>} The packages
  */
 async function writeBinaryPackages(out, binaries, partial) {
-  const { folder: sources } = await import('./support/binary-packages.mjs');
+  const { binaryName, folder: sources } = await import('./support/binary-packages.mjs');
+  const whole = readManifest(root);
   const { publishedTargets } = await import('./support/targets.mjs');
   return publishedTargets().map((target) => {
     const folder = join(out, target.name);
     cpSync(join(sources, target.name), folder, { recursive: true });
     const manifest = readManifest(folder);
-    const binary = join(binaries, manifest.main);
+    const name = binaryName(target, whole);
+    const binary = join(binaries, name);
     if (existsSync(binary)) {
       const faults = faultsOf(readFileSync(binary), target);
       if (faults.length > 0 && !partial) throw new Stop(`${binary}: ${faults.join('; ')}`);
-      copyFileSync(binary, join(folder, manifest.main));
+      copyFileSync(binary, join(folder, name));
     }
     copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
     writeManifest(folder, withAddresses(manifest));

@@ -14,6 +14,7 @@ const SUITES = {
   imports: false,
   nodes: true,
   package: false,
+  bundlers: true,
   target: true,
   asan: false,
   ws: true,

@@ -1,11 +1,10 @@
-// Bundles programs that use the packed package, for Node and for browsers, and runs them. It's run by
-// `npm test -- package`, in a folder where the package and the bundlers are installed.
+// Bundles programs that leave the packed package out, and programs for browsers, and runs them. It's run
+// by `npm test -- package`, in a folder where the package and the bundlers are installed.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
@@ -42,17 +41,14 @@ async function runVite(outDir, input, { build, ...configuration } = {}) {
 describe('A bundle for Node', () => {
   const input = join(here, 'server.mjs');
   let folder;
-  let elsewhere;
 
   before(async () => {
-    // Beside node_modules, where what is external is found; and where it is not.
+    // Beside node_modules, where what is external is found.
     folder = await mkdtemp(join(here, 'bundle-'));
-    elsewhere = await mkdtemp(join(tmpdir(), 'oxws-bundle-'));
   });
 
   after(async () => {
     await rm(folder, { recursive: true });
-    await rm(elsewhere, { recursive: true });
   });
 
   /**
@@ -64,18 +60,6 @@ describe('A bundle for Node', () => {
     const name = ['main.mjs', 'main.cjs'].find((each) => existsSync(join(bundle, each)));
     const { stdout } = await promisify(execFile)(process.execPath, [join(bundle, name)]);
     assert.equal(stdout, 'there and back\n');
-  }
-
-  /**
-   * Runs a bundle away from all packages.
-   *
-   * @param {string} bundle The folder
-   */
-  async function checkElsewhere(bundle) {
-    const copy = await mkdtemp(join(elsewhere, 'copy-'));
-    await cp(bundle, copy, { recursive: true });
-    assert.ok((await readdir(copy)).some((name) => name.endsWith('.node')));
-    await check(copy);
   }
 
   for (const format of ['cjs', 'esm']) {
@@ -95,19 +79,6 @@ describe('A bundle for Node', () => {
     });
   }
 
-  it('copies the native file: esbuild', async () => {
-    await esbuild.build({
-      entryPoints: [input],
-      bundle: true,
-      platform: 'node',
-      format: 'cjs',
-      loader: { '.node': 'copy' },
-      logLevel: 'error',
-      outfile: join(folder, 'esbuild-copy', 'main.cjs')
-    });
-    await checkElsewhere(join(folder, 'esbuild-copy'));
-  });
-
   it('leaves the package out: webpack', async () => {
     const path = join(folder, 'webpack');
     await runWebpack({
@@ -117,17 +88,6 @@ describe('A bundle for Node', () => {
       output: { path, filename: 'main.cjs' }
     });
     await check(path);
-  });
-
-  it('copies the native file: webpack', async () => {
-    const path = join(folder, 'webpack-copy');
-    await runWebpack({
-      entry: input,
-      target: 'node',
-      module: { rules: [{ test: /\.node$/, loader: 'node-loader' }] },
-      output: { path, filename: 'main.cjs' }
-    });
-    await checkElsewhere(path);
   });
 
   it('leaves the package out: Vite, by default', async () => {

@@ -1,4 +1,4 @@
-// The packages of the binaries, one for each target: `npm/` has their `package.json` and README.
+// The packages of the binaries, one for each target: `npm/` has all of them but the binary.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,6 +20,7 @@ export function expectedFiles() {
   const main = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const files = {};
   for (const target of publishedTargets()) {
+    files[`${target.name}/index.js`] = entry(target, main);
     files[`${target.name}/README.md`] = readme(target, main);
     files[`${target.name}/package.json`] = `${JSON.stringify(manifest(target, main), null, 2)}\n`;
   }
@@ -50,7 +51,6 @@ export function presentFiles() {
  */
 function manifest({ name, platform, arch, abi }, main) {
   const { author, bugs, engines, homepage, license, repository, version } = main;
-  const binary = `${main.napi.binaryName}.${name}.node`;
   const libc = platform === 'linux' ? { libc: [LIBRARIES[abi]] } : {};
   return {
     name: `${main.napi.packageName}-${name}`,
@@ -62,13 +62,38 @@ function manifest({ name, platform, arch, abi }, main) {
     license,
     author,
     type: 'commonjs',
-    main: binary,
-    files: [binary],
+    main: 'index.js',
+    files: [binaryName({ name }, main), 'index.js'],
     os: [platform],
     cpu: [arch],
     ...libc,
     engines
   };
+}
+
+/**
+ * @param {Pick<import('./targets.mjs').Target, 'name'>} target A target
+ * @param {any} main The `package.json` of the package
+ * @return {string} The name of its binary
+ */
+export function binaryName({ name }, main) {
+  return `${main.napi.binaryName}.${name}.node`;
+}
+
+/**
+ * @param {import('./targets.mjs').Target} target A target
+ * @param {any} main The `package.json` of the package
+ * @return {string} What loads its binary
+ */
+function entry(target, main) {
+  return `'use strict';
+
+// Bundlers that know no native files don't see this one, and those that trace files do.
+const { createRequire } = require('node:module');
+const { join } = require('node:path');
+
+module.exports = createRequire(__filename)(join(__dirname, '${binaryName(target, main)}'));
+`;
 }
 
 /**

@@ -1,0 +1,50 @@
+// Folders of tools that only a suite of tests needs, installed into `.cache/` as their lock file says.
+
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { capture, npmCommand, root, run, Stop } from './command.mjs';
+
+/**
+ * Installs the tools of a folder, unless they are there already.
+ *
+ * @param {string} name The folder in `__test__`, with a `package.json` and a lock file
+ * @return {Promise<string>} Where they and the other files of it are
+ */
+export async function installTools(name) {
+  const sources = join(root, '__test__', name);
+  const folder = join(root, '.cache', name);
+  const lock = join(folder, 'package-lock.json');
+  const wanted = readFileSync(join(sources, 'package-lock.json'), 'utf8');
+  const record = join(folder, 'node_modules', '.package-lock.json');
+  const fresh = existsSync(record) && readFileSync(lock, 'utf8') === wanted;
+  mkdirSync(folder, { recursive: true });
+  for (const file of readdirSync(sources)) copyFileSync(join(sources, file), join(folder, file));
+  if (fresh) return folder;
+  const [program, ...first] = npmCommand();
+  const args = [...first, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  if ((await run(program, args, { cwd: folder })) !== 0) throw new Stop('npm ci failed');
+  return folder;
+}
+
+/**
+ * Packs the package with the binary of this platform and installs both beside the tools.
+ *
+ * @param {string} folder Where the tools are
+ * @param {string} [alias] The name under which the package is installed, too
+ * @return {string[]} The tarballs, by their paths in the folder
+ */
+export function installPackage(folder, alias) {
+  const out = join(folder, 'packed');
+  const pack = ['scripts/pack.mjs', '--partial', '--binaries', '.', '--out', out];
+  capture(process.execPath, pack, { cwd: root });
+  const tarballs = readdirSync(out)
+    .filter((name) => name.endsWith('.tgz'))
+    .map((name) => join('packed', name));
+  const whole = tarballs.find((name) => /oxws-\d/.test(name));
+  const [program, ...first] = npmCommand();
+  const files = tarballs.map((path) => `file:${path}`);
+  if (alias !== undefined) files.push(`${alias}@file:${whole}`);
+  const install = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
+  capture(program, [...first, ...install, '--offline', ...files], { cwd: folder });
+  return tarballs;
+}
