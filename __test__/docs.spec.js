@@ -280,6 +280,14 @@ describe('The documents', () => {
     }
   });
 
+  it('have each fuzz target run at night', () => {
+    const targets = fs.readdirSync(path.join(ROOT, 'fuzz/fuzz_targets'));
+    const workflow = read('.github/workflows/nightly.yml');
+
+    for (const name of targets)
+      assert.ok(workflow.includes(` ${path.basename(name, '.rs')},`), name);
+  });
+
   it('name each script and each suite', () => {
     const { scripts } = require('../package.json');
     const text = DOCUMENTS.map(read).join('');

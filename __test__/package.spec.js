@@ -335,6 +335,17 @@ describe('A release', { skip: process.platform === 'win32' && 'uses shell script
     assert.deepEqual(presentFiles(), expectedFiles());
   });
 
+  it('has its crates checked for each platform, deny.toml', async () => {
+    const { publishedTargets } = await import('../scripts/support/targets.mjs');
+    const [, list = ''] =
+      /^targets = \[(.*?)\]/ms.exec(fs.readFileSync(path.join(ROOT, 'deny.toml'), 'utf8')) ?? [];
+
+    assert.deepEqual(
+      list.match(/[\w-]+/g),
+      publishedTargets().map(({ triple }) => triple)
+    );
+  });
+
   it('has no binary that asks for a glibc that is too new', async () => {
     const { faultsOf } = await import('../scripts/support/binary.mjs');
     const target = { triple: '', name: '', platform: 'linux', arch: 'x64', abi: 'gnu' };
