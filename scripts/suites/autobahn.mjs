@@ -1,64 +1,119 @@
 // `npm test -- autobahn [server|client|both] [--cases '1.*,10.*']`: runs the Autobahn testsuite against
 // oxws in one role or both, and passes only with no failed and no non-strict case.
 //
-// The testsuite is kept outside of this repository: in `../shared/autobahn`, or in the folder that
-// OXWS_AUTOBAHN names, with a `run.sh` that runs it, an `echo-server.mjs` and a `testee-client.mjs`.
+// The testsuite isn't part of this repository. OXWS_AUTOBAHN names a folder with a `run.sh` that runs it,
+// `../shared/autobahn` when not set, or says `docker`: then its image is used.
 // With --target FOLDER the package in that folder is tested in place of oxws.
 
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { freePort } from '../../__test__/support/ports.js';
-import { root, run, Stop } from '../support/command.mjs';
+import { freePort, isReachable } from '../../__test__/support/ports.js';
+import until from '../../__test__/support/until.js';
+import { root, run, runNode, Stop } from '../support/command.mjs';
 import { prepare } from '../support/prepare.mjs';
 
 /** Framing, UTF-8, closing, limits: all but compression (12 and 13), which takes far longer. */
 const DEFAULT_CASES = '1.*,2.*,3.*,4.*,5.*,6.*,7.*,9.*,10.*';
 
-const suite = resolve(root, process.env.OXWS_AUTOBAHN || '../shared/autobahn');
+const IMAGE = 'crossbario/autobahn-testsuite:25.10.1';
+
+const place = process.env.OXWS_AUTOBAHN || '../shared/autobahn';
+const script = join(resolve(root, place), 'run.sh');
+const peers = join(root, '__test__', 'autobahn');
 
 /** Behaviours that are no fault: some cases only look what a peer does. */
 const GOOD = new Set(['OK', 'INFORMATIONAL']);
 
 /**
- * Fuzzes an echo server.
+ * What a run needs to know.
  *
- * @param {number} port The port to use
- * @param {string} target The folder of the package
- * @param {Record<string, string>} env The environment of the testsuite
- * @return {Promise<number>} The exit code of the testsuite
+ * @typedef {object} Plan
+ * @property {'server' | 'client'} role Which end oxws is
+ * @property {string} cases Patterns of cases, with commas between them
+ * @property {string} target The folder of the package
+ * @property {string} folder Where the reports go
+ * @property {number} port The port to use
  */
-async function runServer(port, target, env) {
-  const args = [join(suite, 'echo-server.mjs'), String(port), target];
-  const server = spawn(process.execPath, args, {
-    cwd: root,
-    stdio: ['ignore', 'ignore', 'inherit']
-  });
+
+/**
+ * Runs the testsuite by its script.
+ *
+ * @param {Plan} plan What to run
+ * @return {Promise<number>} The exit code
+ */
+async function runScript({ role, cases, target, folder, port }) {
+  const env = { ...process.env, AGENT: role, CASES: cases, OUT: folder };
+  if (role === 'client') {
+    const client = [process.execPath, join(peers, 'client.mjs'), String(port), role, target];
+    return run(script, [role, String(port), '--', ...client], { env });
+  }
+  return withServer(port, target, () => run(script, [role, String(port)], { env }));
+}
+
+/**
+ * Runs the testsuite in a container.
+ *
+ * @param {Plan} plan What to run
+ * @return {Promise<number>} The exit code
+ */
+async function runContainer({ role, cases, target, folder, port }) {
+  const url = `ws://127.0.0.1:${port}`;
+  const spec = {
+    url,
+    outdir: '/reports',
+    cases: cases.split(','),
+    'exclude-cases': [],
+    servers: [{ url, agent: role }]
+  };
+  if ((await run('docker', ['pull', '--quiet', IMAGE])) !== 0) throw new Stop(`no image ${IMAGE}`);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'spec.json'), JSON.stringify(spec));
+  const name = `oxws-autobahn-${process.pid}`;
+  const mode = role === 'server' ? 'fuzzingclient' : 'fuzzingserver';
+  const args = [
+    'run',
+    '--rm',
+    '--name',
+    name,
+    '--network',
+    'host',
+    '--volume',
+    `${folder}:/reports`
+  ];
+  const command = [...args, IMAGE, 'wstest', '-m', mode, '-u', '0', '-s', '/reports/spec.json'];
+  if (role === 'server') return withServer(port, target, () => run('docker', command));
+
+  const ended = run('docker', command);
   try {
-    return await run(join(suite, 'run.sh'), ['server', String(port)], { env });
+    await until(() => isReachable(port), 'the testsuite to listen');
+    return await runNode([join(peers, 'client.mjs'), String(port), role, target]);
   } finally {
-    server.kill();
+    await run('docker', ['stop', name], { stdio: 'ignore' });
+    await ended;
   }
 }
 
 /**
- * Fuzzes a client that echoes.
+ * Does something while an echo server runs.
  *
- * @param {number} port The port to use
+ * @param {number} port Its port
  * @param {string} target The folder of the package
- * @param {Record<string, string>} env The environment of the testsuite
- * @return {Promise<number>} The exit code of the testsuite
+ * @param {() => Promise<number>} body What to do
+ * @return {Promise<number>} What that gives
  */
-function runClient(port, target, env) {
-  const client = [
-    process.execPath,
-    join(suite, 'testee-client.mjs'),
-    String(port),
-    'client',
-    target
-  ];
-  return run(join(suite, 'run.sh'), ['client', String(port), '--', ...client], { env });
+async function withServer(port, target, body) {
+  const server = spawn(process.execPath, [join(peers, 'server.mjs'), String(port), target], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit']
+  });
+  try {
+    await until(() => isReachable(port), 'the server to listen');
+    return await body();
+  } finally {
+    server.kill();
+  }
 }
 
 /**
@@ -89,8 +144,8 @@ async function runRole(role, cases, target) {
   console.log(`cases ${cases}`);
   const folder = join(root, `autobahn-report-${role}`);
   rmSync(folder, { recursive: true, force: true });
-  const env = { ...process.env, AGENT: role, CASES: cases, OUT: folder };
-  const code = await (role === 'server' ? runServer : runClient)(await freePort(), target, env);
+  const plan = { role, cases, target, folder, port: await freePort() };
+  const code = await (place === 'docker' ? runContainer : runScript)(plan);
   const { total, faults } = readReports(folder);
   const passed = code === 0 && total > 0 && faults.length === 0;
   if (faults.length > 0) console.log(`not strictly as it should be:\n${faults.join('\n')}`);
@@ -114,10 +169,10 @@ export default async function autobahn(args) {
   if (!['server', 'client', 'both'].includes(role)) {
     throw new Stop("usage: npm test -- autobahn [server|client|both] [--cases '1.*,10.*']");
   }
-  if (!existsSync(join(suite, 'run.sh'))) {
+  if (place !== 'docker' && !existsSync(script)) {
     throw new Stop(
-      `the Autobahn testsuite is not there: ${join(suite, 'run.sh')}\n` +
-        '  OXWS_AUTOBAHN=FOLDER says where it is.'
+      `the Autobahn testsuite is not there: ${script}\n` +
+        '  OXWS_AUTOBAHN=FOLDER says where it is, OXWS_AUTOBAHN=docker uses a container.'
     );
   }
   const target = values.target ? resolve(process.env.INIT_CWD || '.', values.target) : root;

@@ -1,0 +1,40 @@
+// The client that the Autobahn testsuite fuzzes: asks for one case after the other and sends back what it
+// gets.
+//
+//   node client.mjs PORT AGENT FOLDER_OF_THE_PACKAGE
+
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+
+const [port, agent, folder] = process.argv.slice(2);
+const WebSocket = createRequire(import.meta.url)(folder);
+
+/**
+ * Connects to the testsuite.
+ *
+ * @param {string} request What is asked for
+ * @return {WebSocket} The connection
+ */
+function connect(request) {
+  // Some cases have more fragments than the default allows.
+  const options = { perMessageDeflate: true, maxFragments: 0 };
+  const ws = new WebSocket(`ws://127.0.0.1:${port}/${request}`, options);
+  ws.on('error', () => {}); // breaking the protocol is what most cases are about
+  return ws;
+}
+
+const counter = connect('getCaseCount');
+const closed = once(counter, 'close');
+let count = Number.NaN;
+counter.on('message', (data) => {
+  count = Number(data.toString());
+});
+await closed;
+if (!Number.isInteger(count)) throw new Error('the testsuite does not say how many cases it has');
+
+for (let number = 1; number <= count; number++) {
+  const ws = connect(`runCase?case=${number}&agent=${agent}`);
+  ws.on('message', (data, isBinary) => ws.send(data, { binary: isBinary }));
+  await once(ws, 'close');
+}
+await once(connect(`updateReports?agent=${agent}`), 'close');
