@@ -30,7 +30,7 @@ const QUIET_TURNS = 4;
 /** And when something is, which may never come. */
 const BUSY_TURNS = 20;
 /** Milliseconds that compression may take before it's taken to be stuck. */
-const COMPRESSION_MS = 500;
+const COMPRESSION_MS = 3000;
 /** The state of a receiver of ws that inflates. */
 const INFLATING = 5;
 
@@ -52,10 +52,14 @@ function removeFolder() {
 /** What is thrown and not caught, to the run that it belongs to. */
 const active = new Set();
 
+/** Notes that nobody caught what a program threw; among callbacks it isn't said when. */
+function noteUncaught({ run, name }) {
+  run.note(name.endsWith(' callbacks') ? `${name} uncaught` : name, 'uncaught');
+}
+
 process.on('uncaughtException', (error) => {
-  const run = error?.[kThrown]?.run;
-  if (run) {
-    run.note(error[kThrown].name, 'uncaught');
+  if (error?.[kThrown]) {
+    noteUncaught(error[kThrown]);
     return;
   }
   // Nobody threw this on purpose: it's in the traces of all that may have caused it.
@@ -78,10 +82,10 @@ class Run {
   /**
    * @param {any} implementation `WebSocket` of ws or of oxws
    * @param {any} program The program
-   * @param {{isReference: boolean, quietMs: number}} options Whether the implementation is ws, whose rest of
+   * @param {{isReference: boolean, quietMs?: number}} options Whether the implementation is ws, whose rest of
    *   a chunk is lost when a listener throws; milliseconds without anything new that end a step
    */
-  constructor(implementation, program, { isReference, quietMs }) {
+  constructor(implementation, program, { isReference, quietMs = 0 }) {
     this.implementation = implementation;
     this.program = program;
     this.isReference = isReference;
@@ -128,7 +132,7 @@ class Run {
    * @return {number | string} The number, or that it's above 0
    */
   amount(ws, bytes) {
-    if (ws.extensions !== '') return '?';
+    if (ws.extensions !== '' || this.program.transport === 'tls') return '?';
     return this.program.isBacklogged && bytes > 0 ? 'some' : bytes;
   }
 
@@ -279,13 +283,8 @@ class Run {
     };
     if (when === 'now' || DELIVERIES.has(when)) {
       // See `DELIVERIES`: what ws would not deliver any more is compared with what it would otherwise.
-      if (!this.isReference || !DELIVERIES.has(when)) return act();
-      try {
-        return act();
-      } catch (error) {
-        if (!error?.[kThrown]) throw error;
-        return this.note(error[kThrown].name, 'uncaught');
-      }
+      if (!this.isReference || when !== 'callback') return act();
+      return this.#reporting(act);
     }
     this.begin();
     if (when === 'micro') queueMicrotask(later);
@@ -293,6 +292,16 @@ class Run {
     else if (when === 'tick') process.nextTick(later);
     else if (when === 'immediate') setImmediate(later);
     else setTimeout(later, 1);
+  }
+
+  /** Does something, and reports what it throws as if nobody had caught it. */
+  #reporting(act) {
+    try {
+      act();
+    } catch (error) {
+      if (!error?.[kThrown]) throw error;
+      noteUncaught(error[kThrown]);
+    }
   }
 
   /** Does one thing and notes what it returned or threw. */
@@ -460,8 +469,13 @@ class Run {
           thrown.push(error);
         }
       }
+      if (thrown.length === 0) return;
       // As if it had been the last of several listeners.
-      if (thrown.length > 0) throw thrown[0];
+      const fail = () => {
+        throw thrown[0];
+      };
+      if (this.isReference && DELIVERIES.has(event)) this.#reporting(fail);
+      else fail();
     };
     if (face.stream) this.#wrap(end, face.stream);
     const observe = (event, values) => {

@@ -16,13 +16,13 @@ const MODES = {
 /**
  * Gives the environment of a worker, without what the caller's says about oxws.
  *
- * @param {string} mode The name of the mode, `ws` for ws itself
+ * @param {string} mode The name of the mode, `ws`, `ws-tick` and `ws-turn` for ws itself
  * @return {NodeJS.ProcessEnv} The environment
  */
 function environmentOf(mode) {
   const env = { ...process.env };
   for (const name of Object.keys(env)) if (name.startsWith('OXWS_')) delete env[name];
-  return { ...env, ...(mode === 'ws' ? {} : MODES[mode]), NODE_NO_WARNINGS: '1' };
+  return { ...env, ...(mode.startsWith('ws') ? {} : MODES[mode]), NODE_NO_WARNINGS: '1' };
 }
 
 module.exports = { environmentOf, names: Object.keys(MODES) };

@@ -74,7 +74,7 @@ const OF_WEBSOCKET = {
       parts.push(
         `socket ended ${socket.writableEnded}`,
         `finished ${socket.writableFinished} readable ${socket.readable} writable ${socket.writable}`,
-        `needDrain ${socket.writableNeedDrain} corked ${socket.writableCorked}`,
+        `needDrain ${ws.extensions === '' ? socket.writableNeedDrain : '?'} corked ${socket.writableCorked}`,
         `length ${run.amount(ws, socket.writableLength)}`
       );
     }
@@ -185,6 +185,7 @@ const OF_RAW_PEER = {
   frames(_run, end, { frames, cuts = [] }) {
     const { socket } = end;
     if (!socket || socket.destroyed || socket.writableEnded) return 'gone';
+    if (!end.isOpen) return undefined;
     if (frames.some(({ opcode }) => opcode === 8)) end.hasSentClose = true;
     const bytes = Buffer.concat(frames.map((frame) => encode(frame, end.isClient)));
     // Pieces that arrive one by one.

@@ -75,7 +75,10 @@ class Worker {
   }
 
   #start() {
-    const args = [path.join(__dirname, 'worker.js'), this.mode === 'ws' ? 'ws' : 'oxws'];
+    const args = [
+      path.join(__dirname, 'worker.js'),
+      this.mode.startsWith('ws') ? this.mode : 'oxws'
+    ];
     const child = spawn(process.execPath, args, {
       env: environmentOf(this.mode),
       stdio: ['pipe', 'pipe', 'pipe', 'pipe']

@@ -63,6 +63,7 @@ class Tally {
     this.unsteady = 0;
     this.underLoad = 0;
     this.skipped = 0;
+    this.held = 0;
     this.used = new Map();
     this.kinds = new Map();
   }
@@ -85,6 +86,7 @@ async function judge(tally, mode, program, expected, actual, checker, title) {
   const verdict = await confirm(checker, program);
   if (verdict.kind !== 'difference') {
     if (verdict.kind === 'unsteady') tally.unsteady++;
+    else if (verdict.kind === 'held') tally.held++;
     else {
       tally.underLoad++;
       console.log(`${mode}: ${title} differs under load only: ${kindOf(found)}`);
@@ -117,7 +119,15 @@ async function main() {
     ['ws', ...settings.modes].map((mode) => [mode, new Worker(mode, settings.concurrency)])
   );
   const checkers = Object.fromEntries(
-    settings.modes.map((mode) => [mode, { ws: new Worker('ws', 8), oxws: new Worker(mode, 8) }])
+    settings.modes.map((mode) => [
+      mode,
+      {
+        ws: new Worker('ws', 8),
+        tick: new Worker('ws-tick', 8),
+        turn: new Worker('ws-turn', 8),
+        oxws: new Worker(mode, 8)
+      }
+    ])
   );
   const tallies = Object.fromEntries(settings.modes.map((mode) => [mode, new Tally()]));
   const start = performance.now();
@@ -148,9 +158,8 @@ async function main() {
   };
   await Promise.all(Array.from({ length: settings.concurrency * 2 }, hand));
   for (const worker of Object.values(workers)) worker.end();
-  for (const { ws, oxws } of Object.values(checkers)) {
-    ws.end();
-    oxws.end();
+  for (const checker of Object.values(checkers)) {
+    for (const worker of Object.values(checker)) worker.end();
   }
   return report(tallies, (performance.now() - start) / 1000);
 }
@@ -162,7 +171,7 @@ function report(tallies, seconds) {
     total += tally.findings;
     console.log(
       `${mode}: ${tally.compared} programs, ${tally.findings} differences, ` +
-        `${tally.unsteady} that ws doesn't repeat, ${tally.underLoad} under load only, ${tally.skipped} left out`
+        `${tally.unsteady} that ws doesn't repeat, ${tally.held} as when ws writes once a tick, ${tally.underLoad} under load only, ${tally.skipped} left out`
     );
     for (const [name, count] of tally.used) console.log(`  explained ${count} times: ${name}`);
     for (const [kind, { count }] of tally.kinds) console.log(`  ${count} x ${kind}`);
@@ -179,7 +188,7 @@ async function show(seed) {
     ? JSON.parse(fs.readFileSync(seed, 'utf8'))
     : generate(Number(seed));
   console.log(JSON.stringify(program, null, 1));
-  for (const mode of ['ws', ...settings.modes]) {
+  for (const mode of ['ws', 'ws-tick', 'ws-turn', ...settings.modes]) {
     const worker = new Worker(mode, 1);
     const answer = await worker.run({ program, quietMs: 25 });
     console.log(mode, answer.failure ?? JSON.stringify(answer.trace, null, 1));

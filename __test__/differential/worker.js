@@ -1,18 +1,20 @@
 // @ts-check
 'use strict';
 
-// A process that runs programs: `node worker.js ws|oxws`. Takes a line of JSON for each from stdin, and
+// A process that runs programs: `node worker.js ws|ws-tick|ws-turn|oxws`. Takes a line of JSON for each from stdin, and
 // writes one with the trace to descriptor 3. Whoever asks decides how many run at a time.
 
 const fs = require('node:fs');
 const { createInterface } = require('node:readline');
 
 const generate = require('./generate');
+const holdWrites = require('./hold-writes');
 const { removeFolder, Run } = require('./interpret');
 
-const name = process.argv[2];
+const [name, when] = process.argv[2].split('-');
 const isReference = name === 'ws';
 const implementation = isReference ? require('../support/reference').ws : require('../..');
+if (when) holdWrites(implementation, when);
 
 process.on('exit', removeFolder);
 
