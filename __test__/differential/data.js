@@ -21,21 +21,37 @@ const LETTERS = ['a', 'ß', '€', '😀', 'z', 'é', '語', '𝄞'];
  * @return {Buffer} The bytes
  */
 function bytesOf({ fill, size, salt }) {
+  if (fill === 'zeros' || size === 0) return Buffer.alloc(size);
   if (fill === 'utf8') return Buffer.from(textOf({ fill, size, salt }));
-  const bytes = Buffer.alloc(size);
-  if (fill === 'ascii' || fill === 'invalid') {
-    const line = `${salt}:the quick brown fox jumps over the lazy dog ${salt * 7919};`;
-    for (let at = 0; at < size; at += line.length) bytes.write(line, at, 'latin1');
-    if (fill === 'invalid' && size > 0) bytes[Math.min(size - 1, salt % size)] = 0xff;
-  } else if (fill === 'random') {
-    let state = (salt * 2654435761 + 1) >>> 0;
-    for (let i = 0; i < size; i++) {
-      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-      bytes[i] = state >>> 24;
-    }
-  }
+  if (fill === 'random') return randomBytes(size, salt);
+  const bytes = Buffer.alloc(
+    size,
+    `${salt}:the quick brown fox jumps over the lazy dog ${salt * 7919};`
+  );
+  if (fill === 'invalid') bytes[Math.min(size - 1, salt % size)] = 0xff;
   return bytes;
 }
+
+/** Bytes that random payloads are taken from, at places that depend on their salt. */
+let noise = Buffer.alloc(0);
+
+/** Gives bytes that look random. */
+function randomBytes(size, salt) {
+  const start = (salt * 7919) % 4093;
+  if (noise.length < start + size) {
+    noise = Buffer.alloc(Math.max(2 * noise.length, start + size));
+    let state = 1;
+    for (let i = 0; i < noise.length; i++) {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      noise[i] = state >>> 24;
+    }
+  }
+  return Buffer.from(noise.subarray(start, start + size));
+}
+
+/** Text of `LETTERS` from each of them on. */
+const ROUNDS = LETTERS.map((_letter, i) => [...LETTERS.slice(i), ...LETTERS.slice(0, i)]);
+const ROUND_LENGTH = Buffer.byteLength(LETTERS.join(''));
 
 /**
  * Makes the text of a payload.
@@ -47,10 +63,12 @@ function textOf({ fill, size, salt }) {
   if (fill !== 'utf8') {
     return bytesOf({ type: 'string', fill: 'ascii', size, salt }).toString('latin1');
   }
-  let text = `${salt}`;
-  let length = text.length;
-  for (let i = salt; length < size; i++) {
-    const letter = LETTERS[i % LETTERS.length];
+  const letters = ROUNDS[salt % LETTERS.length];
+  const rounds = Math.floor(Math.max(size - 8, 0) / ROUND_LENGTH);
+  let text = `${salt}${letters.join('').repeat(rounds)}`;
+  let length = Buffer.byteLength(text);
+  for (let i = 0; length < size; i++) {
+    const letter = letters[i % letters.length];
     text += letter;
     length += Buffer.byteLength(letter);
   }

@@ -29,6 +29,17 @@ const WINDOW = 32768;
  * @property {string} [hex] The payload, byte by byte
  */
 
+/** Masks a payload, or unmasks it: in memory of its own, where words can be taken at a time. */
+function mask(payload, key) {
+  const masked = Buffer.allocUnsafeSlow(payload.length);
+  payload.copy(masked);
+  const words = new Uint32Array(masked.buffer, 0, payload.length >> 2);
+  const word = new Uint32Array(Uint8Array.from(key).buffer)[0];
+  for (let i = 0; i < words.length; i++) words[i] ^= word;
+  for (let i = words.length * 4; i < masked.length; i++) masked[i] ^= key[i & 3];
+  return masked;
+}
+
 /**
  * Makes a frame.
  *
@@ -53,19 +64,17 @@ function encode(frame, isClient) {
   const isMasked = frame.masked ?? isClient;
   const head = [((frame.fin ?? true) ? 0x80 : 0) | (rsv << 4) | frame.opcode];
   const wide = frame.wide ?? (length < 126 ? 0 : length < 65536 ? 2 : 8);
-  const mask = isMasked ? 0x80 : 0;
-  if (wide === 0) head.push(mask | length);
-  else if (wide === 2) head.push(mask | 126, (length >> 8) & 0xff, length & 0xff);
+  const bit = isMasked ? 0x80 : 0;
+  if (wide === 0) head.push(bit | length);
+  else if (wide === 2) head.push(bit | 126, (length >> 8) & 0xff, length & 0xff);
   else {
     const bytes = Buffer.alloc(8);
     bytes.writeBigUInt64BE(BigInt(length));
-    head.push(mask | 127, ...bytes);
+    head.push(bit | 127, ...bytes);
   }
   if (!isMasked) return Buffer.concat([Buffer.from(head), payload]);
   const key = frame.zero ? NO_KEY : KEY;
-  const masked = Buffer.from(payload);
-  for (let i = 0; i < masked.length; i++) masked[i] ^= key[i % 4];
-  return Buffer.concat([Buffer.from(head), key, masked]);
+  return Buffer.concat([Buffer.from(head), key, mask(payload, key)]);
 }
 
 /** Takes the frames that a peer sent out of the bytes that arrive, and describes them. */
@@ -135,8 +144,7 @@ class FrameReader {
     if (isMasked) {
       const key = bytes.subarray(start - 4, start);
       isZero = key.readUInt32BE(0) === 0;
-      payload = Buffer.from(payload);
-      if (!isZero) for (let i = 0; i < length; i++) payload[i] ^= key[i & 3];
+      payload = mask(payload, key);
     }
     start = bytes[0];
     return {

@@ -27,8 +27,8 @@ const STREAM_EVENTS = ['data', 'end', 'finish', 'error', 'close', 'drain'];
 const PATIENCE = 4000;
 /** Turns of the event loop without anything new after which a step is over, while nothing is under way. */
 const QUIET_TURNS = 4;
-/** And when something is, which may never come. */
-const BUSY_TURNS = 20;
+/** And looks, a millisecond apart, when something is, which may never come. */
+const BUSY_LOOKS = 14;
 /** Milliseconds that compression may take before it's taken to be stuck. */
 const COMPRESSION_MS = 3000;
 /** The state of a receiver of ws that inflates. */
@@ -194,22 +194,20 @@ class Run {
     const start = performance.now();
     let seen = this.activity;
     let since = start;
-    for (let turns = 0; ; ) {
-      await turn();
+    for (let looks = 0; ; looks++) {
+      await (looks < QUIET_TURNS ? turn() : pause());
       const now = performance.now();
       if (now - start > PATIENCE) return;
       if (this.activity !== seen) {
         seen = this.activity;
         since = now;
-        turns = 0;
+        looks = 0;
         continue;
       }
-      turns++;
+      if (looks < QUIET_TURNS || now - since < this.quietMs || now - start < milliseconds) continue;
       const isBegun = this.#pending > 0 || this.#handshakes.size > 0;
       if (isBegun || this.#isTimed() || this.#isCompressing(now - since)) continue;
-      if (now - start < milliseconds) continue;
-      const isQuiet = turns >= (this.#isUnderWay() ? BUSY_TURNS : QUIET_TURNS);
-      if (isQuiet && now - since >= this.quietMs) return;
+      if (looks >= BUSY_LOOKS || !this.#isUnderWay()) return;
     }
   }
 
@@ -548,7 +546,7 @@ class Run {
     }
     const start = performance.now();
     const isOpen = (end) => !end.isClosed;
-    while (ends.some(isOpen) && performance.now() - start < PATIENCE) await turn();
+    while (ends.some(isOpen) && performance.now() - start < PATIENCE) await pause();
     for (const end of ends.filter(isOpen)) this.#push(end.name, 'never closes');
     this.server?.close(() => {});
     for (const client of this.server?.clients ?? []) client.terminate();
@@ -562,6 +560,11 @@ class Run {
 /** Waits a turn of the event loop. */
 function turn() {
   return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Waits a millisecond. */
+function pause() {
+  return new Promise((resolve) => setTimeout(resolve, 1));
 }
 
 /** What `verifyClient` may be. */

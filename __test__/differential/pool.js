@@ -11,6 +11,9 @@ const { environmentOf } = require('./modes');
 /** Milliseconds without an answer after which a worker is taken to hang. */
 const SILENCE = 30_000;
 
+/** Payloads that nobody needs any more are collected cheaply. */
+const NEW_SPACE = '--max-semi-space-size=64';
+
 /** A worker of one mode; a new process takes the place of one that dies. */
 class Worker {
   #child = null;

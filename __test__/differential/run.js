@@ -28,7 +28,7 @@ const { values } = parseArgs({
     programs: { type: 'string', default: String(PROGRAMS) },
     seed: { type: 'string', default: '1' },
     modes: { type: 'string', default: names.join(',') },
-    concurrency: { type: 'string', default: '24' },
+    concurrency: { type: 'string', default: '48' },
     minutes: { type: 'string', default: '600' },
     findings: { type: 'string' },
     show: { type: 'string' },
