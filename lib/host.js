@@ -12,13 +12,14 @@
 // with ws.
 
 const { performance } = require('node:perf_hooks');
-const { setImmediate, setTimeout } = require('node:timers');
+const { clearTimeout, setImmediate, setTimeout } = require('node:timers');
 const { runInThisContext } = require('node:vm');
 
 /** @type {NodeJS.Process['nextTick']} */
 const nextTick = runInThisContext('process').nextTick;
 
 module.exports = {
+  clearTimeout,
   nextTick,
   /** Milliseconds that only ever grow. @type {() => number} */
   now: performance.now.bind(performance),

@@ -189,17 +189,29 @@ class PerMessageDeflate {
   }
 
   /**
-   * Gives both directions to a connection of the engine, if nothing is under way on them.
+   * Gives a direction on which something is under way.
+   *
+   * @return {DeflateContext | InflateContext | null} The state of one, if there is one
+   * @throws {TypeError | RangeError} If Node's zlib refuses the options
+   */
+  _busyContext() {
+    const deflate = this._deflating();
+    if (!deflate.isIdle) return deflate;
+    const inflate = this._inflating();
+    return inflate.isIdle ? null : inflate;
+  }
+
+  /**
+   * Gives both directions, on which nothing is under way, to a connection of the engine.
    *
    * @param {any} connection The connection
    * @return {boolean} Whether it has them now
    * @throws {TypeError | RangeError} If Node's zlib refuses the options
    */
   _giveTo(connection) {
-    const deflate = this._deflating();
-    const inflate = this._inflating();
-    if (!deflate.isIdle || !inflate.isIdle) return false;
-    if (!connection.beginCompression(deflate.state, inflate.state)) return false;
+    const { state: deflater } = this._deflating();
+    const { state: inflater } = this._inflating();
+    if (!connection.beginCompression(deflater, inflater)) return false;
     this._connection = connection;
     this._deflate = this._inflate = null;
     // What came from a header is a dictionary to V8, which takes 186 bytes where this takes 56.

@@ -119,6 +119,8 @@ class Receiver extends Writable {
 
     /** @type {((limits: any) => void) | undefined} Told when a limit is set. */
     this.onLimits = undefined;
+    /** Asked to look again when a chunk is used up. @type {{askSoon: () => void} | null} */
+    this._onRest = null;
     /** Whether somebody has asked for it, who may do anything with it. */
     this._isExposed = false;
     /** @type {any} The native decoder, made with the first chunk. */
@@ -200,6 +202,7 @@ class Receiver extends Writable {
   _release() {
     this[kWebSocket] = undefined;
     this._extensions = NO_EXTENSIONS;
+    this._onRest = null;
   }
 
   /** Whether all that was written is emitted, and ends with a message. */
@@ -213,6 +216,15 @@ class Receiver extends Writable {
       !errored &&
       !this._concluded &&
       (this._decoder === null || native.isBetweenMessages(this._decoder))
+    );
+  }
+
+  /** Whether it comes to a rest by itself: there is something written that is not emitted yet. */
+  get _isWorking() {
+    return (
+      this._batch !== null ||
+      this._state !== DECODING ||
+      /** @type {any} */ (this)._writableState.length > 0
     );
   }
 
@@ -372,6 +384,7 @@ class Receiver extends Writable {
     } else {
       callback();
     }
+    this._onRest?.askSoon();
   }
 
   /**

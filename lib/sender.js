@@ -63,7 +63,7 @@ class Sender {
     /** @type {any[][]} What waits for a message that is being compressed or read. */
     this._queue = [];
     this._state = DEFAULT;
-    /** @type {(() => void) | null} Called between messages that are compressed. */
+    /** Asked to look again between two messages. @type {{ask: () => void} | null} */
     this._onRest = null;
     /** @type {any} What collects the frames of a tick. */
     this._frames = null;
@@ -359,7 +359,7 @@ class Sender {
         options.readOnly = false;
         options[kByteLength] = deflated.length;
         this._write(deflated, options, callback);
-        this._onRest?.();
+        this._onRest?.ask();
         this.dequeue();
       }
     );
@@ -410,6 +410,7 @@ class Sender {
     options[kByteLength] = data.length;
     this._state = DEFAULT;
     this.dispatch(data, compress, options, callback);
+    if (this._state === DEFAULT) this._onRest?.ask();
     this.dequeue();
   }
 

@@ -3,6 +3,7 @@
 const assert = require('node:assert');
 const { execFile } = require('node:child_process');
 const { once } = require('node:events');
+const net = require('node:net');
 const { join } = require('node:path');
 const { describe, it } = require('node:test');
 const { setTimeout: sleep } = require('node:timers/promises');
@@ -14,6 +15,7 @@ const oxws = require('../..');
 const { kReceiver, kSender, kWebSocket } = require('../../lib/constants');
 const { getEngine } = require('../../lib/engine');
 const connections = require('../support/connections');
+const { upgradeRequest } = require('../support/differential');
 const { frame } = require('../support/frames');
 const until = require('../support/until');
 
@@ -113,22 +115,88 @@ describe('Compression by the engine', { skip }, () => {
     }
   }
 
-  it('lets a connection be for a while that does not come to a rest', async (t) => {
+  describe('of a connection that', () => {
+    const compressed = Buffer.concat([zlib.deflateRawSync('a message'), Buffer.alloc(1)]);
+    for (const [title, { begun, rest }] of Object.entries({
+      'has brought one byte of a frame': { begun: [0x81], rest: [0x80, 0, 0, 0, 0] },
+      'has brought a part of a payload': { begun: [0x81, 0x82, 0, 0, 0, 0, 0x61], rest: [0x62] },
+      'has brought a ping in a message that goes on': {
+        begun: [0x01, 0x80, 0, 0, 0, 0, 0x89, 0x80, 0, 0, 0, 0],
+        rest: [0x80, 0x80, 0, 0, 0, 0]
+      },
+      'has brought a compressed frame that is not the last': {
+        begun: [...frame(1, compressed, { fin: false, rsv: 4, key: Buffer.alloc(4) })],
+        rest: [0x80, 0x80, 0, 0, 0, 0]
+      }
+    })) {
+      it(`${title} nothing is looked at until more comes`, async (t) => {
+        const { port, wss } = await connections.serve(t, { perMessageDeflate: OPTIONS });
+        const accepted = once(wss, 'connection');
+        const socket = net.connect(port, '127.0.0.1');
+        t.after(() => socket.destroy());
+        const extension = { 'Sec-WebSocket-Extensions': 'permessage-deflate' };
+        socket.write(upgradeRequest({ headers: extension }));
+        const [peer] = await accepted;
+        const receiver = peer[kReceiver];
+        const { _handle: handle } = peer._socket;
+        let looks = 0;
+        Object.defineProperty(receiver, '_isIdle', {
+          configurable: true,
+          get() {
+            looks++;
+            return Reflect.get(Object.getPrototypeOf(receiver), '_isIdle', receiver);
+          }
+        });
+        let pauses = 0;
+        handle.holdBack = function holdBack(isHeldBack) {
+          pauses += +isHeldBack;
+          Object.getPrototypeOf(this).holdBack.call(this, isHeldBack);
+        };
+        socket.write(Buffer.from(begun));
+        await until(() => looks > 0, 'it to be asked');
+        await sleep(100);
+        const looked = looks;
+        await sleep(700);
+        assert.deepStrictEqual([looks, pauses], [looked, 0]);
+        assert.ok(looked < 5);
+        const received = collect(peer, 1);
+        socket.write(Buffer.from(rest));
+        await received;
+        await until(() => handle._isCompressing, 'the engine to take it over');
+      });
+    }
+  });
+
+  it('waits for a blob that is being read', async (t) => {
     const { peer, websocket } = await connect(t);
-    let count = 0;
-    const { _handle: handle } = peer._socket;
-    handle.holdBack = function holdBack(isHeldBack) {
-      if (isHeldBack) count++;
-      Object.getPrototypeOf(this).holdBack.call(this, isHeldBack);
-    };
-    websocket.send('the message begins', { fin: false });
-    await until(() => count > 0, 'it to be held back');
-    await sleep(300);
-    assert.strictEqual(count, 1);
+    let read;
+    const blob = new Blob(['from a blob']);
+    blob.arrayBuffer = () => new Promise((resolve) => (read = resolve));
+    websocket.send(blob, { compress: false });
+    await sleep(250);
+    assert.ok(!isTaken(websocket));
     const received = collect(peer, 1);
-    websocket.send(', and ends');
-    assert.deepStrictEqual(await received, ['the message begins, and ends']);
-    await taken(peer);
+    read(Buffer.from('from a blob').buffer.slice(0, 0));
+    assert.deepStrictEqual((await received)[0].length, 0);
+    await taken(websocket);
+  });
+
+  it('waits for what somebody inflates by hand', async (t) => {
+    const { websocket } = await connect(t);
+    const extension = websocket._extensions['permessage-deflate'];
+    const data = zlib.deflateRawSync(Buffer.alloc(20_000_000), {
+      finishFlush: zlib.constants.Z_SYNC_FLUSH
+    });
+    let count = 0;
+    await new Promise((resolve) => {
+      for (let index = 0; index < 5; index++) {
+        extension.decompress(data.subarray(0, -4), true, () => {
+          assert.ok(!isTaken(websocket));
+          if (++count === 5) resolve();
+        });
+      }
+    });
+    await taken(websocket);
   });
 
   it('makes no sender where nothing is sent', async (t) => {

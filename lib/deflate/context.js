@@ -93,6 +93,8 @@ class ZlibContext {
     this._last = null;
     /** What waits for the limiter. @type {ReturnType<Limiter['add']> | null} */
     this._waiting = null;
+    /** Asked to look again when nothing runs any more. @type {{askSoon: () => void} | null} */
+    this._onRest = null;
     this._closed = false;
   }
 
@@ -187,8 +189,12 @@ class ZlibContext {
     this._running = next;
     // What V8 has moved to its old generation keeps what it refers to alive, though it has ended.
     operation.next = null;
-    if (next === null) this._last = null;
-    else this._start(next);
+    if (next !== null) {
+      this._start(next);
+    } else {
+      this._last = null;
+      this._onRest?.askSoon();
+    }
     operation.conclude(error, data);
   }
 

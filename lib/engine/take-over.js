@@ -7,42 +7,27 @@
 // of the engine, and with its `PerMessageDeflate`, whose results come some turns of the event loop
 // later. What a program does with a connection that has just opened often relies on that time, or
 // replaces a method. Once the connection has been open for a moment, and nothing is under way on it,
-// the engine takes the frames, and the states of both directions. One that is always busy is not read
-// for as long as it takes to come to a rest.
+// the engine takes the frames, and the states of both directions.
+//
+// Of a connection on which something is under way then, the receiver and the sender tell whenever they
+// come to a rest, and it is asked again. Nothing looks after it meanwhile: where the peer has left a
+// message unfinished and is silent, it costs nothing. One that works is not read until it has come to
+// a rest, since both directions have to be there at a time.
 
-const { now, setImmediate, setTimeout } = require('../host');
+const { clearTimeout, now, setImmediate, setTimeout } = require('../host');
 const { OPEN } = require('../ready-state');
 const PerMessageDeflate = require('../permessage-deflate');
 
 /** How long a connection has been open then, at least. */
 const MIN_AGE_MS = 20;
-/**
- * Until one that doesn't come to a rest is held back again: to do so takes time, and who has left a
- * message unfinished may never go on with it.
- */
-const MIN_REST_MS = 500;
-/** For how many turns of the event loop a busy connection is held back. */
-const MAX_TURNS = 200;
+/** For how long one that works is not read, at most. */
+const MAX_HOLD_MS = 100;
+/** How long it is read then, at least. */
+const MIN_READ_MS = 500;
 
 /** What nobody may have replaced on a `PerMessageDeflate`, or on its class. */
 const { prototype } = PerMessageDeflate;
 const { cleanup, compress, decompress } = prototype;
-
-/**
- * A connection that may be taken over.
- *
- * @typedef {object} Candidate
- * @property {any} websocket The WebSocket
- * @property {any} handle Its connection in the engine
- * @property {() => boolean | null} begin Takes it over: whether it did; `null` where that will never
- *   be
- * @property {number} since When it was opened, or asked in vain
- * @property {number} turns For how many turns of the event loop it is held back
- * @property {boolean} isSettled Whether it need not be asked any more
- */
-
-/** Those that are held back. @type {Candidate[]} */
-let held = [];
 
 /**
  * Tells whether the extension of a connection is as it was made.
@@ -60,86 +45,131 @@ function isOriginal(perMessageDeflate) {
 }
 
 /**
+ * A connection that may be taken over.
+ */
+class Candidate {
+  /**
+   * @param {any} websocket The WebSocket
+   * @param {any} handle Its connection in the engine
+   * @param {Begin} begin Takes it over
+   */
+  constructor(websocket, handle, begin) {
+    this._websocket = websocket;
+    this._handle = handle;
+    this._begin = begin;
+    this.since = now();
+    /** @type {Set<any>} Those that tell when they come to a rest. */
+    this._observed = new Set();
+    /** Whether it's asked in this turn of the event loop. */
+    this._isDue = false;
+    /** What reads it again; `null` while it is read. @type {any} */
+    this._hold = null;
+    /** When it may be held back. */
+    this._mayHoldAt = 0;
+    /** Whether it need not be asked any more. */
+    this._isSettled = false;
+  }
+
+  /**
+   * Takes it over if that is possible now, and sees to it that it is asked again otherwise.
+   */
+  ask() {
+    if (this._isSettled) return;
+    const busy = this._websocket._readyState === OPEN ? this._begin() : null;
+    if (busy === null) {
+      this._settle();
+      return;
+    }
+    if (busy.party === null) {
+      this.askSoon();
+      return;
+    }
+    busy.party._onRest = this;
+    this._observed.add(busy.party);
+    if (busy.works) this._holdBack();
+    else this._letGo();
+  }
+
+  /**
+   * Asks behind what this turn of the event loop does.
+   */
+  askSoon() {
+    if (this._isDue) return;
+    this._isDue = true;
+    setImmediate(() => {
+      this._isDue = false;
+      this.ask();
+    });
+  }
+
+  /**
+   * Ends the asking.
+   *
+   * @private
+   */
+  _settle() {
+    this._isSettled = true;
+    for (const party of this._observed) if (party._onRest === this) party._onRest = null;
+    this._letGo();
+  }
+
+  /**
+   * Stops reading it, unless it was not read just now.
+   *
+   * @private
+   */
+  _holdBack() {
+    if (this._hold !== null || now() < this._mayHoldAt) return;
+    this._handle.holdBack(true);
+    this._hold = setTimeout(() => this._letGo(), MAX_HOLD_MS).unref();
+  }
+
+  /**
+   * Reads it again.
+   *
+   * @private
+   */
+  _letGo() {
+    if (this._hold === null) return;
+    clearTimeout(this._hold);
+    this._hold = null;
+    this._mayHoldAt = now() + MIN_READ_MS;
+    this._handle.holdBack(false);
+  }
+}
+
+/**
+ * Takes a connection over: `null` if it did, or never can; or says what is busy.
+ *
+ * @typedef {() => {party: any, works: boolean} | null} Begin The receiver or the sender, which tells
+ *   its `_onRest` when it comes to a rest, or `null` where the connection is to be asked in the next
+ *   turn; and whether that comes to a rest by itself
+ */
+
+/** Connections that are too young. Who has waited longest is first. @type {Candidate[]} */
+let young = [];
+
+/**
+ * Asks the connections that are old enough.
+ */
+function askOld() {
+  const latest = now() - MIN_AGE_MS;
+  const old = young.filter(({ since }) => since <= latest);
+  young = young.filter(({ since }) => since > latest);
+  if (young.length > 0) setTimeout(askOld, MIN_AGE_MS).unref();
+  for (const candidate of old) candidate.ask();
+}
+
+/**
  * Has a connection taken over once it has been open for a moment.
  *
  * @param {any} websocket The WebSocket
  * @param {any} handle Its connection in the engine
- * @param {Candidate['begin']} begin Takes it over
+ * @param {Begin} begin Takes it over
  */
 function takeOverLater(websocket, handle, begin) {
-  waitFirst({ websocket, handle, begin, since: 0, turns: 0, isSettled: false });
-}
-
-/** Has a candidate asked when it has been open for long enough. */
-const waitFirst = createWaitingRoom(MIN_AGE_MS);
-/** Has one asked that did not come to a rest. */
-const waitAgain = createWaitingRoom(MIN_REST_MS);
-
-/**
- * Makes a room in which candidates wait, each as long. Who is busy then is held back.
- *
- * @param {number} delay How many milliseconds
- * @return {(candidate: Candidate) => void} Lets one in
- */
-function createWaitingRoom(delay) {
-  /** Who has waited longest is first. @type {Candidate[]} */
-  let candidates = [];
-
-  function askAll() {
-    const latest = now() - delay;
-    const due = candidates.filter(({ since }) => since <= latest);
-    candidates = candidates.filter(({ since }) => since > latest);
-    if (candidates.length > 0) setTimeout(askAll, delay).unref();
-    for (const candidate of due) {
-      ask(candidate);
-      if (!candidate.isSettled) holdBack(candidate);
-    }
-  }
-
-  return (candidate) => {
-    candidate.since = now();
-    candidates.push(candidate);
-    if (candidates.length === 1) setTimeout(askAll, delay).unref();
-  };
-}
-
-/**
- * @param {Candidate} candidate Who may be taken over now
- */
-function ask(candidate) {
-  if (candidate.isSettled) return;
-  candidate.isSettled = candidate.websocket.readyState !== OPEN || candidate.begin() !== false;
-}
-
-/**
- * Stops reading a connection, so that it comes to a rest, and asks it in each turn of the event loop and
- * between the messages that it compresses.
- *
- * @param {Candidate} candidate The connection
- */
-function holdBack(candidate) {
-  candidate.turns = 0;
-  candidate.handle.holdBack(true);
-  // Not assigned as it is made: V8 puts such functions in the old generation, with all they refer to.
-  const onRest = () => ask(candidate);
-  candidate.websocket._sender._onRest = onRest;
-  held.push(candidate);
-  if (held.length === 1) setImmediate(askHeld);
-}
-
-/**
- * Asks those that are held back, and lets go of who is taken over, or does not come to a rest.
- */
-function askHeld() {
-  held = held.filter((candidate) => {
-    ask(candidate);
-    if (!candidate.isSettled && ++candidate.turns < MAX_TURNS) return true;
-    candidate.websocket._sender._onRest = null;
-    candidate.handle.holdBack(false);
-    if (!candidate.isSettled) waitAgain(candidate);
-    return false;
-  });
-  if (held.length > 0) setImmediate(askHeld);
+  young.push(new Candidate(websocket, handle, begin));
+  if (young.length === 1) setTimeout(askOld, MIN_AGE_MS).unref();
 }
 
 module.exports = { isOriginal, takeOverLater };

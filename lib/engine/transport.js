@@ -140,6 +140,9 @@ function keepReceiver(receiver, isServer) {
   spares.push(receiver);
 }
 
+/** What is busy where the engine itself is. */
+const ENGINE = Object.freeze({ party: null, works: true });
+
 /**
  * Has the engine take over from a real receiver, and inflate and deflate.
  *
@@ -147,7 +150,7 @@ function keepReceiver(receiver, isServer) {
  * @param {any} options The options of the receiver
  * @param {any} handle The connection of the engine
  * @param {any} receiver The receiver
- * @return {boolean | null} Whether it did; `null` where it never can
+ * @return {{party: any, works: boolean} | null} `null` if it did, or never can; or what is busy
  */
 function takeOver(websocket, options, handle, receiver) {
   const { _extensions: extensions, [kSender]: sender, _socket: socket } = websocket;
@@ -157,11 +160,14 @@ function takeOver(websocket, options, handle, receiver) {
   }
   if (!isPossible(websocket, options, undefined)) return null;
   if (!isUntouched(socket, listeners.onSocketData)) return null;
-  const isSilent = sender === handle || sender._isIdle;
-  const isCalm = isSilent && receiver._isIdle && socket._readableState.length === 0;
-  if (!isCalm || websocket.isPaused) return false;
+  if (websocket.isPaused || socket._readableState.length > 0 || !receiver._isIdle) {
+    return { party: receiver, works: !websocket.isPaused && receiver._isWorking };
+  }
+  if (sender !== handle && !sender._isIdle) return { party: sender, works: true };
   try {
-    if (!perMessageDeflate._giveTo(handle)) return false;
+    const busy = perMessageDeflate._busyContext();
+    if (busy !== null) return { party: busy, works: true };
+    if (!perMessageDeflate._giveTo(handle)) return ENGINE;
   } catch {
     // What is wrong with the options is told with the first message.
     return null;
@@ -169,7 +175,7 @@ function takeOver(websocket, options, handle, receiver) {
   attachFrames(websocket, { ...options, binaryType: websocket.binaryType }, handle);
   handle.beginToCompress();
   keepReceiver(receiver, options.isServer);
-  return true;
+  return null;
 }
 
 module.exports = { attachEngine };
