@@ -103,6 +103,9 @@ export declare function addressOf(engine: ExternalObject<Engine>, id: number, pe
  */
 export declare function adopt(engine: ExternalObject<Engine>, descriptor: number, isServer: boolean, permessageDeflate: boolean, raw: boolean): number
 
+/** In the detail of a ping: the engine has answered it. */
+export declare const ANSWERED_PING: number
+
 /**
  * Has the engine inflate and deflate the messages of a connection, and ends raw mode; whether it
  * does. Not while a message, or something that was read, is under way.
@@ -111,6 +114,21 @@ export declare function beginCompression(engine: ExternalObject<Engine>, id: num
 
 /** Closes a connection at once, with a reset if so asked; its number becomes free. */
 export declare function closeConnection(engine: ExternalObject<Engine>, id: number, reset: boolean): void
+
+/** In a command: the payload is to be compressed. */
+export declare const COMMAND_COMPRESSED: number
+
+/** 32-bit integers of a command. */
+export declare const COMMAND_FIELDS: number
+
+/** In a command: the frame is to be masked. */
+export declare const COMMAND_MASKED: number
+
+/**
+ * The last field of a command: the bytes go as they are. Otherwise it is the first byte of the
+ * header of a frame, and the flags below.
+ */
+export declare const COMMAND_RAW: number
 
 /** How many bytes were read, written, and wait to be written. */
 export declare function counters(engine: ExternalObject<Engine>, id: number): Array<number>
@@ -172,6 +190,9 @@ export declare function drainConnection(engine: ExternalObject<Engine>, id: numb
  */
 export declare function encodeHeader(target: Buffer, end: number, first: number, payloadLength: number, key?: Buffer | undefined | null): number
 
+/** 32-bit integers of a record of the engine, and of the header before the first. */
+export declare const ENGINE_RECORD_FIELDS: number
+
 /** The lengths of the fragments of the owned payload that has this index. */
 export declare function engineFragmentLengths(engine: ExternalObject<Engine>, index: number): Uint32Array
 
@@ -217,6 +238,9 @@ export declare function feed(engine: ExternalObject<Engine>, id: number, bytes: 
 
 /** Fills the first four bytes of `key` with an unpredictable masking key. */
 export declare function fillMaskingKey(key: Buffer): void
+
+/** In the detail of a compressed frame, beside the opcode: the last frame of its message. */
+export declare const FINAL_FRAME: number
 
 /**
  * Carries out `count` commands. Writes the connections of which something waits now into
@@ -285,6 +309,12 @@ export declare function isValidUtf8(data: Buffer): boolean
  */
 export declare function keepFreedMemory(): void
 
+/** Bytes of data from which on compressing or decompressing it is left to another thread. */
+export declare const LARGE_INPUT: number
+
+/** Bytes of output from which on that is so. */
+export declare const LARGE_OUTPUT: number
+
 /** Masks or unmasks `length` bytes of `source` into `output` at `offset` (RFC 6455, section 5.3). */
 export declare function mask(source: Buffer, key: Buffer, output: Buffer, offset: number, length: number): void
 
@@ -316,6 +346,9 @@ export interface NegotiationResult {
   /** Whether that is a `TypeError` in ws. */
   isTypeError: boolean
 }
+
+/** In place of a connection, where something has happened to none in particular. */
+export declare const NO_CONNECTION: number
 
 /** One parameter of an extension as text. */
 export interface ParameterText {
@@ -366,6 +399,9 @@ export declare const RECORD_FAILED: number
  * none in particular.
  */
 export declare const RECORD_FAULT: number
+
+/** 32-bit integers of a record: kind, detail, place, length; and of the header before the first. */
+export declare const RECORD_FIELDS: number
 
 /** The same, binary. */
 export declare const RECORD_LARGE_BINARY: number
@@ -464,11 +500,17 @@ export declare function shareInflater(engine: ExternalObject<Engine>, id: number
  */
 export declare function shutDown(engine: ExternalObject<Engine>, id: number): boolean
 
+/** Bytes of the memory that a turn of the engine reads into. */
+export declare const SLAB_LENGTH: number
+
 /** Nothing more to take; the descriptor announces what comes. */
 export declare const STATUS_IDLE: number
 
 /** The slab is used up: poll again with another. */
 export declare const STATUS_MEMORY_FULL: number
+
+/** The space for records is used up, or there is enough to be looked at first: poll again. */
+export declare const STATUS_RECORDS_FULL: number
 
 /** A `Sec-WebSocket-Protocol` header. */
 export interface SubprotocolHeader {

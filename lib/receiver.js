@@ -19,10 +19,12 @@ const { rethrow } = require('./send-callback');
 const { toInt32, toLimit } = require('./validation');
 
 const {
+  FINAL_FRAME,
   RECORD_BINARY,
   RECORD_CLOSE,
   RECORD_COMPRESSED,
   RECORD_ERROR,
+  RECORD_FIELDS,
   RECORD_PING,
   RECORD_PONG,
   RECORD_TEXT
@@ -33,14 +35,10 @@ const DECODING = 0;
 const INFLATING = 5;
 const DEFER_EVENT = 6;
 
-/** 32-bit integers a record has, and the header before the first. See `src/binding/decoder.rs`. */
-const RECORD_FIELDS = 4;
 /** Events decoded at once: more only means another native call for the same chunk. */
 const RECORDS = 256;
 /** Bytes of a chunk that the integers of a record can tell the places of. */
 const MAX_CHUNK_LENGTH = 2 ** 30;
-/** Detail of a compressed frame: the last of its message. */
-const FINAL = 16;
 
 const kLimits = Symbol('limits');
 const NO_EXTENSIONS = Object.freeze({});
@@ -538,7 +536,7 @@ class Receiver extends Writable {
    */
   _inflate(detail, data) {
     const perMessageDeflate = this._extensions[PerMessageDeflate.extensionName];
-    const isLast = (detail & FINAL) !== 0;
+    const isLast = (detail & FINAL_FRAME) !== 0;
     this._state = INFLATING;
     this._loop = false;
     perMessageDeflate.decompress(

@@ -18,6 +18,9 @@ const native = require('../native');
 const workApart = require('./work');
 const { createOptionsReader } = require('./options');
 
+/** Bytes of input, and of output, from which on the JavaScript thread is spared the work. */
+const { LARGE_INPUT, LARGE_OUTPUT } = native;
+
 /** @typedef {(error: Error | null, data?: Buffer) => void} Callback */
 /** @typedef {import('../limiter')} Limiter */
 
@@ -26,17 +29,10 @@ const { createOptionsReader } = require('./options');
  * message, the socket's `'close'` event comes before the message does, as it does with ws.
  */
 const TURNS = 4;
-/** Bytes of input from which on the JavaScript thread is spared the work. */
-const LARGE_INPUT = 64 * 1024;
 /** Small compressions in one turn of the event loop from which on it is, too. */
 const MIN_BATCH = availableParallelism() > 1 ? 8 : Number.POSITIVE_INFINITY;
 /** Runs of those at a time. */
 const MAX_RUNS = Math.min(availableParallelism(), 4);
-/**
- * Bytes of output from which on it is. As many for each job that may run at a time may wait until
- * they are given; then further ones aren't begun.
- */
-const LARGE_OUTPUT = 256 * 1024;
 
 const readDeflateOptions = createOptionsReader((options) => zlib.createDeflateRaw(options));
 const readInflateOptions = createOptionsReader((options) => zlib.createInflateRaw(options));
@@ -353,7 +349,10 @@ class InflateContext extends ZlibContext {
     this.limit = 0;
   }
 
-  /** Whether so much output waits to be given that there must not be more. */
+  /**
+   * Whether so much output waits to be given that there must not be more: as much as makes each job
+   * large that may run at a time.
+   */
   get mustWait() {
     return waitingOutput >= this._limiter.limit * LARGE_OUTPUT;
   }

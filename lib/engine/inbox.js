@@ -10,15 +10,16 @@ const native = require('../native');
 const { notePayload } = require('../payload-memory');
 const SharedIntegers = require('./shared-integers');
 
-const { STATUS_IDLE, STATUS_MEMORY_FULL } = native;
+const {
+  ENGINE_RECORD_FIELDS: RECORD_FIELDS,
+  NO_CONNECTION,
+  // What a retained message keeps alive is never more than this.
+  SLAB_LENGTH,
+  STATUS_IDLE,
+  STATUS_MEMORY_FULL
+} = native;
 
-/** 32-bit integers of a record, and of the header before the first. */
-const RECORD_FIELDS = 5;
 const RECORDS = 1024;
-/** Memory that the engine reads into. What a retained message keeps alive is never more. */
-const SLAB_LENGTH = 64 * 1024;
-/** In place of a connection: the engine has panicked over none in particular. */
-const NOBODY = -1;
 
 /**
  * The records of one engine.
@@ -97,7 +98,7 @@ class Inbox {
       const connection = departed ?? this._engine.connectionOf(id);
       if (connection === undefined) {
         this._index++;
-        if (id === NOBODY) this._engine.fallBack();
+        if (id === NO_CONNECTION) this._engine.fallBack();
       } else {
         this._activity++;
         connection.context.runInAsyncScope(this._deliverRun, this, id, connection);

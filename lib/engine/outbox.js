@@ -9,8 +9,14 @@ const { nextTick } = require('../host');
 const native = require('../native');
 const SharedIntegers = require('./shared-integers');
 
-/** 32-bit integers of a command. */
-const COMMAND_FIELDS = 4;
+const {
+  COMMAND_COMPRESSED: COMPRESSED,
+  COMMAND_FIELDS,
+  COMMAND_MASKED: MASKED,
+  COMMAND_RAW: RAW,
+  LARGE_INPUT
+} = native;
+
 const COMMANDS = 1024;
 /** More than there can be commands in a flush and before it, in what a task was left to write. */
 const RESULTS = 8 * COMMANDS;
@@ -24,12 +30,7 @@ const MAX_COPY_LENGTH = 16 * 1024;
  */
 const MAX_LEFT_LENGTH = 256 * 1024;
 /** Payloads up to this many bytes are compressed by the engine; longer ones on other threads. */
-const MAX_COMPRESSED_LENGTH = 64 * 1024 - 1;
-/** In a command: the frame is to be masked; the bytes go as they are. */
-const MASKED = 0x100;
-/** In a command: the payload is to be compressed. */
-const COMPRESSED = 0x200;
-const RAW = -1;
+const MAX_COMPRESSED_LENGTH = LARGE_INPUT - 1;
 
 /**
  * The commands of one engine.

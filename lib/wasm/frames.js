@@ -6,6 +6,7 @@
 const { isUtf8 } = require('node:buffer');
 const { randomFillSync } = require('node:crypto');
 
+const { RECORD_FIELDS } = require('./constants');
 const { Handle, instance } = require('./instance');
 
 /** Payloads up to this many bytes are masked faster here than by two copies and a call. */
@@ -14,7 +15,7 @@ const MAX_LOOP_LENGTH = 64;
 const KEY_POOL_LENGTH = 8 * 1024;
 const KEY_LENGTH = 4;
 /** Bytes of a record, and of the header before the first. */
-const RECORD_LENGTH = 16;
+const RECORD_LENGTH = RECORD_FIELDS * Int32Array.BYTES_PER_ELEMENT;
 
 /**
  * A decoder, and the chunk of which the memory has a copy.

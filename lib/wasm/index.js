@@ -4,6 +4,7 @@
 // The protocol as WebAssembly, with the functions that the addon has for the stream transport. There
 // is no engine: `createEngine` is missing, and every connection is on the stream transport.
 
+const constants = require('./constants');
 const deflate = require('./deflate');
 const frames = require('./frames');
 const handshake = require('./handshake');
@@ -24,27 +25,10 @@ function version() {
 function keepFreedMemory() {}
 
 module.exports = {
-  ...readConstants(),
+  ...constants,
   ...deflate,
   ...frames,
   ...handshake,
   keepFreedMemory,
   version
 };
-
-/**
- * Reads the numbers that both languages know.
- *
- * @return {Record<string, number>} Their values by name
- */
-function readConstants() {
-  const { bytes, exports } = instance();
-  /** @type {Record<string, number>} */
-  const values = {};
-  for (const [name, place] of Object.entries(exports)) {
-    if (place instanceof WebAssembly.Global && name === name.toUpperCase()) {
-      values[name] = bytes.readInt32LE(place.value);
-    }
-  }
-  return values;
-}

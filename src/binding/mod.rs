@@ -14,8 +14,8 @@ pub mod handshake;
 #[cfg(unix)]
 pub mod loop_driver;
 mod output;
-pub mod record;
 pub mod runtime;
+pub mod wire;
 pub mod work;
 
 use napi_derive::napi;

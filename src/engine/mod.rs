@@ -23,7 +23,7 @@ pub use self::{
     occurrence::{
         ConnectionConfig, ConnectionId, MIN_READ, NOBODY, Occurrence, Piece, Sink, Status,
     },
-    reactor::{MaskingKeys, Reactor},
+    reactor::{MaskingKeys, Reactor, batch::BATCH_MEMORY},
     shared::SharedReactor,
     threads::background::Spawner,
 };

@@ -3,5 +3,6 @@
 
 mod failure;
 pub mod records;
+pub mod wire;
 
 pub use failure::{InflateFailure, Violation};

@@ -6,31 +6,17 @@
 
 use std::mem;
 
+use super::wire::{
+    FINAL_FRAME, RECORD_BINARY, RECORD_CLOSE, RECORD_COMPRESSED, RECORD_ERROR, RECORD_FIELDS,
+    RECORD_PING, RECORD_PONG, RECORD_TEXT,
+};
 use crate::protocol::{self, CloseCode, Event, Limits, Payload, ProtocolError, Role};
 
-/// A text message.
-pub const RECORD_TEXT: i32 = 1;
-/// A binary message.
-pub const RECORD_BINARY: i32 = 2;
-/// One data frame of a compressed message: detail is the opcode, plus 16 on the last frame.
-pub const RECORD_COMPRESSED: i32 = 3;
-/// A close frame: detail is the close code, 1005 where the frame has none; the payload is the reason.
-pub const RECORD_CLOSE: i32 = 8;
-/// A ping.
-pub const RECORD_PING: i32 = 9;
-/// A pong.
-pub const RECORD_PONG: i32 = 10;
-/// The connection has to fail; why is asked for apart.
-pub const RECORD_ERROR: i32 = 15;
-
 /// Bytes of a record: kind, detail, place, length.
-pub const RECORD_LENGTH: usize = 16;
+pub const RECORD_LENGTH: usize = RECORD_FIELDS as usize * size_of::<i32>();
 /// Bytes of the header before the records of a decoder: the position that decoding has reached, and
 /// three integers that mean nothing.
 pub const HEADER_LENGTH: usize = RECORD_LENGTH;
-
-/// In the detail of a compressed frame: the last of its message.
-const FINAL: i32 = 16;
 
 /// A payload in memory of its own, until JavaScript takes it.
 #[derive(Debug)]
@@ -73,7 +59,7 @@ impl Payloads {
                 (RECORD_BINARY, fragments.len() as i32, payload, fragments)
             }
             Event::CompressedFrame { opcode, fin, payload } => {
-                let fin = if fin { FINAL } else { 0 };
+                let fin = if fin { FINAL_FRAME } else { 0 };
                 (RECORD_COMPRESSED, i32::from(opcode as u8) | fin, payload, Vec::new())
             }
             Event::Ping(payload) => (RECORD_PING, 0, payload, Vec::new()),

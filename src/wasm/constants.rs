@@ -1,13 +1,13 @@
 //! The numbers that both languages know: JavaScript finds the place of each in the memory by its name.
 
-use crate::javascript::records;
+use crate::javascript::wire;
 
 macro_rules! export {
     ($($name:ident),* $(,)?) => {
         $(
-            #[doc = concat!("[`records::", stringify!($name), "`].")]
+            #[doc = concat!("[`wire::", stringify!($name), "`].")]
             #[unsafe(no_mangle)]
-            pub static $name: i32 = records::$name;
+            pub static $name: i32 = wire::$name;
         )*
     };
 }
@@ -20,4 +20,8 @@ export!(
     RECORD_PING,
     RECORD_PONG,
     RECORD_ERROR,
+    RECORD_FIELDS,
+    FINAL_FRAME,
+    LARGE_INPUT,
+    LARGE_OUTPUT,
 );

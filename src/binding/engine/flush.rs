@@ -1,9 +1,7 @@
 //! What is to go, from JavaScript.
 //!
-//! `flushEngine` takes commands of four 32-bit integers: the connection; where its bytes begin in
-//! the scratch memory; the length of the payload; and what to do with it. For a frame, whose payload
-//! stands behind the space for its header, this is the header's first byte, plus 256 where it is to
-//! be masked, plus 512 where the payload is to be compressed. Bytes that go as they are have -1 there.
+//! `flushEngine` takes commands, which [`wire`](super::super::wire) describes. The payload of a frame
+//! stands after the space for its header.
 
 use std::io::IoSlice;
 
@@ -12,17 +10,14 @@ use napi_derive::napi;
 
 use super::super::error::reason;
 use super::super::frame::{header_of, next_key};
+use super::super::wire::{COMMAND_COMPRESSED, COMMAND_FIELDS, COMMAND_MASKED};
 use super::Engine;
 use crate::engine::Piece;
 use crate::javascript::records::write_fields;
 use crate::protocol::{FrameHeader, mask_in_place};
 
 /// Bytes of a command.
-const COMMAND_LENGTH: usize = 16;
-/// In a command: the frame is to be masked.
-const MASKED: i32 = 0x100;
-/// In a command: the payload is to be compressed.
-const COMPRESSED: i32 = 0x200;
+const COMMAND_LENGTH: usize = COMMAND_FIELDS as usize * size_of::<i32>();
 
 /// Carries out `count` commands. Writes the connections of which something waits now into
 /// `results` and returns their number. The tokio driver may be left to write them later, and tell
@@ -106,14 +101,14 @@ fn finish_command(command: &[u8], scratch: &mut [u8]) -> Result<Piece> {
     let header = if first < 0 {
         None
     } else {
-        let key = (first & MASKED != 0).then(next_key).transpose()?;
+        let key = (first & COMMAND_MASKED != 0).then(next_key).transpose()?;
         Some(header_of(first as u32, length as u64, key)?)
     };
     let header_length = header.as_ref().map_or(0, FrameHeader::encoded_length);
     let mut bytes = start..start.saturating_add(header_length).saturating_add(length);
     let space = scratch.get_mut(bytes.clone());
     let space = space.ok_or_else(|| reason("a command beyond the scratch memory"))?;
-    if first >= 0 && first & COMPRESSED != 0 {
+    if first >= 0 && first & COMMAND_COMPRESSED != 0 {
         bytes.start += header_length;
         return Ok(Piece { id: id as u32, bytes, frame: header });
     }

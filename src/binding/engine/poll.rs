@@ -1,7 +1,7 @@
 //! What has arrived, for JavaScript.
 //!
 //! `pollEngine` reads into memory that JavaScript allocated, the slab, and writes a record of five
-//! 32-bit integers per event: the connection, then the fields that [`record`](super::super::record)
+//! 32-bit integers per event: the connection, then the fields that [`wire`](super::super::wire)
 //! describes. Offsets are those of the slab. The first five integers are a header: how much of the
 //! slab is used, a `STATUS_…` constant, nothing.
 
@@ -10,58 +10,19 @@ use napi_derive::napi;
 
 use super::super::deflate::InflateFailure;
 use super::super::error::{ErrorDescription, reason};
+use super::super::wire::{
+    ANSWERED_PING, ENGINE_RECORD_FIELDS, RECORD_END, RECORD_ERROR, RECORD_FAILED, RECORD_FAULT,
+    RECORD_LARGE_BINARY, RECORD_LARGE_TEXT, RECORD_RAW, RECORD_SHUT_DOWN, RECORD_UNINFLATABLE,
+    RECORD_WAITING, RECORD_WRITTEN, STATUS_IDLE, STATUS_MEMORY_FULL, STATUS_RECORDS_FULL,
+};
 use super::Engine;
 use crate::engine::{Occurrence, Sink, Status};
-use crate::javascript::records::{Payloads, RECORD_ERROR, write_fields};
+use crate::javascript::records::{Payloads, write_fields};
 use crate::protocol::deflate::InflateError;
 use crate::protocol::{Event, LargeMessage, Opcode, ProtocolError};
 
-/// Bytes as they came, of a connection in raw mode.
-#[napi]
-pub const RECORD_RAW: i32 = 16;
-/// The peer will send nothing more.
-#[napi]
-pub const RECORD_END: i32 = 17;
-/// The socket failed: detail is the error number.
-#[napi]
-pub const RECORD_FAILED: i32 = 18;
-/// Some of what waited has been written.
-#[napi]
-pub const RECORD_WRITTEN: i32 = 19;
-/// The half-close that was asked for is done.
-#[napi]
-pub const RECORD_SHUT_DOWN: i32 = 20;
-/// Something that was sent waits to be written.
-#[napi]
-pub const RECORD_WAITING: i32 = 21;
-
-/// The engine has panicked while it worked on the connection, or, where the connection is -1, on
-/// none in particular.
-#[napi]
-pub const RECORD_FAULT: i32 = 22;
-/// A compressed message that can't be inflated: why is asked for apart, by the detail.
-#[napi]
-pub const RECORD_UNINFLATABLE: i32 = 23;
-/// A large text message is arriving: detail is its length. It goes to memory that is given for it.
-#[napi]
-pub const RECORD_LARGE_TEXT: i32 = 24;
-/// The same, binary.
-#[napi]
-pub const RECORD_LARGE_BINARY: i32 = 25;
-
-/// Nothing more to take; the descriptor announces what comes.
-#[napi]
-pub const STATUS_IDLE: i32 = 0;
-/// The space for records is used up, or there is enough to be looked at first: poll again.
-const STATUS_RECORDS_FULL: i32 = 1;
-/// The slab is used up: poll again with another.
-#[napi]
-pub const STATUS_MEMORY_FULL: i32 = 2;
-
 /// Bytes of a record, and of the header before the first.
-const RECORD_LENGTH: usize = 20;
-/// In the detail of a ping: the engine has answered it.
-const ANSWERED: i32 = 1;
+const RECORD_LENGTH: usize = ENGINE_RECORD_FIELDS as usize * size_of::<i32>();
 
 /// Takes what has arrived; returns the number of records.
 #[napi(catch_unwind)]
@@ -193,7 +154,7 @@ impl Sink for Records<'_> {
             Occurrence::Frame(event) => self.payloads.record(event),
             Occurrence::AnsweredPing(payload) => {
                 let [kind, _, place, length] = self.payloads.record(Event::Ping(payload));
-                [kind, ANSWERED, place, length]
+                [kind, ANSWERED_PING, place, length]
             }
             Occurrence::Large(LargeMessage { opcode, length, .. }) => {
                 let is_text = opcode == Opcode::Text;

@@ -5,16 +5,11 @@ use std::sync::Arc;
 
 use super::super::threads::background::{self, Due};
 use super::direction::{Deflation, Shared, lock};
-use crate::protocol::deflate::{Decompressor, InflateError};
+use crate::protocol::deflate::{Decompressor, InflateError, LARGE_INPUT, LARGE_OUTPUT};
 use crate::protocol::{Event, Opcode, Payload, ProtocolError, is_valid_utf8};
 
-/// Up to here an inflated message is worked on where it arrives. What is longer, or comes from
-/// longer data, is left to other threads.
-pub(crate) const MAX_INLINE_OUTPUT: usize = 256 * 1024;
-pub(crate) const MAX_INLINE_INPUT: usize = 64 * 1024;
-
 /// A scratch that has grown beyond this is not kept.
-const MAX_SCRATCH: usize = 2 * MAX_INLINE_OUTPUT;
+const MAX_SCRATCH: usize = 2 * LARGE_OUTPUT;
 
 /// Why a message is refused.
 #[derive(Clone, Copy, Debug)]
@@ -172,9 +167,9 @@ impl Compression {
         }
         scratch.clear();
         let mut rest = data;
-        let is_done = data.len() < MAX_INLINE_INPUT
+        let is_done = data.len() < LARGE_INPUT
             && lock(&self.inflation)
-                .decompress_some(&mut rest, fin, limit, MAX_INLINE_OUTPUT, scratch)
+                .decompress_some(&mut rest, fin, limit, LARGE_OUTPUT, scratch)
                 .map_err(Refusal::Inflate)?;
         *output += scratch.len();
         if is_done {

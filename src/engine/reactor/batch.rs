@@ -7,7 +7,7 @@ use super::super::occurrence::{ConnectionId, MIN_READ, Occurrence, Sink};
 use crate::protocol::{Event, Payload, ProtocolError};
 
 /// Memory of a batch, into which the sockets are read.
-pub(crate) const BATCH_MEMORY: usize = 64 * 1024;
+pub const BATCH_MEMORY: usize = 64 * 1024;
 
 /// A batch with less memory left gets no more.
 const MIN_ROOM: usize = BATCH_MEMORY / 2;

@@ -30,6 +30,13 @@ pub const MAX_WINDOW_BITS: u8 = 15;
 /// The smallest number that can be agreed.
 pub const MIN_WINDOW_BITS: u8 = 8;
 
+/// Data from this many bytes on takes long to compress or decompress, some 1 ms: a caller that must
+/// not be held up leaves it to another thread.
+pub const LARGE_INPUT: usize = 64 * 1024;
+
+/// So does output of this many bytes.
+pub const LARGE_OUTPUT: usize = 256 * 1024;
+
 /// The smallest window that zlib compresses raw streams with.
 ///
 /// A peer may ask for 8. zlib treats 8 as 9 on both sides, and everybody does as zlib: so a
