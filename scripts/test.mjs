@@ -21,7 +21,8 @@ const SUITES = {
   ecosystem: true,
   autobahn: true,
   interop: true,
-  differential: true
+  differential: true,
+  chaos: true
 };
 
 /** The models compile everything once more, the protocol alone is a part of all features. */

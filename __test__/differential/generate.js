@@ -35,6 +35,9 @@ const MOMENTS = [
   [5, 'timeout']
 ];
 
+/** Moments in a later turn: between two WebSockets that talk it isn't said what has arrived by then. */
+const TURNS = new Set(['immediate', 'timeout']);
+
 /** Events that listeners react to. */
 const EVENTS = [
   [10, 'message'],
@@ -104,8 +107,22 @@ function generate(seed) {
 /** Lists the endpoints of a program. */
 function endpoints({ connections }) {
   return connections.flatMap(({ kind, number, isCompressed }) => [
-    { name: `s${number}`, isRaw: kind === 'rawServer', isClient: false, isCompressed },
-    { name: `c${number}`, isRaw: kind === 'rawClient', isClient: true, isCompressed }
+    {
+      name: `s${number}`,
+      isRaw: kind === 'rawServer',
+      isClient: false,
+      isCompressed,
+      number,
+      isPair: kind === 'pair'
+    },
+    {
+      name: `c${number}`,
+      isRaw: kind === 'rawClient',
+      isClient: true,
+      isCompressed,
+      number,
+      isPair: kind === 'pair'
+    }
   ]);
 }
 
@@ -116,8 +133,10 @@ function makeOperations(context, ends, self, bound) {
   const count = random.between(1, bound);
   for (let i = 0; i < count; i++) {
     const isElsewhere = random.chance(theme.crossing ?? 0.02);
-    const others = theme.isBroadcast ? ends : ends.filter(({ isRaw }) => !isRaw);
-    const end = isElsewhere ? random.pick(others) : self;
+    const others = ends.filter(
+      ({ isRaw, number }) => theme.isBroadcast || (!isRaw && number !== self.number)
+    );
+    const end = isElsewhere && others.length > 0 ? random.pick(others) : self;
     const place = end === self ? null : theme.isBroadcast ? 'any' : 'cut';
     const operation = pickOperation(context, end, { elsewhere: place });
     list.push({ at: end === self ? 'self' : end.name, ...operation });
@@ -137,7 +156,8 @@ function makeReactions(context, ends, self) {
   const count = random.between(1, 3);
   for (let i = 0; i < count; i++) {
     const event = random.weighted(EVENTS);
-    const when = theme.isTimely ? random.weighted(MOMENTS) : undefined;
+    const moments = self.isPair ? MOMENTS.filter(([, name]) => !TURNS.has(name)) : MOMENTS;
+    const when = theme.isTimely ? random.weighted(moments) : undefined;
     const operations = makeOperations(context, ends, self, 3);
     if (random.chance(theme.throwing ?? 0.01)) operations.push({ at: 'self', do: 'throw' });
     reactions.push({
@@ -200,6 +220,7 @@ function makeSteps(context, ends) {
   const { random, theme, program } = context;
   const { steps, connections } = program;
   const written = new Set();
+  const ended = new Set();
   const connect = (number) => ({ do: 'connect', connection: number });
   const isTogether = random.chance(0.8);
   if (isTogether) steps.push({ operations: connections.map(({ number }) => connect(number)) });
@@ -234,7 +255,10 @@ function makeSteps(context, ends) {
     for (let j = 0; j < length; j++) {
       const end = random.chance(0.6) ? mine : random.pick(ends);
       const operation = { at: end.name, ...pickOperation(context, end, { elsewhere: null }) };
-      if (!isRace(program, operation, written)) operations.push(operation);
+      // What is written after the end destroys a stream, a tick later.
+      const isLate = ended.has(operation.at) && /^stream(Write|End)$/.test(operation.do);
+      if (!isLate && !isRace(program, operation, written)) operations.push(operation);
+      if (operation.do === 'streamEnd') ended.add(operation.at);
       note(operation, written, ends);
     }
     if (settle === undefined) written.clear();

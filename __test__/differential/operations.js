@@ -88,7 +88,8 @@ const OF_WEBSOCKET = {
       const listener = (...values) => {
         run.note(end.name, `extra ${event} ${values.map(describe).join(' ')}`);
       };
-      end.ws.on(event, listener);
+      // In front: what a listener throws keeps those after it from being called.
+      end.ws.prependListener(event, listener);
     }
   },
   deafen: (_run, { ws }, { event }) => void ws.removeAllListeners(event),

@@ -79,6 +79,7 @@ class Worker {
 
   #start() {
     const args = [
+      NEW_SPACE,
       path.join(__dirname, 'worker.js'),
       this.mode.startsWith('ws') ? this.mode : 'oxws'
     ];

@@ -14,7 +14,7 @@ const LIMITS = {
 };
 
 /** Options that both roles have. */
-function makeOptions({ random, theme }) {
+function makeOptions({ random, theme, program }) {
   const options = {};
   const rate = theme.options ?? 0.1;
   for (const [name, values] of Object.entries(LIMITS)) {
@@ -23,7 +23,7 @@ function makeOptions({ random, theme }) {
   if (random.chance(rate)) options.allowSynchronousEvents = random.chance(0.3);
   if (random.chance(rate)) options.autoPong = random.chance(0.3);
   if (random.chance(rate)) options.skipUTF8Validation = random.chance(0.7);
-  if (random.chance(rate * 0.3)) options.closeTimeout = 100;
+  if (program.transport !== 'tls' && random.chance(rate * 0.3)) options.closeTimeout = 100;
   return options;
 }
 
