@@ -200,7 +200,7 @@ describe('The documents', () => {
     it(`have code that can be parsed: ${document}`, async () => {
       await Promise.all(
         codeBlocks(read(document), 'js').map(async (code, i) => {
-          const isModule = /^import .* from '/m.test(code);
+          const isModule = /^(?:import .* from '|export )/m.test(code);
           const file = path.join(
             folder,
             `${path.basename(document)}-${i}.${isModule ? 'm' : 'c'}js`
@@ -248,6 +248,14 @@ describe('The documents', () => {
       const labels = entry.match(/(?<=^- \*\*).*?(?=:\*\*)/gm);
       assert.deepStrictEqual(labels, ['ws', 'oxws', 'What to do'], entry.split('\n')[0]);
     }
+  });
+
+  it('begin with what everybody wants to know, README.md', () => {
+    const lines = read('README.md').split('\n');
+    const contents = lines.indexOf('## Contents');
+
+    assert.ok(lines.length <= 401, `${lines.length} lines`);
+    assert.ok(contents > 0 && contents <= 36, `the contents are in line ${contents + 1}`);
   });
 
   it('name the version of ws that is replaced', () => {

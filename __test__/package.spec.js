@@ -151,6 +151,21 @@ describe('The packed package', { skip, timeout: 240_000 }, () => {
     assert.equal(stdout, `${version}\n`);
   });
 
+  it('has a README whose links lead somewhere', () => {
+    const readme = fs.readFileSync(path.join(packed, 'oxws', 'README.md'), 'utf8');
+    const links = Array.from(readme.matchAll(/\]\(([^)\s]+)\)/g), ([, link]) => link);
+
+    assert.ok(links.length > 30);
+    for (const link of links) assert.match(link, /^(?:https:\/\/|#)/);
+    const own = `https://github.com/OWNER/oxws/blob/v${version}/`;
+    const files = links.filter((link) => link.startsWith(own));
+    assert.ok(files.length > 15);
+    for (const link of files) {
+      const [file] = link.slice(own.length).split('#');
+      assert.ok(fs.existsSync(path.join(ROOT, file)), link);
+    }
+  });
+
   it('has the command oxws', async () => {
     const machine = makeProject();
     await install(machine, ['ws@npm:oxws']);

@@ -1,7 +1,7 @@
 // @ts-check
 'use strict';
 
-// Runs the examples of the README as they stand there, each in a process of its own.
+// Runs the examples of the README and of the recipes as they stand there, each in a process of its own.
 
 const assert = require('node:assert');
 const { spawn } = require('node:child_process');
@@ -26,7 +26,8 @@ const ROOT = path.join(__dirname, '..');
 function readExamples() {
   const examples = new Map();
   let heading = '';
-  const text = fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8');
+  const documents = ['README.md', 'doc/recipes.md'];
+  const text = documents.map((name) => fs.readFileSync(path.join(ROOT, name), 'utf8')).join('\n');
   for (const [, found, code] of text.matchAll(/^#+ ([^\n]*)$|^```js\n(.*?)^```$/gms)) {
     if (found !== undefined) heading = found;
     else examples.set(heading, [...(examples.get(heading) || []), code]);
@@ -59,61 +60,129 @@ async function connect(address, options) {
 }
 
 /**
- * What each example that serves is asked, by heading.
+ * Says something to an example that echoes.
  *
- * @type {Record<string, (address: string) => Promise<void>>}
+ * @param {string} address Where it is
+ * @param {any} [options] Options of the client
+ */
+async function askForEcho(address, options) {
+  const client = await connect(address, options);
+  client.send('echo');
+  assert.strictEqual(await client.next(), 'echo');
+  client.close();
+}
+
+/**
+ * What the examples that serve are asked, by heading; those that serve are the first below it.
+ *
+ * @type {Record<string, ((address: string, child: import('node:child_process').ChildProcess) =>
+ *   Promise<void>)[]>}
  */
 const SERVERS = {
-  'A server': async (address) => {
-    const client = await connect(address);
-    assert.strictEqual(await client.next(), 'Welcome');
-    client.send('echo');
-    assert.strictEqual(await client.next(), 'echo');
-    client.close();
-  },
-  'Several servers on one port': async (address) => {
-    const news = await connect(`${address}/news`);
-    assert.strictEqual(await news.next(), 'No news is good news');
-    const chat = await connect(`${address}/chat?room=1`);
-    chat.send('hello');
-    assert.strictEqual(await chat.next(), 'You said hello');
-    await assert.rejects(connect(`${address}/other`), /Unexpected server response: 404/);
-    news.close();
-    chat.close();
-  },
-  Authentication: async (address) => {
-    await assert.rejects(connect(address), /Unexpected server response: 401/);
-    const client = await connect(address, { headers: { authorization: 'Bearer secret' } });
-    assert.strictEqual(await client.next(), 'Welcome, alice');
-    client.close();
-  },
-  Broadcast: async (address) => {
-    const [one, other] = [await connect(address), await connect(address)];
-    one.send('to others');
-    assert.strictEqual(await other.next(), 'to others');
-    other.send('back');
-    assert.strictEqual(await one.next(), 'back');
-    one.close();
-    other.close();
-  },
-  Compression: async (address) => {
-    const client = await connect(address);
-    client.send('x'.repeat(5000));
-    assert.strictEqual(await client.next(), 'x'.repeat(5000));
-    client.close();
-  },
-  'What is the address of the client?': async (address) => {
-    const direct = await connect(address);
-    assert.match(await direct.next(), /^You are .*127\.0\.0\.1$/);
-    const proxied = await connect(address, { headers: { 'X-Forwarded-For': '192.0.2.1, ::1' } });
-    assert.strictEqual(await proxied.next(), 'You are 192.0.2.1');
-    direct.close();
-    proxied.close();
-  },
-  'How are broken connections found?': async (address) => {
-    const client = await connect(address);
-    client.close();
-  }
+  oxws: [(address) => askForEcho(address)],
+  Backpressure: [
+    async (address) => {
+      const client = await connect(address);
+      assert.match(await client.next(), /^\{"time":\d+\}$/);
+      client.close();
+    },
+    async (address) => {
+      const client = await connect(address);
+      for (let row = 0; row < 1000; row++) assert.strictEqual(await client.next(), `row ${row}`);
+      client.close();
+    },
+    async (address) => {
+      const client = await connect(address);
+      for (let job = 0; job < 300; job++) client.send(`${job}`);
+      for (let job = 0; job < 300; job++) await client.next();
+      client.close();
+    }
+  ],
+  Rooms: [
+    async (address) => {
+      const one = await connect(`${address}/?room=a`);
+      const other = await connect(`${address}/?room=a`);
+      const elsewhere = await connect(address);
+      one.send('hello');
+      assert.strictEqual(await other.next(), 'a: hello');
+      elsewhere.send('alone');
+      assert.strictEqual(await elsewhere.next(), 'lobby: alone');
+      for (const client of [one, other, elsewhere]) client.close();
+    }
+  ],
+  'Graceful shutdown': [
+    async (address, child) => {
+      await askForEcho(address);
+      const ws = new WebSocket(address);
+      await once(ws, 'open');
+      child.kill('SIGTERM');
+      const [code] = await once(ws, 'close');
+      assert.strictEqual(code, 1001);
+      await once(child, 'exit');
+      assert.strictEqual(child.exitCode, 0);
+    }
+  ],
+  'Settings for production': [
+    async (address) => {
+      await askForEcho(address, { origin: 'https://example.com' });
+      await assert.rejects(connect(address, { origin: 'https://example.org' }), /response: 403/);
+    }
+  ],
+  'Several servers on one port': [
+    async (address) => {
+      const news = await connect(`${address}/news`);
+      assert.strictEqual(await news.next(), 'No news is good news');
+      const chat = await connect(`${address}/chat?room=1`);
+      chat.send('hello');
+      assert.strictEqual(await chat.next(), 'You said hello');
+      await assert.rejects(connect(`${address}/other`), /Unexpected server response: 404/);
+      news.close();
+      chat.close();
+    }
+  ],
+  Authentication: [
+    async (address) => {
+      await assert.rejects(connect(address), /Unexpected server response: 401/);
+      const client = await connect(address, { headers: { authorization: 'Bearer secret' } });
+      assert.strictEqual(await client.next(), 'Welcome, alice');
+      client.close();
+    }
+  ],
+  Broadcast: [
+    async (address) => {
+      const [one, other] = [await connect(address), await connect(address)];
+      one.send('to others');
+      assert.strictEqual(await other.next(), 'to others');
+      other.send('back');
+      assert.strictEqual(await one.next(), 'back');
+      one.close();
+      other.close();
+    }
+  ],
+  Compression: [
+    async (address) => {
+      const client = await connect(address);
+      client.send('x'.repeat(5000));
+      assert.strictEqual(await client.next(), 'x'.repeat(5000));
+      client.close();
+    }
+  ],
+  'What is the address of the client?': [
+    async (address) => {
+      const direct = await connect(address);
+      assert.match(await direct.next(), /^You are .*127\.0\.0\.1$/);
+      const proxied = await connect(address, { headers: { 'X-Forwarded-For': '192.0.2.1, ::1' } });
+      assert.strictEqual(await proxied.next(), 'You are 192.0.2.1');
+      direct.close();
+      proxied.close();
+    }
+  ],
+  'How are broken connections found?': [
+    async (address) => {
+      const client = await connect(address);
+      client.close();
+    }
+  ]
 };
 
 /** What each example that connects prints, by heading. The server echoes, pings and closes. */
@@ -122,18 +191,23 @@ const CLIENTS = {
   'Binary data': [/^Float32Array\(3\) \[ 0\.5, 1, 1\.5 \]\n$/],
   'Round-trip time': [/^\d+\.\d\d ms\n/],
   'Node.js streams': [/^from stdin\n$/],
-  Compression: [/^$/],
   'How are broken connections found?': [/^$/]
 };
 
 /** Examples that need what isn't here: a certificate, other packages. */
 const NOT_RUN = [
+  // Has a test of its own.
+  'A client that reconnects',
+  'A single executable',
   'How does a client go through a proxy?',
-  'Install as ws',
-  'On an HTTP or HTTPS server'
+  'Install',
+  'Next.js',
+  'On an HTTP or HTTPS server',
+  'With jest',
+  'With vitest'
 ];
 
-describe('The examples of the README', { timeout: 120_000 }, () => {
+describe('The examples of the README and of the recipes', { timeout: 120_000 }, () => {
   const examples = readExamples();
   /** @type {string} */
   let folder;
@@ -173,24 +247,51 @@ describe('The examples of the README', { timeout: 120_000 }, () => {
     assert.deepStrictEqual([...examples.keys()].sort(), [...new Set(known)].sort());
   });
 
-  for (const [heading, ask] of Object.entries(SERVERS)) {
-    it(`serve: ${heading}`, async () => {
-      const [code] = /** @type {string[]} */ (examples.get(heading));
-      const port = await freePort();
-      const { child, output } = start(code, port);
-      try {
-        await until(() => {
-          assert.strictEqual(child.exitCode, null, output());
-          return isReachable(port);
-        }, 'the example to listen');
-        await ask(`ws://127.0.0.1:${port}`);
-        assert.strictEqual(output(), '');
-      } finally {
-        child.kill();
-        if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-      }
-    });
+  for (const [heading, asks] of Object.entries(SERVERS)) {
+    for (const [index, ask] of asks.entries()) {
+      it(`serve: ${heading} (${index + 1}/${asks.length})`, async () => {
+        const code = /** @type {string[]} */ (examples.get(heading))[index];
+        const port = await freePort();
+        const { child, output } = start(code, port);
+        try {
+          await until(() => {
+            assert.strictEqual(child.exitCode, null, output());
+            return isReachable(port);
+          }, 'the example to listen');
+          await ask(`ws://127.0.0.1:${port}`, child);
+          assert.strictEqual(output(), '');
+        } finally {
+          child.kill();
+          if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+        }
+      });
+    }
   }
+
+  it('connect: A client that reconnects', async () => {
+    const [code] = /** @type {string[]} */ (examples.get('A client that reconnects'));
+    const wss = new WebSocket.Server({ port: 0 });
+    await once(wss, 'listening');
+    const { port } = /** @type {import('node:net').AddressInfo} */ (wss.address());
+    /** @type {string[]} */
+    const heard = [];
+    wss.on('connection', (ws) => {
+      ws.on('message', (data) => {
+        heard.push(data.toString());
+        if (heard.length === 1) ws.terminate();
+        else ws.close(heard.length === 2 ? 1012 : 1008);
+      });
+    });
+    const { child, output } = start(code, port);
+    try {
+      await until(() => child.exitCode !== null, 'the client to give up');
+      assert.deepStrictEqual(heard, Array(3).fill('hello again'));
+      assert.strictEqual(output(), '');
+    } finally {
+      child.kill();
+      wss.close();
+    }
+  });
 
   for (const [heading, patterns] of Object.entries(CLIENTS)) {
     for (const [index, pattern] of patterns.entries()) {

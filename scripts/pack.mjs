@@ -145,6 +145,18 @@ async function updateBinaryPackages() {
 }
 
 /**
+ * Has the links of a document lead to the repository: the package has none of what they lead to.
+ *
+ * @param {string} text The document, which is in the root
+ * @param {any} manifest The `package.json` of the package
+ * @return {string} The same with absolute links
+ */
+function withAbsoluteLinks(text, { repository, version }) {
+  const base = repository.url.replace(/^git\+|\.git$/g, '');
+  return text.replace(/\]\((?![a-z]+:|#)/g, `](${base}/blob/v${version}/`);
+}
+
+/**
  * Copies the package as `npm pack` would pack it, and names the packages of the binaries in it.
  *
  * @param {string} folder Where to
@@ -159,7 +171,10 @@ function writeMainPackage(folder, binaryManifests) {
   const optionalDependencies = Object.fromEntries(
     binaryManifests.map(({ name, version }) => [name, version])
   );
-  writeManifest(folder, withAddresses({ ...manifest, optionalDependencies }));
+  const complete = withAddresses({ ...manifest, optionalDependencies });
+  writeManifest(folder, complete);
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  writeFileSync(join(folder, 'README.md'), withAbsoluteLinks(readme, complete));
 }
 
 main(async (args) => {
