@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use oxws::protocol::connection::{Connection, ConnectionConfig, MaskingKeys, State, Transmit};
+use super::connection::{Connection, ConnectionConfig, MaskingKeys, State, Transmit};
 use oxws::protocol::deflate::{ClientConfig, Parameters, ServerConfig, WindowBits};
 use oxws::protocol::{CloseCode, Event, Opcode, ProtocolError, Role};
 

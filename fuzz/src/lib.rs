@@ -8,6 +8,7 @@
 //! cargo +nightly fuzz run decode fuzz/work/decode fuzz/corpus/decode -- -max_total_time=60
 //! ```
 
+pub mod connection;
 pub mod connection_pair;
 pub mod decode;
 pub mod decode_splits;

@@ -4,7 +4,6 @@
 #![forbid(unsafe_code)]
 
 mod close_code;
-pub mod connection;
 mod decoder;
 pub mod deflate;
 mod error;

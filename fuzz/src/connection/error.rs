@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::protocol::deflate::{InflateError, InvalidCompressorConfig};
-use crate::protocol::{CloseCode, ProtocolError};
+use oxws::protocol::deflate::{InflateError, InvalidCompressorConfig};
+use oxws::protocol::{CloseCode, ProtocolError};
 
 /// Why a connection failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

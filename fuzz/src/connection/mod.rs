@@ -14,10 +14,8 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-
-use super::deflate::Parameters;
-use super::{
+use oxws::protocol::deflate::Parameters;
+use oxws::protocol::{
     CloseCode, Decoder, DecoderConfig, Event, FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, Role,
     mask_in_place,
 };
@@ -118,7 +116,7 @@ pub enum State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transmit {
     /// Send these bytes.
-    Data(BytesMut),
+    Data(Vec<u8>),
     /// End the sending side, once everything is sent.
     Eof,
     /// Destroy the transport, whatever is not sent yet.
@@ -148,7 +146,7 @@ pub struct Connection<K> {
     inflater: Inflater,
     deflater: Deflater,
     /// Frames that wait for [`poll_transmit`](Self::poll_transmit).
-    output: BytesMut,
+    output: Vec<u8>,
     sending: Sending,
     /// Whether the receiving side of the transport has ended.
     input_ended: bool,
@@ -174,7 +172,7 @@ impl<K: MaskingKeys> Connection<K> {
             decoder: config.decoder(),
             inflater: Inflater::default(),
             deflater: Deflater::default(),
-            output: BytesMut::new(),
+            output: Vec::new(),
             sending: Sending::Open,
             input_ended: false,
             failed: false,
@@ -391,7 +389,7 @@ impl<K: MaskingKeys> Connection<K> {
         if self.state == State::Closed {
             return;
         }
-        self.output = BytesMut::new();
+        self.output = Vec::new();
         self.sending = Sending::AbortDue;
         self.input_ended = true;
         self.become_closed();
@@ -415,7 +413,7 @@ impl<K: MaskingKeys> Connection<K> {
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         if !self.output.is_empty() {
             self.pending_auto_pongs = 0;
-            return Some(Transmit::Data(self.output.split()));
+            return Some(Transmit::Data(std::mem::take(&mut self.output)));
         }
         let transmit = match self.sending {
             Sending::Open | Sending::Ended => return None,
@@ -545,3 +543,6 @@ impl<K: MaskingKeys> Connection<K> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,10 @@
 //! permessage-deflate of a connection: its two contexts, made when they are first needed.
 
 use super::{ConnectionConfig, ConnectionError, SendError};
-use crate::protocol::deflate::{
+use oxws::protocol::deflate::{
     Compressor, CompressorConfig, Decompressor, DecompressorConfig, Parameters,
 };
-use crate::protocol::{Event, Opcode, Payload, ProtocolError, Role, Utf8Validator};
+use oxws::protocol::{Event, Opcode, Payload, ProtocolError, Role, Utf8Validator};
 
 /// ws's default for [`CompressionConfig::threshold`].
 const DEFAULT_THRESHOLD: usize = 1024;

@@ -1,13 +1,9 @@
 //! Scenarios of two connections and the link between them, in virtual time.
-#![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests do")]
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use oxws::protocol::connection::{
-    Connection, ConnectionConfig, ConnectionError, SendError, State, Transmit,
-};
+use super::{Connection, ConnectionConfig, ConnectionError, SendError, State, Transmit};
 use oxws::protocol::deflate::{ClientConfig, InflateError, Parameters, ServerConfig, WindowBits};
 use oxws::protocol::{
     CloseCode, Decoder, DecoderConfig, Event, Limits, Opcode, ProtocolError, Role,
@@ -293,7 +289,7 @@ fn masks_as_client_with_the_keys_of_the_caller() {
     let Some(Transmit::Data(data)) = pair.client.connection.poll_transmit() else { panic!() };
     assert_eq!(data, masked);
     let Some(Transmit::Data(data)) = pair.server.connection.poll_transmit() else { panic!() };
-    assert_eq!(data, BytesMut::from(&[0x82, 4, 0, 0, 0, 0][..]));
+    assert_eq!(data, [0x82, 4, 0, 0, 0, 0]);
     assert_eq!(pair.client.connection.poll_transmit(), None);
 }
 
