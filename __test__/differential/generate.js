@@ -159,7 +159,7 @@ function makeReactions(context, ends, self) {
     const moments = self.isPair ? MOMENTS.filter(([, name]) => !TURNS.has(name)) : MOMENTS;
     const when = theme.isTimely ? random.weighted(moments) : undefined;
     const operations = makeOperations(context, ends, self, 3);
-    if (random.chance(theme.throwing ?? 0.01)) operations.push({ at: 'self', do: 'throw' });
+    if (random.chance(theme.throwing ?? 0)) operations.push({ at: 'self', do: 'throw' });
     reactions.push({
       event,
       ...(random.chance(0.7) ? { nth: random.below(3) } : {}),
@@ -173,6 +173,7 @@ function makeReactions(context, ends, self) {
 /** Operations that put something on the wire. */
 const WRITES = new Set([
   'send',
+  'sendFrame',
   'ping',
   'pong',
   'close',

@@ -101,6 +101,17 @@ const OF_WEBSOCKET = {
   receiver(run, { ws }, _operation, lane) {
     run.note(lane, `receiver ${ws._receiver === null ? 'none' : 'there'}`);
   },
+  sendFrame(run, end, operation) {
+    const { ws } = end;
+    const list = run.implementation.Sender.frame(bytesOf(operation.data), {
+      fin: true,
+      opcode: 2,
+      mask: !ws._isServer,
+      readOnly: true,
+      rsv1: false
+    });
+    ws._sender?.sendFrame(list, callbackOf(run, end, operation, 'sendFrame'));
+  },
   throw() {
     const error = new Error('on purpose');
     error[kThrown] = true;

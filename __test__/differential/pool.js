@@ -9,7 +9,7 @@ const { createInterface } = require('node:readline');
 const { environmentOf } = require('./modes');
 
 /** Milliseconds without an answer after which a worker is taken to hang. */
-const SILENCE = 30_000;
+const SILENCE = 60_000;
 
 /** Payloads that nobody needs any more are collected cheaply. */
 const NEW_SPACE = '--max-semi-space-size=64';
@@ -72,7 +72,7 @@ class Worker {
     clearTimeout(this.#timer);
     if (this.#running.size === 0) return;
     this.#timer = setTimeout(() => {
-      this.#words += '\nno answer for 30 seconds';
+      this.#words += '\nno answer for a minute';
       this.#child?.kill('SIGKILL');
     }, SILENCE);
   }

@@ -197,6 +197,12 @@ async function show(seed) {
   return 0;
 }
 
+// Until it's known that all went well it did not.
+process.exitCode = 2;
+process.on('exit', (code) => {
+  if (code === 2) console.log('ended early');
+});
+
 (values.show ? show(values.show) : main()).then((code) => {
   process.exitCode = code;
 });

@@ -127,7 +127,7 @@ const OF_WEBSOCKET = {
     () => 1,
     ({ random }) => ({ do: 'listen', event: random.pick(['message', 'ping', 'close']), times: 1 })
   ],
-  onmessage: [() => 0.5, () => ({ do: 'onmessage' })],
+  onmessage: [(theme) => (theme.throwing ? 0 : 0.5), () => ({ do: 'onmessage' })],
   deafen: [
     () => 0.3,
     ({ random }) => ({ do: 'deafen', event: random.pick(['message', 'ping', 'error']) })
@@ -145,6 +145,14 @@ const OF_SOCKET = {
         operation.frame = { opcode: 2, data: makeData(context, { type: 'Buffer' }) };
       else operation.data = makeData(context, { type: 'Buffer' });
       if (random.chance(0.4)) addCallback(context, operation);
+      return operation;
+    }
+  ],
+  sendFrame: [
+    (theme) => (theme.socket ? 3 : 0.3),
+    (context) => {
+      const operation = { do: 'sendFrame', data: makeData(context, { type: 'Buffer' }) };
+      if (context.random.chance(0.4)) addCallback(context, operation);
       return operation;
     }
   ],
