@@ -9,16 +9,23 @@
 
 const { loadAddon } = require('./addon');
 
+/**
+ * The functions of the addon; those of an engine are missing in the WebAssembly build, see
+ * `binding.d.ts`.
+ *
+ * @typedef {typeof import('../binding')} Native
+ */
+
 /** What Node.js says where it was started without addons. */
 const DISABLED = 'ERR_DLOPEN_DISABLED';
 
 /**
- * @return {{ native: any, kind: 'native' | 'wasm' }} The functions, and what they are
+ * @return {{ native: Native, kind: 'native' | 'wasm' }} The functions, and what they are
  * @throws {Error} `ERR_OXWS_NATIVE` if what is wanted can't be loaded
  */
 function load() {
   const wanted = process.env.OXWS_BINDING || 'auto';
-  if (wanted === 'wasm') return { native: require('./wasm'), kind: 'wasm' };
+  if (wanted === 'wasm') return { native: /** @type {any} */ (require('./wasm')), kind: 'wasm' };
   if (wanted === 'native') return { native: loadAddon(), kind: 'native' };
   if (wanted !== 'auto') return { native: loadAddon(wanted), kind: 'native' };
   try {
@@ -30,7 +37,7 @@ function load() {
 
 /**
  * @param {any} error Why the addon can't be loaded
- * @return {{ native: any, kind: 'wasm' }} The WebAssembly build
+ * @return {{ native: Native, kind: 'wasm' }} The WebAssembly build
  * @throws {Error} That error, if so wanted or if there is no WebAssembly either
  */
 function fallBack(error) {
@@ -53,4 +60,6 @@ function fallBack(error) {
 
 const { kind, native } = load();
 
-module.exports = Object.assign(Object.create(native), { kind });
+module.exports = /** @type {Native & { kind: typeof kind }} */ (
+  Object.assign(Object.create(native), { kind })
+);

@@ -35,7 +35,7 @@ class Decoder extends Handle {
 /**
  * @param {boolean} isServer The role
  * @param {boolean} permessageDeflate Whether RSV1 may be set
- * @return {any} A decoder
+ * @return {Decoder} A decoder
  */
 function createDecoder(isServer, permessageDeflate) {
   return new Decoder(isServer, permessageDeflate);

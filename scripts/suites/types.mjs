@@ -5,6 +5,7 @@ import { requireDependencies } from '../support/dependencies.mjs';
 
 /** The configurations that the type tests are compiled under, by name. */
 const TYPE_CONFIGURATIONS = [
+  'binding',
   'reference',
   'node16',
   'programs-cjs',
