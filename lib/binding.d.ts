@@ -6,10 +6,14 @@ import type * as addon from '../binding';
 
 /** The numbers that both languages know. */
 export type Numbers =
+  | 'FINAL_FRAME'
+  | 'LARGE_INPUT'
+  | 'LARGE_OUTPUT'
   | 'RECORD_BINARY'
   | 'RECORD_CLOSE'
   | 'RECORD_COMPRESSED'
   | 'RECORD_ERROR'
+  | 'RECORD_FIELDS'
   | 'RECORD_PING'
   | 'RECORD_PONG'
   | 'RECORD_TEXT';

@@ -10,12 +10,11 @@ module.exports = readConstants();
 /**
  * Reads the numbers from the memory of the module.
  *
- * @return {Record<string, number>} Their values by name
+ * @return {Pick<import('../binding').Binding<any>, import('../binding').Numbers>} Their values by name
  */
 function readConstants() {
   const { bytes, exports } = instance();
-  /** @type {Record<string, number>} */
-  const values = {};
+  const values = /** @type {any} */ ({});
   for (const [name, place] of Object.entries(exports)) {
     if (place instanceof WebAssembly.Global && name === name.toUpperCase()) {
       values[name] = bytes.readInt32LE(place.value);

@@ -16,6 +16,9 @@ const KEY_POOL_LENGTH = 8 * 1024;
 const KEY_LENGTH = 4;
 /** Bytes of a record, and of the header before the first. */
 const RECORD_LENGTH = RECORD_FIELDS * Int32Array.BYTES_PER_ELEMENT;
+/** Where in a record the place of its payload is, and its length; see `src/javascript/records.rs`. */
+const PLACE_AT = 2 * Int32Array.BYTES_PER_ELEMENT;
+const LENGTH_AT = 3 * Int32Array.BYTES_PER_ELEMENT;
 
 /**
  * A decoder, and the chunk of which the memory has a copy.
@@ -80,13 +83,39 @@ function decode({ isServer, owner, number }, chunk, position, records) {
     const { bytes } = owner;
     const place = exports.records();
     records.set(bytes.subarray(place, place + (count + 1) * RECORD_LENGTH));
-    // What clients send is masked: the payloads have changed. What servers send hasn't.
+    // What clients send is masked: payloads have changed there. What servers send hasn't.
     if (isServer) {
-      const decoded = bytes.readInt32LE(place);
-      chunk.set(bytes.subarray(at + position, at + decoded), position);
+      const { begin, end } = payloadsOf(records, count);
+      if (end > begin) chunk.set(bytes.subarray(at + begin, at + end), begin);
     }
     return count;
   });
+}
+
+/**
+ * Tells which part of a chunk has the payloads that lie in it.
+ *
+ * @param {Buffer} records The records of what it holds, in order
+ * @param {number} count How many there are
+ * @return {{ begin: number, end: number }} The first byte, and the one after the last
+ */
+function payloadsOf(records, count) {
+  let first = 1;
+  while (first <= count && readPlace(records, first) < 0) first++;
+  let last = count;
+  while (last > first && readPlace(records, last) < 0) last--;
+  if (first > last) return { begin: 0, end: 0 };
+  const length = records.readInt32LE(last * RECORD_LENGTH + LENGTH_AT);
+  return { begin: readPlace(records, first), end: readPlace(records, last) + length };
+}
+
+/**
+ * @param {Buffer} records Records
+ * @param {number} index Which of them, from 1 on
+ * @return {number} Where its payload is in the chunk, or a negative number if it isn't
+ */
+function readPlace(records, index) {
+  return records.readInt32LE(index * RECORD_LENGTH + PLACE_AT);
 }
 
 /**
