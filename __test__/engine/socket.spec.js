@@ -8,6 +8,7 @@ const { once } = require('node:events');
 const fs = require('node:fs');
 const http = require('node:http');
 const net = require('node:net');
+const os = require('node:os');
 const path = require('node:path');
 const { describe, it } = require('node:test');
 
@@ -273,6 +274,29 @@ describe('The socket of a WebSocket', () => {
       await peer.until(({ bytes }) => bytes.includes('raw'));
       world.note(peer.bytes.toString('latin1'));
     }));
+
+  it('of a Unix socket refuses to be reset, as that of Node.js', (t) => {
+    if (process.platform === 'win32') return t.skip('there are no Unix sockets');
+    return compare(async (world) => {
+      const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oxws-'));
+      world.defer(() => fs.rmSync(folder, { recursive: true }));
+      const server = http.createServer();
+      const wss = new world.WebSocketServer({ server });
+      const name = path.join(folder, 's');
+      await new Promise((resolve) => server.listen(name, resolve));
+      world.defer(() => server.close());
+      const client = world.connect(`ws+unix:${name}:/`, { perMessageDeflate: false });
+      const [[websocket]] = await Promise.all([once(wss, 'connection'), once(client, 'open')]);
+      for (const each of [websocket, client]) {
+        world.note(
+          attempt(() => each._socket.resetAndDestroy()),
+          each.readyState
+        );
+      }
+      websocket.send('still there');
+      world.note(...(await once(client, 'message')));
+    });
+  });
 });
 
 describe('The descriptor of a connection', {

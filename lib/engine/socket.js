@@ -110,7 +110,8 @@ class EngineSocket extends net.Socket {
 
   resetAndDestroy() {
     const handle = connectionOf(this);
-    if (!handle) return super.resetAndDestroy();
+    // That of Node.js refuses what is no TCP connection.
+    if (!handle?.isResettable) return super.resetAndDestroy();
     handle.resets = true;
     return this.destroy();
   }
@@ -256,6 +257,7 @@ function handOver(socket, isServer, limits, onData, isCompressed) {
   if (id < 0) return null;
   const connection = new EngineConnection(engine, id, socket);
   connection.isRaw = isCompressed;
+  connection.isResettable = typeof handle.reset === 'function';
   connection.priorBytesRead = handle.bytesRead;
   connection.priorBytesWritten = handle.bytesWritten;
   if (typeof handle.hasRef === 'function' && !handle.hasRef()) connection.unref();

@@ -33,6 +33,8 @@ class EngineHandle {
     /** What the socket had read and written before. */
     this.priorBytesRead = 0;
     this.priorBytesWritten = 0;
+    /** Whether it can be reset: a Unix socket can't. */
+    this.isResettable = true;
     /** Whether the close is to be a reset. */
     this.resets = false;
 
