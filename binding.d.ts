@@ -529,6 +529,12 @@ export declare function takeEnginePayload(engine: ExternalObject<Engine>, index:
 /** Takes the owned payload of the latest `decode` that has this index. */
 export declare function takePayload(decoder: ExternalObject<RecordDecoder>, index: number): Buffer
 
+/**
+ * Has an exception that JavaScript has caught be an uncaught one, at once. Behind that Node has forgotten
+ * in which asynchronous contexts it was, as it does for an exception that nobody catches.
+ */
+export declare function throwUncaught(exception: unknown): void
+
 /** The declared lengths of the frames of the message that is under way, added up. */
 export declare function totalPayloadLength(decoder: ExternalObject<RecordDecoder>): number
 

@@ -23,6 +23,8 @@ module.exports = {
   kListener: Symbol('kListener'),
   /** On a `WebSocket`: whether it answers pings, `_autoPong`. */
   kAutoPong: Symbol('auto-pong'),
+  /** On a destroyed socket: its connection in the engine, where that has kept something. */
+  kLeftovers: Symbol('leftovers'),
   /** On a `WebSocket`: its receiver, or what stands in its place. */
   kReceiver: Symbol('kReceiver'),
   /** On a `WebSocket`: its sender, or the connection of the engine for which none was made yet. */

@@ -15,14 +15,19 @@ const { performance } = require('node:perf_hooks');
 const { clearTimeout, setImmediate, setTimeout } = require('node:timers');
 const { runInThisContext } = require('node:vm');
 
-/** @type {NodeJS.Process['nextTick']} */
-const nextTick = runInThisContext('process').nextTick;
+const { nextTick, _tickCallback: runTicks } = runInThisContext('process');
 
 module.exports = {
   clearTimeout,
+  /** @type {NodeJS.Process['nextTick']} */
   nextTick,
   /** Milliseconds that only ever grow. @type {() => number} */
   now: performance.now.bind(performance),
+  /**
+   * Runs what `process.nextTick()` and promises have queued. Node does so itself where it calls
+   * JavaScript several times in a row: between two timers, or two immediates. @type {() => void}
+   */
+  runTicks,
   setImmediate,
   setTimeout
 };

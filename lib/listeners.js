@@ -8,7 +8,14 @@
 // loses that property when it's closed, which is how the receiver's listeners know that nothing can
 // be sent any more.
 
-const { EMPTY_BUFFER, kReceiver, kStatusCode, kWebSocket, NOOP } = require('./constants');
+const {
+  EMPTY_BUFFER,
+  kLeftovers,
+  kReceiver,
+  kStatusCode,
+  kWebSocket,
+  NOOP
+} = require('./constants');
 const { nextTick, setImmediate } = require('./host');
 const { CLOSED, CLOSING, OPEN } = require('./ready-state');
 const Sender = require('./sender');
@@ -381,11 +388,9 @@ function receiveLeftovers(websocket, socket) {
   const receiver = websocket[kReceiver];
 
   if (websocket._closeFrameReceived || receiver._writableState.errorEmitted) return;
-  receiver.receiveLeftovers?.();
-  if (endEmitted || length === 0) return;
-
   // With a length given, all of it comes as one chunk.
-  receiver.write(socket.read(length));
+  if (!endEmitted && length > 0) receiver.write(socket.read(length));
+  socket[kLeftovers]?.receiveLeftovers();
 }
 
 /**

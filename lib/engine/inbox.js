@@ -13,6 +13,8 @@ const SharedIntegers = require('./shared-integers');
 const {
   ENGINE_RECORD_FIELDS: RECORD_FIELDS,
   NO_CONNECTION,
+  RECORD_END,
+  RECORD_FAILED,
   // What a retained message keeps alive is never more than this.
   SLAB_LENGTH,
   STATUS_IDLE,
@@ -32,8 +34,16 @@ class Inbox {
     this._engine = engine;
     /** Connections that had events since `takeActivity()`. */
     this._activity = 0;
-    /** Connections closed while records of theirs may still be on the way, by their number. */
-    this._departed = new Map();
+    /** Bytes received since `takeReceived()` into memory of their own. */
+    this._received = 0;
+    /** Numbers whose connection was closed while the batch may still have records of it. */
+    this._departed = new Set();
+    /** The connection whose records are being handed out. Behind an exception it gets the rest of them. */
+    this._current = /** @type {any} */ (null);
+    /** Whether events were handed out since ticks ran. */
+    this._isTickDue = false;
+    /** Connections that are read again, and get what they kept first. @type {any[]} */
+    this._resumed = [];
     this._records = new SharedIntegers((RECORDS + 1) * RECORD_FIELDS);
     this._count = 0;
     this._index = 0;
@@ -42,13 +52,40 @@ class Inbox {
   }
 
   /**
-   * Keeps a connection that is removed for as long as there are records of it.
+   * Drops the records of a connection that is removed, unless they are being handed out: those came with
+   * one read, and are handed out as one.
    *
    * @param {number} id Its number
+   */
+  drop(id) {
+    if (this._index < this._count) this._departed.add(id);
+  }
+
+  /**
+   * Has a connection get what it kept, before what arrives then.
+   *
    * @param {any} connection The connection
    */
-  keepDeparted(id, connection) {
-    if (this._index < this._count) this._departed.set(id, connection);
+  resume(connection) {
+    if (!this._resumed.includes(connection)) this._resumed.push(connection);
+  }
+
+  /**
+   * Counts bytes that are received into memory of their own.
+   *
+   * @param {number} length How many
+   */
+  noteReceived(length) {
+    this._received += length;
+  }
+
+  /**
+   * @return {number} How many of them there were since this was called before
+   */
+  takeReceived() {
+    const received = this._received;
+    this._received = 0;
+    return received;
   }
 
   /**
@@ -61,12 +98,13 @@ class Inbox {
   }
 
   /**
-   * Tells whether something was taken and is not handed out yet: a listener threw.
+   * Tells whether something was taken and is not handed out yet: a listener threw, or a connection is
+   * about to get what it kept.
    *
    * @return {boolean} Whether there is something
    */
   hasUndelivered() {
-    return this._index < this._count;
+    return this._index < this._count || this._resumed.length > 0;
   }
 
   /**
@@ -80,6 +118,7 @@ class Inbox {
     if (this._departed.size > 0) this._departed.clear();
     this._index = 0;
     this._count = 0;
+    this._current = null;
     // Somebody has transferred the memory of a message: it's gone.
     if (this._slab.length === 0) this._renewSlab();
     this._count = native.pollEngine(this._engine.native, memory, this._slab, this._slabUsed);
@@ -88,20 +127,25 @@ class Inbox {
   }
 
   /**
-   * Hands out the batch.
+   * Hands out what was kept for connections that are read again, and the batch.
    */
   deliver() {
     const { values } = this._records;
+    this._deliverKept();
     while (this._index < this._count) {
       const id = values[(this._index + 1) * RECORD_FIELDS];
-      const departed = this._departed.size > 0 ? this._departed.get(id) : undefined;
-      const connection = departed ?? this._engine.connectionOf(id);
-      if (connection === undefined) {
+      this._runTicks();
+      const connection = this._takerOf(id);
+      if (connection !== null) {
+        this._activity++;
+        // What is read at once is handed out, even if its listener has paused the connection.
+        const isHeld = connection !== this._current && connection.isHeld;
+        this._current = connection;
+        connection.context.runInAsyncScope(this._deliverRun, this, id, connection, isHeld);
+        this._current = null;
+      } else {
         this._index++;
         if (id === NO_CONNECTION) this._engine.fallBack();
-      } else {
-        this._activity++;
-        connection.context.runInAsyncScope(this._deliverRun, this, id, connection);
       }
     }
     if (values[1] === STATUS_MEMORY_FULL) {
@@ -111,42 +155,93 @@ class Inbox {
   }
 
   /**
-   * Hands out records as long as they are of the same connection, in its context.
+   * Tells who gets the next records.
    *
    * @param {number} id The number of the connection
-   * @param {any} connection The connection
+   * @return {any} The connection, `null` where they are dropped
    * @private
    */
-  _deliverRun(id, connection) {
-    const { values } = this._records;
-    const memory = this._slab.buffer;
-    while (this._index < this._count) {
-      const at = (this._index + 1) * RECORD_FIELDS;
-      if (values[at] !== id) return;
-      this._index++;
-      const place = values[at + 3];
-      const payload = this._payload(memory, place, values[at + 4]);
-      connection.receive(values[at + 1], values[at + 2], payload, place);
+  _takerOf(id) {
+    if (this._current?.isNumber(id)) return this._current;
+    if (this._departed.size > 0 && this._departed.has(id)) return null;
+    return this._engine.connectionOf(id) ?? null;
+  }
+
+  /**
+   * Has what `process.nextTick()` and promises have queued run before the events of the next connection, as
+   * it does where each connection has an event loop's callback of its own.
+   *
+   * @private
+   */
+  _runTicks() {
+    if (!this._isTickDue) return;
+    this._isTickDue = false;
+    this._engine.runTicks();
+  }
+
+  /**
+   * Says that all ticks are about to run by themselves.
+   */
+  endTick() {
+    this._isTickDue = false;
+  }
+
+  /**
+   * @private
+   */
+  _deliverKept() {
+    while (this._resumed.length > 0) {
+      this._runTicks();
+      const connection = this._resumed[0];
+      this._isTickDue = true;
+      connection.context.runInAsyncScope(connection.receiveKept, connection);
+      this._resumed.shift();
     }
   }
 
   /**
-   * Takes what has arrived on a connection that is about to be closed.
+   * Hands out records as long as they are of the same connection, in its context.
+   *
+   * @param {number} id The number of the connection
+   * @param {any} connection The connection
+   * @param {boolean} isHeld Whether it keeps them, because nobody reads
+   * @private
+   */
+  _deliverRun(id, connection, isHeld) {
+    const { values } = this._records;
+    const memory = this._slab.buffer;
+    let at = (this._index + 1) * RECORD_FIELDS;
+    do {
+      this._index++;
+      const kind = values[at + 1];
+      const place = values[at + 3];
+      const payload = this._payload(memory, place, values[at + 4]);
+      this._isTickDue = true;
+      if (isHeld) connection.keep(kind, values[at + 2], payload, place);
+      else connection.receive(kind, values[at + 2], payload, place);
+      at += RECORD_FIELDS;
+      // The end of the stream comes in a turn of its own: first whatever the messages have set off.
+      if (values[at + 1] === RECORD_END || values[at + 1] === RECORD_FAILED) return;
+    } while (this._index < this._count && values[at] === id);
+  }
+
+  /**
+   * Has a connection that is about to be closed keep what has arrived.
    *
    * @param {number} id Its number
-   * @return {{kind: number, detail: number, payload: Buffer, place: number}[]} The events
+   * @param {any} connection The connection
    */
-  drain(id) {
+  drain(id, connection) {
     // The shortest frame has two bytes.
     const { memory, values } = new SharedIntegers((SLAB_LENGTH / 2 + 2) * RECORD_FIELDS);
     const slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
     const count = native.drainConnection(this._engine.native, id, memory, slab);
-    return Array.from({ length: count }, (_, index) => {
-      const at = (index + 1) * RECORD_FIELDS;
+    for (let index = 1; index <= count; index++) {
+      const at = index * RECORD_FIELDS;
       const place = values[at + 3];
       const payload = this._payload(slab.buffer, place, values[at + 4]);
-      return { kind: values[at + 1], detail: values[at + 2], payload, place };
-    });
+      connection.keep(values[at + 1], values[at + 2], payload, place);
+    }
   }
 
   /**
@@ -162,6 +257,7 @@ class Inbox {
     if (length === 0) return EMPTY_BUFFER;
     if (place >= 0) return new FastBuffer(memory, place, length);
     notePayload(length);
+    this._received += length;
     return native.takeEnginePayload(this._engine.native, -1 - place);
   }
 

@@ -12,7 +12,7 @@ const { availableParallelism } = require('node:os');
 // Not the global one: that may be a fake of a test's, and sockets live on.
 
 const { enterDispatch, leaveDispatch } = require('../frame-queue');
-const { nextTick, setImmediate } = require('../host');
+const { nextTick, runTicks, setImmediate } = require('../host');
 const native = require('../native');
 const { DriverChoice } = require('./driver');
 const Inbox = require('./inbox');
@@ -22,6 +22,8 @@ const { STATUS_IDLE } = native;
 
 /** Batches that are handled before timers and other I/O get their turn. */
 const MAX_BATCHES = 16;
+/** And bytes of large messages, which are in no batch. A turn of libuv takes 2 MiB of each connection. */
+const MAX_LARGE_BYTES = 4 * 1024 * 1024;
 
 /**
  * An engine of one JavaScript thread: a reactor, and what goes there and comes from there.
@@ -47,7 +49,13 @@ class Engine {
 
     this.inbox = new Inbox(this);
     this.outbox = new Outbox(this);
-    this._resume = () => this._dispatch();
+    /** Whether the rest of a dispatch follows when the event loop has turned. */
+    this._isUnfinished = false;
+    this._resume = () => {
+      this._isUnfinished = false;
+      this._dispatch();
+    };
+    this._isRunningTicks = false;
     this._isWoken = false;
     this._onWoken = () => this._serve();
   }
@@ -89,7 +97,7 @@ class Engine {
    * @param {number} id Its number
    */
   remove(id) {
-    this.inbox.keepDeparted(id, this._connections[id]);
+    this.inbox.drop(id);
     this._connections[id] = undefined;
     this.size--;
   }
@@ -124,7 +132,8 @@ class Engine {
     this._isWoken = false;
     for (const id of this._fed.splice(0)) native.releaseConnection(this.native, id);
     native.serveEngine(this.native);
-    this._dispatch();
+    // The dispatch between whose events this is goes on anyway.
+    if (!this._isRunningTicks) this._dispatch();
   }
 
   /**
@@ -179,20 +188,25 @@ class Engine {
    * @private
    */
   _dispatch() {
+    // It follows in the same turn of the event loop.
+    if (this._isUnfinished) return;
     let thrown = true;
     let isDone = false;
+    let received = 0;
     this.outbox.isDispatching = true;
     enterDispatch();
     try {
       // Behind an exception: first what was taken already.
       this.inbox.deliver();
-      for (let batches = 0; batches < MAX_BATCHES && !isDone; batches++) {
+      for (let batches = 0; batches < MAX_BATCHES && received < MAX_LARGE_BYTES; batches++) {
         const status = this.inbox.poll();
         this.inbox.deliver();
+        received += this.inbox.takeReceived();
         if (status === STATUS_IDLE) {
           // What listeners sent is on its way before it's said that nothing more comes of them.
           this.outbox.flush();
-          isDone = !native.hasReady(this.native);
+          isDone = !this.inbox.hasUndelivered() && !native.hasReady(this.native);
+          if (isDone) break;
         }
       }
       thrown = false;
@@ -200,10 +214,30 @@ class Engine {
       this.outbox.isDispatching = false;
       leaveDispatch();
       this.outbox.flush();
+      this.inbox.endTick();
       // Timers and other I/O first. What a listener throws surfaces at once, the rest follows.
-      if (thrown || !isDone) setImmediate(this._resume);
+      if (thrown || !isDone) {
+        this._isUnfinished = true;
+        setImmediate(this._resume);
+      }
     }
     this._choice?.note(this.inbox.takeActivity());
+  }
+
+  /**
+   * Runs what `process.nextTick()` and promises have queued, the callbacks of what was sent among it.
+   */
+  runTicks() {
+    if (this.outbox.isExpected) this.outbox.flush();
+    this._isRunningTicks = true;
+    try {
+      runTicks();
+    } catch (error) {
+      // It leaves the asynchronous contexts of the tick behind, which Node clears when it has reported it.
+      native.throwUncaught(error);
+    } finally {
+      this._isRunningTicks = false;
+    }
   }
 
   /**

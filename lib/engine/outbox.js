@@ -136,6 +136,11 @@ class Outbox {
     this._expecting.push(connection);
   }
 
+  /** Whether callbacks wait for the next flush. */
+  get isExpected() {
+    return this._expecting.length > 0;
+  }
+
   /**
    * Sees to a flush at the end of the tick, or of the dispatch.
    */

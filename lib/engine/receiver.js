@@ -19,6 +19,9 @@ const senderPong = Sender.prototype.pong;
 /** The state of a receiver that has not ended, the same for all. */
 const RECEIVING = Object.freeze({ errorEmitted: false, finished: false, needDrain: false });
 
+/** The state of one that is about to tell of an error. */
+const FAILING = Object.freeze({ ...RECEIVING });
+
 /** The options of the latest receiver: most have the same. @type {any} */
 let latest = {};
 
@@ -82,7 +85,9 @@ class EngineReceiver {
    * @param {boolean} isBinary Whether it's binary
    */
   message(data, isBinary) {
-    if (!this._writableState.errorEmitted) this[kWebSocket].emit('message', data, isBinary);
+    const websocket = this[kWebSocket];
+    if (websocket[kReceiver] !== this) websocket[kReceiver].emit('message', data, isBinary);
+    else if (!this._writableState.errorEmitted) websocket.emit('message', data, isBinary);
   }
 
   /**
@@ -94,6 +99,7 @@ class EngineReceiver {
     const isAsAlways = answersAsAlways(websocket);
     if (!isAsAlways) this.updateAnswering();
     if (isAnswered && isAsAlways) websocket.emit('ping', data);
+    else if (websocket[kReceiver] !== this) websocket[kReceiver].emit('ping', data);
     else listeners.onPing.call(this, data);
   }
 
@@ -110,7 +116,9 @@ class EngineReceiver {
    * @param {Buffer} data The payload
    */
   pong(data) {
-    listeners.onPong.call(this, data);
+    const websocket = this[kWebSocket];
+    if (websocket[kReceiver] !== this) websocket[kReceiver].emit('pong', data);
+    else listeners.onPong.call(this, data);
   }
 
   /**
@@ -118,6 +126,11 @@ class EngineReceiver {
    * @param {Buffer} reason The close reason
    */
   conclude(code, reason) {
+    const receiver = this[kWebSocket][kReceiver];
+    if (receiver !== this) {
+      receiver._conclude(code, reason);
+      return;
+    }
     try {
       listeners.onConclude.call(this, code, reason);
     } finally {
@@ -129,26 +142,31 @@ class EngineReceiver {
    * @param {Error} error Why the connection has to fail
    */
   fail(error) {
-    // As a stream does: not while the events before it are handed out.
+    if (this._writableState === RECEIVING) this._writableState = FAILING;
+    // As a stream does: not while the events before it are handed out, and when it has called back.
     nextTick(() => {
-      this._writableState = { ...this._writableState, errorEmitted: true };
-      listeners.onReceiverError.call(this, error);
+      const receiver = this[kWebSocket][kReceiver];
+      if (receiver !== this) receiver.destroy(error);
+      else nextTick(() => this._fail(error));
     });
   }
 
   /**
-   * @param {string} event `'finish'`, or `'error'`, which nobody has to wait for
-   * @param {(this: any) => void} listener Called when it has ended
+   * @param {Error} error Why the connection fails
+   * @private
    */
-  on(event, listener) {
-    if (event === 'finish') this._onEnd = listener.bind(this);
+  _fail(error) {
+    this._writableState = { ...this._writableState, errorEmitted: true };
+    listeners.onReceiverError.call(this, error);
+    this._onEnd?.();
   }
 
   /**
-   * Hands out what had arrived when the socket was closed.
+   * @param {string} _event `'finish'` or `'error'`: there is one listener for both
+   * @param {(this: any) => void} listener Called when it has ended
    */
-  receiveLeftovers() {
-    this._handle.receiveLeftovers();
+  on(_event, listener) {
+    this._onEnd = listener.bind(this);
   }
 
   removeAllListeners() {
@@ -184,7 +202,7 @@ class EngineReceiver {
   }
 
   end() {
-    if (this._isEnding) return;
+    if (this._isEnding || this._writableState === FAILING) return;
     this._isEnding = true;
     nextTick(() => {
       this._writableState = { ...this._writableState, finished: true };

@@ -10,6 +10,7 @@
 const net = require('node:net');
 const { types } = require('node:util');
 
+const { kLeftovers } = require('../constants');
 const EngineConnection = require('./connection');
 const { isBacklog } = require('./connection/sending');
 const { getEngine } = require('./index');
@@ -105,7 +106,18 @@ class EngineSocket extends net.Socket {
       handle.reading = true;
       handle.readStart();
     }
+    handle?.resumeKept();
     return super.resume();
+  }
+
+  /**
+   * @param {Error | null} error Why it's destroyed, if there is a reason
+   * @param {(error: Error | null) => void} callback Called when that is done
+   */
+  _destroy(error, callback) {
+    const handle = connectionOf(this);
+    super._destroy(error, callback);
+    if (handle?.hasKept) /** @type {any} */ (this)[kLeftovers] = handle;
   }
 
   resetAndDestroy() {
@@ -262,8 +274,8 @@ function handOver(socket, isServer, limits, onData, isCompressed) {
   connection.priorBytesWritten = handle.bytesWritten;
   if (typeof handle.hasRef === 'function' && !handle.hasRef()) connection.unref();
   connection.setLimits(limits);
-  const early = socket.read();
-  if (early !== null) connection.feed(early);
+  // One that flows gives one buffer after the other.
+  for (let early = socket.read(); early !== null; early = socket.read()) connection.feed(early);
 
   handle.readStop();
   socket._handle = connection;

@@ -23,6 +23,7 @@ const OF_THE_REPOSITORY = [
 const OF_CONNECTIONS = [
   'async-context',
   'compression-bombs',
+  'engine/connection/receiving',
   'engine/connection/sending',
   'engine/socket',
   'handshake/client',

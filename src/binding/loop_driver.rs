@@ -15,8 +15,9 @@ use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libloading::os::unix::Library;
-use napi::bindgen_prelude::{Function, JsValue, Result};
+use napi::bindgen_prelude::{Function, JsValue, Result, Unknown};
 use napi::{Env, sys};
+use napi_derive::napi;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -316,6 +317,14 @@ unsafe fn call_dispatch(watch: &Watch) {
         }
         sys::napi_close_handle_scope(env, scope);
     }
+}
+
+/// Has an exception that JavaScript has caught be an uncaught one, at once. Behind that Node has forgotten
+/// in which asynchronous contexts it was, as it does for an exception that nobody catches.
+#[napi(catch_unwind)]
+pub fn throw_uncaught(env: &Env, exception: Unknown<'_>) {
+    // SAFETY: the value is of this environment, whose thread this is.
+    unsafe { sys::napi_fatal_exception(env.raw(), exception.raw()) };
 }
 
 /// Called when the environment ends: libuv gives handles back only in a turn of the loop.

@@ -43,6 +43,14 @@ class EngineHandle {
   }
 
   /**
+   * @param {number} id A number
+   * @return {boolean} Whether it's the connection's
+   */
+  isNumber(id) {
+    return this._id === id;
+  }
+
+  /**
    * Hands over what waits for the end of the tick.
    */
   flush() {

@@ -8,7 +8,7 @@
 const { getSystemErrorName } = require('node:util');
 
 const { convertMessage } = require('../../binary-type');
-const { EMPTY_BUFFER } = require('../../constants');
+const { EMPTY_BUFFER, kReceiver, kWebSocket } = require('../../constants');
 const { EngineFrameQueue, NONE } = require('./sending');
 const { createInflateError, createInternalError, createProtocolError } = require('../../errors');
 const { setImmediate } = require('../../host');
@@ -41,8 +41,21 @@ const PANIC = 'the engine has panicked';
 const MAX_UNPROVEN_LENGTH = 64 * 1024;
 /** How many times what has arrived of it may be taken for it. */
 const PROVEN_FACTOR = 16;
+/** What is received of it at once; then it's the turn of the others. */
+const MAX_LARGE_SHARE = 1024 * 1024;
 /** What has arrived of a large message when none has. */
 const NOTHING = { memory: EMPTY_BUFFER, filled: 0 };
+
+/**
+ * A record that is kept for later.
+ *
+ * @typedef {object} Kept
+ * @property {number} kind What happened
+ * @property {number} detail More about it
+ * @property {Buffer} payload The payload
+ * @property {any} description What the native part knows of it only until the next batch: the lengths
+ *   of fragments, or what is wrong
+ */
 
 /**
  * One connection of the engine.
@@ -61,8 +74,8 @@ class EngineConnection extends EngineFrameQueue {
     this.isRaw = false;
     /** A large message that is arriving. @type {{memory: Buffer, filled: number} | null} */
     this._large = null;
-    /** @type {{kind: number, detail: number, payload: Buffer, place: number}[]} */
-    this._leftovers = NONE;
+    /** What has arrived and is not handed out, because nobody reads. @type {Kept[]} */
+    this._kept = NONE;
   }
 
   /**
@@ -150,14 +163,88 @@ class EngineConnection extends EngineFrameQueue {
   }
 
   /**
+   * Tells whether what arrives has to wait: somebody has paused the socket, or something waits already.
+   *
+   * @return {boolean} Whether `keep` gets it
+   */
+  get isHeld() {
+    return this._kept !== NONE || (!this.isRaw && this._socket._readableState.flowing === false);
+  }
+
+  /** Whether something waits. */
+  get hasKept() {
+    return this._kept !== NONE;
+  }
+
+  /**
+   * Keeps a record until somebody reads again, or the connection is closed. What isn't about receiving
+   * is handled at once, and so is a failure.
+   *
+   * @param {number} kind What happened
+   * @param {number} detail More about it
+   * @param {Buffer} payload The payload
+   * @param {number} place Where the payload was
+   */
+  keep(kind, detail, payload, place) {
+    const { native: engine } = this._engine;
+    if (kind === RECORD_LARGE_TEXT || kind === RECORD_LARGE_BINARY) {
+      // Not received now, so it's announced again.
+      native.receiveLarge(engine, this._id, EMPTY_BUFFER, 0);
+      return;
+    }
+    // Bytes wait in the socket, as long as nothing that comes before them waits here.
+    const isReceived = kind <= RECORD_END || kind === RECORD_UNINFLATABLE;
+    if (!isReceived || (kind === RECORD_RAW && this._kept === NONE && !this._isClosed)) {
+      this.receive(kind, detail, payload, place);
+      return;
+    }
+    let description;
+    if (kind === RECORD_ERROR) description = native.engineViolation(engine, detail);
+    else if (kind === RECORD_UNINFLATABLE) {
+      description = native.engineInflateFailure(engine, detail);
+    } else if (kind === RECORD_BINARY && detail > 0 && payload.length > 0) {
+      description = native.engineFragmentLengths(engine, -1 - place);
+    }
+    if (this._kept === NONE) this._kept = [];
+    this._kept.push({ kind, detail, payload, description });
+  }
+
+  /**
+   * Sees to it that what was kept is handed out, since somebody reads again.
+   */
+  resumeKept() {
+    if (!this.hasKept) return;
+    this._engine.inbox.resume(this);
+    this._engine.wake();
+  }
+
+  /**
+   * Hands out what was kept, until somebody pauses again.
+   */
+  receiveKept() {
+    while (this._kept.length > 0 && !this._isClosed) {
+      if (this._socket._readableState.flowing === false) return;
+      this._receiveFirstKept();
+    }
+  }
+
+  /**
    * Hands out what had arrived when the connection was closed.
    */
   receiveLeftovers() {
-    const leftovers = this._leftovers;
-    this._leftovers = NONE;
-    for (const { kind, detail, payload, place } of leftovers) {
-      if (kind <= RECORD_PONG) this.receive(kind, detail, payload, place);
-    }
+    while (this._kept.length > 0) this._receiveFirstKept();
+  }
+
+  /**
+   * @private
+   */
+  _receiveFirstKept() {
+    const { kind, detail, payload, description } = /** @type {Kept} */ (this._kept.shift());
+    if (this._kept.length === 0) this._kept = NONE;
+    if (kind === RECORD_BINARY) this._receiveBinary(payload, description);
+    else if (kind === RECORD_ERROR) this._receiveViolation(description);
+    else if (kind === RECORD_UNINFLATABLE) this._receiveInflateFailure(description);
+    else this.receive(kind, detail, payload, 0);
   }
 
   /**
@@ -171,25 +258,25 @@ class EngineConnection extends EngineFrameQueue {
   receive(kind, detail, payload, place) {
     this._noteActivity();
     if (kind === RECORD_TEXT) this.handlers.message(payload, false);
-    else if (kind === RECORD_BINARY) this._receiveBinary(detail, payload, place);
-    else if (kind === RECORD_PING) this.handlers.ping(payload, detail !== 0);
+    else if (kind === RECORD_BINARY) {
+      let lengths;
+      if (detail > 0 && payload.length > 0 && this.handlers.binaryType === 'fragments') {
+        lengths = native.engineFragmentLengths(this._engine.native, -1 - place);
+      }
+      this._receiveBinary(payload, lengths);
+    } else if (kind === RECORD_PING) this.handlers.ping(payload, detail !== 0);
     else if (kind === RECORD_PONG) this.handlers.pong(payload);
     else this._receiveRare(kind, detail, payload);
   }
 
   /**
-   * @param {number} detail The number of fragments, 0 where the message came in one frame
    * @param {Buffer} payload The message
-   * @param {number} place Where it was
+   * @param {Uint32Array | undefined} lengths Those of its fragments, where it has several and they
+   *   are asked for
    * @private
    */
-  _receiveBinary(detail, payload, place) {
-    const type = this.handlers.binaryType;
-    let lengths;
-    if (detail > 0 && payload.length > 0 && type === 'fragments') {
-      lengths = native.engineFragmentLengths(this._engine.native, -1 - place);
-    }
-    this.handlers.message(convertMessage(type, payload, lengths), true);
+  _receiveBinary(payload, lengths) {
+    this.handlers.message(convertMessage(this.handlers.binaryType, payload, lengths), true);
   }
 
   /**
@@ -201,8 +288,10 @@ class EngineConnection extends EngineFrameQueue {
   _receiveRare(kind, detail, payload) {
     const socket = this._socket;
     if (kind === RECORD_RAW) {
-      // A handle that was closed reads nothing more.
-      if (this._isClosed) return;
+      if (this._isClosed) {
+        socket[kWebSocket]?.[kReceiver].write(payload);
+        return;
+      }
       this.isRaw = true;
       if (!socket.push(payload)) {
         this.reading = false;
@@ -213,10 +302,9 @@ class EngineConnection extends EngineFrameQueue {
     } else if (kind === RECORD_CLOSE) {
       this.handlers.conclude(detail, payload);
     } else if (kind === RECORD_ERROR) {
-      this._receiveViolation(detail);
+      this._receiveViolation(native.engineViolation(this._engine.native, detail));
     } else if (kind === RECORD_UNINFLATABLE) {
-      const failure = native.engineInflateFailure(this._engine.native, detail);
-      if (failure) this.handlers.fail(createInflateError(failure));
+      this._receiveInflateFailure(native.engineInflateFailure(this._engine.native, detail));
     } else if (kind === RECORD_END) {
       // In a turn of its own: what listeners of the last message have begun comes before.
       setImmediate(endReading, this);
@@ -246,30 +334,45 @@ class EngineConnection extends EngineFrameQueue {
     if (this._isClosed) return;
     let { memory, filled } = this._large ?? NOTHING;
     this._large = null;
+    const most = filled + MAX_LARGE_SHARE;
+    let end;
     do {
       if (filled === memory.length) memory = grow(memory, length);
-      filled = native.receiveLarge(this._engine.native, this._id, memory, filled);
-    } while (filled === memory.length && filled < length);
-    if (filled < 0) this._receiveViolation(-1 - filled);
-    else if (filled < length) {
+      end = Math.min(memory.length, most);
+      const part = end < memory.length ? memory.subarray(0, end) : memory;
+      filled = native.receiveLarge(this._engine.native, this._id, part, filled);
+    } while (filled === end && filled < length && filled < most);
+    if (filled < 0) {
+      this._receiveViolation(native.engineViolation(this._engine.native, -1 - filled));
+      return;
+    }
+    this._engine.inbox.noteReceived(filled - (most - MAX_LARGE_SHARE));
+    if (filled < length) {
       // Before the first byte it may still come otherwise.
       if (filled > 0) this._large = { memory, filled };
     } else if (kind === RECORD_LARGE_TEXT) this.handlers.message(memory, false);
-    else this._receiveBinary(0, memory, 0);
+    else this._receiveBinary(memory, undefined);
   }
 
   /**
-   * @param {number} index Which violation of the batch
+   * @param {any} description How the peer has violated the protocol
    * @private
    */
-  _receiveViolation(index) {
-    const description = native.engineViolation(this._engine.native, index);
+  _receiveViolation(description) {
     if (!description) return;
     // A listener of an event before this one may have raised the limit: the engine goes on with
     // the frame, or reports it again.
     const isLength = description.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
-    if (isLength && !native.isRefused(this._engine.native, this._id)) return;
+    if (isLength && !this._isClosed && !native.isRefused(this._engine.native, this._id)) return;
     this.handlers.fail(createProtocolError(description));
+  }
+
+  /**
+   * @param {any} failure Why a message can't be inflated
+   * @private
+   */
+  _receiveInflateFailure(failure) {
+    if (failure) this.handlers.fail(createInflateError(failure));
   }
 
   /**
@@ -280,7 +383,7 @@ class EngineConnection extends EngineFrameQueue {
   _close(reset, callback) {
     // A paused connection still gives what had arrived, once the socket is closed.
     const hasLeftovers = !this._isClosed && !reset && !this.reading && !this.isRaw;
-    if (hasLeftovers) this._leftovers = this._engine.inbox.drain(this._id);
+    if (hasLeftovers) this._engine.inbox.drain(this._id, this);
     this._large = null;
     super._close(reset, callback);
   }
