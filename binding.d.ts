@@ -115,22 +115,13 @@ export declare function beginCompression(engine: ExternalObject<Engine>, id: num
 /** Closes a connection at once, with a reset if so asked; its number becomes free. */
 export declare function closeConnection(engine: ExternalObject<Engine>, id: number, reset: boolean): void
 
-/** In a command: the payload is to be compressed. */
-export declare const COMMAND_COMPRESSED: number
-
 /** 32-bit integers of a command. */
 export declare const COMMAND_FIELDS: number
 
-/** In a command: the frame is to be masked. */
-export declare const COMMAND_MASKED: number
-
 /**
- * The last field of a command: the bytes go as they are. Otherwise it is the first byte of the
- * header of a frame, and the flags below.
+ * How many bytes were read, written, and wait to be written; in how many calls of the kernel they
+ * were written.
  */
-export declare const COMMAND_RAW: number
-
-/** How many bytes were read, written, and wait to be written. */
 export declare function counters(engine: ExternalObject<Engine>, id: number): Array<number>
 
 /** Makes a decoder for one role; `permessage_deflate` tells whether RSV1 may be set. */
@@ -243,14 +234,29 @@ export declare function fillMaskingKey(key: Buffer): void
 export declare const FINAL_FRAME: number
 
 /**
- * Carries out `count` commands. Writes the connections of which something waits now into
- * `results` and returns their number. The tokio driver may be left to write them later, and tell
- * then, unless that has to be done at once.
+ * Writes `frame_count` frames, to which `command_count` commands refer. Gives the connections of which
+ * something waits now, or nothing where there are none. The tokio driver may be left to write later,
+ * and tell then, unless that has to be done at once.
  */
-export declare function flushEngine(engine: ExternalObject<Engine>, commands: Buffer, count: number, scratch: Buffer, results: Buffer, atOnce: boolean): number
+export declare function flushEngine(engine: ExternalObject<Engine>, frames: Buffer, frameCount: number, commands: Buffer, commandCount: number, scratch: Buffer, atOnce: boolean): Uint32Array | null
 
 /** The lengths of the fragments of the owned payload that has this index. */
 export declare function fragmentLengths(decoder: ExternalObject<RecordDecoder>, index: number): Uint32Array
+
+/** Of a frame: the payload is to be compressed. */
+export declare const FRAME_COMPRESSED: number
+
+/** 32-bit integers of a frame that is to go. */
+export declare const FRAME_FIELDS: number
+
+/** Of a frame: it is to be masked. */
+export declare const FRAME_MASKED: number
+
+/**
+ * The last field of a frame: the bytes go as they are. Otherwise it is the first byte of the header,
+ * and the flags below.
+ */
+export declare const FRAME_RAW: number
 
 /**
  * Whether there is work that the descriptor will not announce. If not, all that was taken has been

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use oxws::engine::compression::direction::{Deflation, Shared, new_inflation};
 use oxws::engine::threads::pool::Job;
 use oxws::engine::{
-    ConnectionConfig, ConnectionId, Occurrence, Piece, Reactor, SharedReactor, Sink, Status,
+    ConnectionConfig, ConnectionId, Frame, Occurrence, Reactor, SharedReactor, Sink, Status,
+    WriteBatch,
 };
 use oxws::protocol::deflate::{
     Compressor, CompressorConfig, Decompressor, DecompressorConfig, InflateError,
@@ -176,13 +177,13 @@ impl Pair {
     /// Sends payloads in one flush: what is to be compressed with its header, the rest as it is.
     fn send(&self, payloads: &[(Option<FrameHeader>, &[u8])]) {
         let mut bytes = Vec::new();
-        let mut pieces = Vec::new();
-        for (frame, payload) in payloads {
+        let mut batch = WriteBatch::default();
+        for (header, payload) in payloads {
             let start = bytes.len();
             bytes.extend_from_slice(payload);
-            pieces.push(Piece { id: self.id, bytes: start..bytes.len(), frame: *frame });
+            batch.push(self.id, Frame { bytes: start..bytes.len(), header: *header });
         }
-        self.reactor.write(&bytes, &pieces, &mut Vec::new());
+        self.reactor.write(&bytes, &batch, &mut Vec::new());
     }
 
     fn header(&self, fin: bool, rsv1: bool, opcode: Opcode) -> FrameHeader {
@@ -526,7 +527,7 @@ fn compresses_for_all_who_compress_alike_at_once() {
     assert!(alike(0, 1) && !alike(0, 2) && !alike(0, 3) && !alike(3, 3));
 
     let payload = "{\"price\":1}".repeat(90).into_bytes();
-    let mut pieces = Vec::new();
+    let mut batch = WriteBatch::default();
     let mut peers = Vec::new();
     for deflation in deflations {
         let (ours, theirs) = UnixStream::pair().unwrap();
@@ -538,17 +539,17 @@ fn compresses_for_all_who_compress_alike_at_once() {
             reactor.set_compression(id, deflation, inflation);
             id
         });
-        let frame = FrameHeader {
+        let header = FrameHeader {
             fin: true,
             rsv1: true,
             opcode: Opcode::Text,
             masking_key: None,
             payload_length: 0,
         };
-        pieces.push(Piece { id, bytes: 0..payload.len(), frame: Some(frame) });
+        batch.push(id, Frame { bytes: 0..payload.len(), header: Some(header) });
         peers.push(theirs);
     }
-    reactor.write(&payload, &pieces, &mut Vec::new());
+    reactor.write(&payload, &batch, &mut Vec::new());
     for mut peer in peers {
         let mut bytes = vec![0; payload.len()];
         let count = peer.read(&mut bytes).unwrap();

@@ -2,7 +2,7 @@
 #![cfg(all(unix, feature = "engine"))]
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests do")]
 
-use std::io::{Read, Write};
+use std::io::{Read, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use oxws::engine::threads::pool::new_runtime;
 use oxws::engine::{
-    Connection, ConnectionConfig, ConnectionId, Fault, NOBODY, Occurrence, Piece, Reactor,
-    SharedReactor, Sink, Status,
+    Connection, ConnectionConfig, ConnectionId, Fault, Frame, NOBODY, Occurrence, Reactor,
+    SharedReactor, Sink, Status, Write, WriteBatch,
 };
 use oxws::protocol::{Event, Payload, Role};
 use tokio::io::Interest;
@@ -243,22 +243,22 @@ fn writes_what_is_left_to_the_task_before_what_is_written_at_once() {
         peer.read_to_end(&mut bytes).unwrap();
         bytes
     });
-    let piece = |length| [Piece { id, bytes: 0..length, frame: None }];
+    let batch = |length| WriteBatch::of(id, 0..length);
     let mut next = 0;
     for round in 0..2000 {
         let bytes = numbered(next, 50);
         next += 50;
         let left = match round % 7 {
             0 => false,
-            1 => owner.reactor.send_parts(id, &[&bytes[..7], &bytes[7..]]),
-            _ => owner.reactor.send(&bytes, &piece(bytes.len())),
+            1 => owner.reactor.send_long(id, &bytes[..7], &bytes[7..]),
+            _ => owner.reactor.send(&bytes, &batch(bytes.len())),
         };
         if !left {
-            owner.reactor.write(&bytes, &piece(bytes.len()), &mut Vec::new());
+            owner.reactor.write(&bytes, &batch(bytes.len()), &mut Vec::new());
         }
     }
     // A full socket is told of, and what waits goes out all the same.
-    owner.reactor.write(&[], &[], &mut Vec::new());
+    owner.reactor.write(&[], &WriteBatch::default(), &mut Vec::new());
     let start = Instant::now();
     while owner.reactor.inspect(id, Connection::pending).unwrap() > 0 {
         assert!(start.elapsed() < PATIENCE, "it waits for ever");
@@ -274,7 +274,7 @@ fn tells_of_what_waits_and_of_its_end() {
     owner.reactor.set_tasked(true);
     let (id, mut peer) = owner.connect();
     let bytes = vec![7; 900_000];
-    assert!(owner.reactor.send(&bytes, &[Piece { id, bytes: 0..bytes.len(), frame: None }]));
+    assert!(owner.reactor.send(&bytes, &WriteBatch::of(id, 0..bytes.len())));
     let waits = |owner: &Owner| owner.others.iter().any(|(_, o)| matches!(o, Occurrence::Waiting));
     owner.take_until(waits);
     peer.read_exact(&mut vec![0; bytes.len()]).unwrap();
@@ -290,9 +290,9 @@ fn keeps_what_a_full_socket_does_not_take_of_long_payloads() {
     let bytes = numbered(0, 1_000_000);
     for part in bytes.chunks(500_000) {
         let (head, body) = part.split_at(10);
-        assert!(owner.reactor.send_parts(id, &[head, body]));
+        assert!(owner.reactor.send_long(id, head, body));
     }
-    owner.reactor.write(b"last", &[Piece { id, bytes: 0..4, frame: None }], &mut Vec::new());
+    owner.reactor.write(b"last", &WriteBatch::of(id, 0..4), &mut Vec::new());
     let mut received = vec![0; bytes.len() + 4];
     peer.read_exact(&mut received).unwrap();
     assert!(received[..bytes.len()] == bytes);
@@ -528,4 +528,87 @@ fn gives_what_is_on_the_way_to_who_closes_a_connection() {
         other => panic!("{other:?}"),
     });
     assert_eq!(seen.collect::<Vec<_>>().concat(), b"firstsecond");
+}
+
+/// Frames of these lengths in a row.
+fn frames_of(lengths: &[usize]) -> WriteBatch {
+    let mut end = 0;
+    let frame = |length: &usize| {
+        end += length;
+        Frame { bytes: end - length..end, header: None }
+    };
+    WriteBatch { frames: lengths.iter().map(frame).collect(), writes: Vec::new() }
+}
+
+#[test]
+fn writes_to_each_connection_once_in_whatever_order_was_sent() {
+    for tasked in [false, true] {
+        let mut owner = Owner::new();
+        owner.reactor.set_tasked(tasked);
+        let mut ends: Vec<_> = (0..3).map(|_| owner.connect()).collect();
+        // Short ones, and long ones of which the first two follow each other.
+        let mut batch = frames_of(&[3, 5, 2000, 3000, 7]);
+        let bytes = &numbered(0, 2000)[..5015];
+        for frame in [0, 1, 2, 3, 4, 0, 3] {
+            batch.writes.extend(ends.iter().map(|(id, _)| Write { id: *id, frame }));
+        }
+        // Nobody has the number, and there is no such frame.
+        batch.writes.push(Write { id: 1000, frame: 0 });
+        batch.writes.push(Write { id: ends[0].0, frame: 1000 });
+        if tasked {
+            assert!(owner.reactor.send(bytes, &batch));
+        } else {
+            owner.reactor.write(bytes, &batch, &mut Vec::new());
+        }
+        let expected = [bytes, &bytes[..3], &bytes[2008..5008]].concat();
+        for (id, peer) in &mut ends {
+            let mut received = vec![0; expected.len()];
+            peer.read_exact(&mut received).unwrap();
+            assert_eq!(received, expected);
+            assert_eq!(owner.reactor.inspect(*id, Connection::calls), Some(1));
+        }
+    }
+}
+
+#[test]
+fn keeps_what_full_sockets_do_not_take_in_order() {
+    for tasked in [false, true] {
+        let mut owner = Owner::new();
+        owner.reactor.set_tasked(tasked);
+        let (ids, peers): (Vec<_>, Vec<_>) = (0..3).map(|_| owner.connect()).unzip();
+        let mut batch = frames_of(&[2000, 100, 600, 9000, 1, 511, 512]);
+        let bytes = &numbered(0, 4000)[..12_724];
+        // Not all frames of a round for each, so that they wait for different parts.
+        let mut expected = vec![Vec::new(); 3];
+        for round in 0..300 {
+            batch.writes.clear();
+            for (frame, Frame { bytes: range, .. }) in batch.frames.iter().enumerate() {
+                for (index, &id) in ids.iter().enumerate() {
+                    if (round + frame + index) % 5 > 0 {
+                        batch.writes.push(Write { id, frame: frame as u32 });
+                        expected[index].extend_from_slice(&bytes[range.clone()]);
+                    }
+                }
+            }
+            if !tasked || !owner.reactor.send(bytes, &batch) {
+                owner.reactor.write(bytes, &batch, &mut Vec::new());
+            }
+        }
+        let read = |(mut peer, expected): (UnixStream, &Vec<u8>)| {
+            let mut received = vec![0; expected.len()];
+            thread::spawn(move || {
+                peer.read_exact(&mut received).unwrap();
+                received
+            })
+        };
+        let readers: Vec<_> = peers.into_iter().zip(&expected).map(read).collect();
+        let start = Instant::now();
+        while ids.iter().any(|&id| owner.reactor.inspect(id, Connection::pending).unwrap() > 0) {
+            assert!(start.elapsed() < PATIENCE, "it waits for ever");
+            owner.take();
+        }
+        for (reader, expected) in readers.into_iter().zip(expected) {
+            assert!(reader.join().unwrap() == expected);
+        }
+    }
 }

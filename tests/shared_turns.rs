@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use oxws::engine::compression::direction::{Deflation, new_inflation};
 use oxws::engine::{
-    ConnectionConfig, ConnectionId, Occurrence, Piece, Reactor, SharedReactor, Sink, Status,
+    ConnectionConfig, ConnectionId, Frame, Occurrence, Reactor, SharedReactor, Sink, Status,
+    WriteBatch,
 };
 use oxws::protocol::deflate::{
     Compressor, CompressorConfig, Decompressor, DecompressorConfig, InflateError,
@@ -187,7 +188,7 @@ impl Crowd {
 
     fn send(&self, payloads: &[(usize, bool, &[u8])]) {
         let masking_key = (self.role == Role::Client).then_some(KEY);
-        let (mut bytes, mut pieces) = (Vec::new(), Vec::new());
+        let (mut bytes, mut batch) = (Vec::new(), WriteBatch::default());
         for &(index, compressed, payload) in payloads {
             let start = bytes.len();
             let opcode = Opcode::Text;
@@ -210,11 +211,11 @@ impl Crowd {
                     mask_in_place(&mut bytes[begin..], key, 0);
                 }
             }
-            let frame = compressed.then_some(header);
-            pieces.push(Piece { id: index as ConnectionId, bytes: start..bytes.len(), frame });
+            let header = compressed.then_some(header);
+            batch.push(index as ConnectionId, Frame { bytes: start..bytes.len(), header });
         }
         let mut waiting = Vec::new();
-        self.reactor.write(&bytes, &pieces, &mut waiting);
+        self.reactor.write(&bytes, &batch, &mut waiting);
         assert_eq!(waiting, []);
     }
 
@@ -360,7 +361,7 @@ fn writes_behind_what_waits() {
             (0..60_000).map(|_| next()).collect()
         };
         let all: Vec<Vec<u8>> = (0..20).map(|_| noise()).collect();
-        let (mut bytes, mut pieces) = (Vec::new(), Vec::new());
+        let (mut bytes, mut batch) = (Vec::new(), WriteBatch::default());
         let masking_key = (crowd.role == Role::Client).then_some(KEY);
         for payload in &all {
             let start = bytes.len();
@@ -373,11 +374,11 @@ fn writes_behind_what_waits() {
                     masking_key,
                     payload_length: 0,
                 };
-                pieces.push(Piece { id, bytes: start..bytes.len(), frame: Some(header) });
+                batch.push(id, Frame { bytes: start..bytes.len(), header: Some(header) });
             }
         }
         let mut waiting = Vec::new();
-        crowd.reactor.write(&bytes, &pieces, &mut waiting);
+        crowd.reactor.write(&bytes, &batch, &mut waiting);
         waiting.sort_unstable();
         assert_eq!(waiting, [0, 1]);
         let reactor = Arc::clone(&crowd.reactor);

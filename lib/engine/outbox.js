@@ -10,18 +10,21 @@ const native = require('../native');
 const SharedIntegers = require('./shared-integers');
 
 const {
-  COMMAND_COMPRESSED: COMPRESSED,
   COMMAND_FIELDS,
-  COMMAND_MASKED: MASKED,
-  COMMAND_RAW: RAW,
+  FRAME_COMPRESSED: COMPRESSED,
+  FRAME_FIELDS,
+  FRAME_MASKED: MASKED,
+  FRAME_RAW: RAW,
   LARGE_INPUT
 } = native;
 
-const COMMANDS = 1024;
-/** More than there can be commands in a flush and before it, in what a task was left to write. */
-const RESULTS = 8 * COMMANDS;
-/** Memory for what is sent in a tick; when it's full, it's handed over before the tick ends. */
-const SCRATCH_LENGTH = 256 * 1024;
+/**
+ * Frames, commands and bytes of payloads that there is room for at first, and at most: then they are
+ * handed over before the tick ends.
+ */
+const FRAMES = [1024, 16 * 1024];
+const COMMANDS = [1024, 64 * 1024];
+const SCRATCH_LENGTH = [256 * 1024, 1024 * 1024];
 /** Payloads up to this many bytes are copied; beyond that the kernel takes them from where they are. */
 const MAX_COPY_LENGTH = 16 * 1024;
 /**
@@ -31,6 +34,13 @@ const MAX_COPY_LENGTH = 16 * 1024;
 const MAX_LEFT_LENGTH = 256 * 1024;
 /** Payloads up to this many bytes are compressed by the engine; longer ones on other threads. */
 const MAX_COMPRESSED_LENGTH = LARGE_INPUT - 1;
+/** In a command: a frame that isn't there. */
+const NO_FRAME = -1;
+/**
+ * Bytes that are sent to several are compared from this many on, and held once. To copy shorter ones
+ * takes less than half the time.
+ */
+const MIN_COMPARED_LENGTH = 512;
 
 /**
  * The commands of one engine.
@@ -43,14 +53,18 @@ class Outbox {
     this._engine = engine;
     /** Whether events are handed out: what their listeners send leaves when that is done. */
     this.isDispatching = false;
-    this._commands = new SharedIntegers(COMMANDS * COMMAND_FIELDS);
+    this._frames = new SharedIntegers(FRAMES[0] * FRAME_FIELDS);
+    this._frameCount = 0;
+    this._commands = new SharedIntegers(COMMANDS[0] * COMMAND_FIELDS);
     this._commandCount = 0;
-    this._scratch = Buffer.allocUnsafeSlow(SCRATCH_LENGTH);
+    this._scratch = Buffer.allocUnsafeSlow(SCRATCH_LENGTH[0]);
     this._scratchUsed = 0;
-    /** What is last in the scratch, if it's a string that is as it was sent; the first byte of its header. */
+    /** The payload of the last frame, unless that is masked; the first byte of its header; the payload's
+     * copy, once it has been compared; the bytes of the frame. */
     this._latest = /** @type {Buffer | string | null} */ (null);
     this._latestFirst = RAW;
-    this._results = new SharedIntegers(RESULTS);
+    this._latestCopy = /** @type {Buffer | null} */ (null);
+    this._latestTotal = 0;
     /** @type {any[]} Connections with something to be compressed that was not flushed yet. */
     this._holding = [];
     /** @type {any[]} Connections that have callbacks of what was not flushed yet. */
@@ -71,32 +85,105 @@ class Outbox {
    * @return {number} Bytes on the wire
    */
   append(id, data, length, first, mask) {
-    const headerLength = first === RAW ? 0 : headerLengthOf(length, mask);
-    const total = headerLength + length;
-    if (this._scratchUsed + total > SCRATCH_LENGTH || this._commandCount === COMMANDS) {
-      this.flush();
+    if (this._commandCount * COMMAND_FIELDS === this._commands.values.length) {
+      this._makeRoomForCommands();
     }
-    let start = this._scratchUsed;
-    // A string that is sent to many has one frame for all. Bytes may have changed since they were
-    // sent, and to compare them takes longer than to copy them.
-    if (data === this._latest && first === this._latestFirst && !mask && start > 0) {
-      start -= total;
-    } else {
-      this._scratchUsed = start + total;
-      copy(this._scratch, data, length, start + headerLength);
-      this._latest = typeof data === 'string' && !mask ? data : null;
-      this._latestFirst = first;
+    if (mask || data !== this._latest || first !== this._latestFirst || !this._isAsSent(data)) {
+      this._addFrame(data, length, first, mask);
     }
-
     const { values } = this._commands;
     const at = this._commandCount * COMMAND_FIELDS;
     values[at] = id;
-    values[at + 1] = start;
-    values[at + 2] = length;
-    values[at + 3] = mask ? first | MASKED : first;
+    values[at + 1] = this._frameCount - 1;
     this._commandCount++;
     this.schedule();
-    return total;
+    return this._latestTotal;
+  }
+
+  /**
+   * Tells whether the payload of the last frame, which is sent again, is still what was sent: strings
+   * are, bytes may have changed.
+   *
+   * @param {Buffer | string} data The payload
+   * @return {boolean} Whether it is
+   * @private
+   */
+  _isAsSent(data) {
+    if (typeof data === 'string') return true;
+    if (data.length < MIN_COMPARED_LENGTH) return false;
+    const end = this._scratchUsed;
+    this._latestCopy ??= this._scratch.subarray(end - data.length, end);
+    return data.equals(this._latestCopy);
+  }
+
+  /**
+   * Adds a frame for the next command.
+   *
+   * @param {Buffer | string} data The payload
+   * @param {number} length Its bytes
+   * @param {number} first The first byte of the header
+   * @param {boolean} mask Whether the frame is masked
+   * @private
+   */
+  _addFrame(data, length, first, mask) {
+    const headerLength = first === RAW ? 0 : headerLengthOf(length, mask);
+    const total = headerLength + length;
+    if (this._frameCount * FRAME_FIELDS === this._frames.values.length) this._makeRoomForFrames();
+    if (this._scratchUsed + total > this._scratch.length) this._makeRoom(total);
+    const start = this._scratchUsed;
+    copy(this._scratch, data, length, start + headerLength);
+    const { values } = this._frames;
+    const at = this._frameCount * FRAME_FIELDS;
+    values[at] = start;
+    values[at + 1] = length;
+    values[at + 2] = mask ? first | MASKED : first;
+    this._frameCount++;
+    this._scratchUsed = start + total;
+    this._latest = mask ? null : data;
+    this._latestFirst = first;
+    this._latestCopy = null;
+    this._latestTotal = total;
+  }
+
+  /**
+   * Makes room for a command: what there is gets larger, or is handed over.
+   *
+   * @private
+   */
+  _makeRoomForCommands() {
+    const grown = grow(this._commands, COMMANDS[1] * COMMAND_FIELDS);
+    if (grown === null) this.flush();
+    else this._commands = grown;
+  }
+
+  /**
+   * Makes room for a frame.
+   *
+   * @private
+   */
+  _makeRoomForFrames() {
+    const grown = grow(this._frames, FRAMES[1] * FRAME_FIELDS);
+    if (grown === null) this.flush();
+    else this._frames = grown;
+  }
+
+  /**
+   * Makes room in the scratch.
+   *
+   * @param {number} length Bytes, fewer than there are at first
+   * @private
+   */
+  _makeRoom(length) {
+    const size = 2 * this._scratch.length;
+    if (size > SCRATCH_LENGTH[1]) {
+      this.flush();
+      return;
+    }
+    const grown = Buffer.allocUnsafeSlow(size);
+    grown.set(this._scratch.subarray(0, this._scratchUsed));
+    this._scratch = grown;
+    this._latestCopy = null;
+    if (this._scratchUsed + length > size) this._makeRoom(length);
   }
 
   /**
@@ -110,11 +197,10 @@ class Outbox {
     let isBehind = false;
     for (let index = 0; index < this._commandCount; index++) {
       const at = index * COMMAND_FIELDS;
-      if (values[at] !== id) continue;
-      isBehind = isBehind || (values[at + 3] !== RAW && (values[at + 3] & COMPRESSED) !== 0);
-      if (!isBehind) continue;
-      values[at + 2] = 0;
-      values[at + 3] = RAW;
+      if (values[at] !== id || values[at + 1] === NO_FRAME) continue;
+      const first = this._frames.values[values[at + 1] * FRAME_FIELDS + 2];
+      isBehind = isBehind || (first !== RAW && (first & COMPRESSED) !== 0);
+      if (isBehind) values[at + 1] = NO_FRAME;
     }
   }
 
@@ -184,22 +270,23 @@ class Outbox {
   flush(isUrgent = false) {
     const atOnce = isUrgent || this._expecting.length > 0;
     if (this._commandCount > 0 || (this._engine.isTasked && atOnce)) {
-      const count = this._commandCount;
+      const frameCount = this._frameCount;
+      const commandCount = this._commandCount;
+      this._frameCount = 0;
       this._commandCount = 0;
       this._scratchUsed = 0;
-      const { memory, values } = this._results;
+      this._latest = null;
+      this._latestCopy = null;
       const waiting = native.flushEngine(
         this._engine.native,
+        this._frames.memory,
+        frameCount,
         this._commands.memory,
-        count,
+        commandCount,
         this._scratch,
-        memory,
         atOnce
       );
-      for (let i = 0; i < waiting; i++) {
-        const connection = this._engine.connectionOf(values[i]);
-        connection?.becomeBacklogged();
-      }
+      if (waiting) for (const id of waiting) this._engine.connectionOf(id)?.becomeBacklogged();
     }
     if (this._holding.length > 0) {
       const holding = this._holding;
@@ -231,6 +318,21 @@ class Outbox {
     this.flush(true);
     this.schedule = () => this.flush(true);
   }
+}
+
+/**
+ * Gives integers twice the room.
+ *
+ * @param {SharedIntegers} integers The integers
+ * @param {number} most How many there may be
+ * @return {SharedIntegers | null} `null` where that is too much
+ */
+function grow(integers, most) {
+  const length = 2 * integers.values.length;
+  if (length > most) return null;
+  const grown = new SharedIntegers(length);
+  grown.values.set(integers.values);
+  return grown;
 }
 
 /**

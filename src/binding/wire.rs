@@ -1,9 +1,10 @@
 //! Every number that both languages know, for JavaScript, which holds none of them a second time.
 //!
 //! A record of a decoder is [`RECORD_FIELDS`] integers: kind, detail, place and length. One of the
-//! engine has the connection before them, and so [`ENGINE_RECORD_FIELDS`]. A command is
-//! [`COMMAND_FIELDS`]: the connection, where its bytes begin in the scratch memory, the length of
-//! the payload, and what to do with it.
+//! engine has the connection before them, and so [`ENGINE_RECORD_FIELDS`]. A frame that is to go is
+//! [`FRAME_FIELDS`]: where its bytes begin in the scratch memory, the length of the payload, and what
+//! to do with it. A command is [`COMMAND_FIELDS`]: a connection, and the frame that it gets, by its
+//! place among the frames.
 
 use napi_derive::napi;
 
@@ -100,16 +101,19 @@ pub const ANSWERED_PING: i32 = 1;
 #[napi]
 pub const SLAB_LENGTH: i32 = crate::engine::BATCH_MEMORY as i32;
 
+/// 32-bit integers of a frame that is to go.
+#[napi]
+pub const FRAME_FIELDS: i32 = 3;
+/// The last field of a frame: the bytes go as they are. Otherwise it is the first byte of the header,
+/// and the flags below.
+#[napi]
+pub const FRAME_RAW: i32 = -1;
+/// Of a frame: it is to be masked.
+#[napi]
+pub const FRAME_MASKED: i32 = 0x100;
+/// Of a frame: the payload is to be compressed.
+#[napi]
+pub const FRAME_COMPRESSED: i32 = 0x200;
 /// 32-bit integers of a command.
 #[napi]
-pub const COMMAND_FIELDS: i32 = 4;
-/// The last field of a command: the bytes go as they are. Otherwise it is the first byte of the
-/// header of a frame, and the flags below.
-#[napi]
-pub const COMMAND_RAW: i32 = -1;
-/// In a command: the frame is to be masked.
-#[napi]
-pub const COMMAND_MASKED: i32 = 0x100;
-/// In a command: the payload is to be compressed.
-#[napi]
-pub const COMMAND_COMPRESSED: i32 = 0x200;
+pub const COMMAND_FIELDS: i32 = 2;

@@ -114,6 +114,8 @@ pub struct Connection {
     failure: Option<io::Error>,
     bytes_read: u64,
     bytes_written: u64,
+    /// Calls of the kernel that were to write something.
+    calls: u32,
     receiving: Receiving,
     sending: Sending,
     raw: bool,
@@ -167,6 +169,7 @@ impl Connection {
             failure: None,
             bytes_read: 0,
             bytes_written: 0,
+            calls: 0,
             receiving: Receiving::Frames,
             sending: Sending::Open,
             raw: config.raw,
@@ -276,6 +279,12 @@ impl Connection {
     #[must_use]
     pub const fn bytes_written(&self) -> u64 {
         self.bytes_written
+    }
+
+    /// In how many calls of the kernel there was something to write.
+    #[must_use]
+    pub const fn calls(&self) -> u32 {
+        self.calls
     }
 
     /// Hands over bytes of the peer that were read by somebody else. They come before what the

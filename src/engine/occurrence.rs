@@ -1,10 +1,9 @@
 //! What a reactor and its caller tell each other.
 
 use std::io;
-use std::ops::Range;
 
 use crate::protocol::deflate::InflateError;
-use crate::protocol::{Event, FrameHeader, LargeMessage, Limits, Payload, ProtocolError, Role};
+use crate::protocol::{Event, LargeMessage, Limits, Payload, ProtocolError, Role};
 
 /// A connection of a reactor. After the connection is closed, another one may have the number.
 pub type ConnectionId = u32;
@@ -42,18 +41,6 @@ impl ConnectionConfig {
             raw: false,
         }
     }
-}
-
-/// Bytes for one connection: a range of the memory that goes with the pieces.
-#[derive(Clone, Debug)]
-pub struct Piece {
-    /// The connection.
-    pub id: ConnectionId,
-    /// Where the bytes are.
-    pub bytes: Range<usize>,
-    /// The frame whose payload they are, where that is still to be compressed; its length is not
-    /// known yet. Without one they go as they are.
-    pub frame: Option<FrameHeader>,
 }
 
 /// What has happened to a connection.

@@ -10,6 +10,7 @@
 //! changes, and none that only says "would block": a read shorter than its space has emptied the
 //! socket. (Registered for writing, a Unix socket is reported whenever its peer reads.)
 
+use std::borrow::Cow;
 use std::io::{self, IoSlice};
 use std::mem;
 use std::ops::Range;
@@ -18,6 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
@@ -26,9 +28,10 @@ use super::compression::incoming::{self, Compression, Inflating};
 use super::compression::outgoing::{Broadcast, Outgoing, is_worth_sharing};
 use super::connection::{Chunk, Connection, Served, Turn};
 use super::fault::{Fault, Injected};
-use super::occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Piece, Sink, Status};
+use super::occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Sink, Status};
 use super::threads::background::{Background, Spawner, WAKER};
 use super::threads::crew::{Crew, Done};
+use super::write_batch::{Grouping, WriteBatch};
 use crate::protocol::deflate::Decompressor;
 use crate::protocol::{FrameHeader, MAX_HEADER_LENGTH, Opcode, Role, mask_in_place};
 use connections::{Connections, Lent};
@@ -64,8 +67,8 @@ const MAX_GUESSES: u8 = 8;
 /// What is to be written to a connection, on whichever thread.
 struct Delivery {
     lent: Lent,
-    /// Which of the pieces of the flush.
-    pieces: Range<usize>,
+    /// Which of the frames that were put in order.
+    frames: Range<usize>,
     has_panicked: bool,
 }
 
@@ -97,8 +100,10 @@ pub struct Reactor {
     crew: Crew,
     /// What it has read.
     gathering: Gathering,
-    /// Where frames are put together that are compressed, kept for its memory.
+    /// Where frames are put together, kept for its memory.
     outgoing: Vec<u8>,
+    /// How the writes of a batch are put in order, kept for its memory.
+    grouping: Grouping,
     /// There is, or was, a connection that inflates.
     has_inflated: bool,
 }
@@ -127,6 +132,7 @@ impl Reactor {
             crew: Crew::default(),
             gathering: Gathering::default(),
             outgoing: Vec::new(),
+            grouping: Grouping::default(),
             has_inflated: false,
         })
     }
@@ -432,10 +438,16 @@ impl Reactor {
         self.write_by(id, |connection| connection.write(parts))
     }
 
-    /// Writes `bytes` as [`write`](Self::write) does; what the kernel does not take waits where it
-    /// is, not copied.
-    pub fn write_owned(&mut self, id: ConnectionId, bytes: Vec<u8>) -> usize {
-        self.write_by(id, |connection| connection.write_owned(bytes))
+    /// Writes `head` and `body` as [`write`](Self::write) does; what the kernel does not take of the
+    /// body waits where `keep` has it, which is told how much was written.
+    pub(super) fn write_long(
+        &mut self,
+        id: ConnectionId,
+        head: &[u8],
+        body: &[u8],
+        keep: impl FnOnce(usize) -> Bytes,
+    ) -> usize {
+        self.write_by(id, |connection| connection.write_long(head, body, keep))
     }
 
     /// Has something written that may have to wait.
@@ -491,30 +503,38 @@ impl Reactor {
         Some(self.write(id, &mut [IoSlice::new(&frame[..end])]))
     }
 
-    /// Writes pieces of `bytes`, those of a connection that follow each other in one go; adds to
-    /// `waiting` the connections of which something waits then.
-    pub(super) fn write_pieces(
+    /// Writes a batch whose frames are in `bytes`, all of a connection in one go; adds to `waiting` the
+    /// connections of which something waits then.
+    pub(super) fn write_batch(
         &mut self,
         bytes: &[u8],
-        pieces: &[Piece],
+        batch: &WriteBatch,
         waiting: &mut Vec<ConnectionId>,
     ) {
-        if self.crew.size() > 1 && is_worth_sharing(pieces) {
-            return self.write_together(bytes, pieces, waiting);
+        let mut grouping = mem::take(&mut self.grouping);
+        grouping.arrange(batch, self.connections.numbers());
+        if self.crew.size() > 1 && is_worth_sharing(batch) {
+            self.write_together(bytes, batch, &grouping, waiting);
+        } else {
+            self.write_groups(bytes, batch, &grouping, waiting);
         }
-        let broadcast = Broadcast::new(bytes);
+        self.grouping = grouping;
+    }
+
+    /// Does so on this thread.
+    fn write_groups(
+        &mut self,
+        bytes: &[u8],
+        batch: &WriteBatch,
+        grouping: &Grouping,
+        waiting: &mut Vec<ConnectionId>,
+    ) {
+        let flush = Broadcast::new(Cow::Borrowed(bytes), Cow::Borrowed(&batch.frames));
         let mut outgoing = Outgoing::in_memory(mem::take(&mut self.outgoing));
-        for run in pieces.chunk_by(|a, b| a.id == b.id) {
-            let id = run[0].id;
-            let pending = if let [Piece { bytes: range, frame: None, .. }] = run {
-                self.write(id, &mut [IoSlice::new(&bytes[range.clone()])])
-            } else {
-                let write = |connection: &mut Connection| {
-                    connection.write_pieces(run, &broadcast, &mut outgoing)
-                };
-                self.write_by(id, write)
-            };
-            if pending > 0 && waiting.last() != Some(&id) {
+        for (id, frames) in grouping.groups() {
+            let frames = &grouping.frames()[frames];
+            let write = |it: &mut Connection| it.write_frames(frames, &flush, &mut outgoing);
+            if self.write_by(id, write) > 0 {
                 waiting.push(id);
             }
         }
@@ -523,24 +543,25 @@ impl Reactor {
         }
     }
 
-    /// Does as [`write_pieces`](Self::write_pieces) on several threads, all pieces of a connection
-    /// in one go.
-    fn write_together(&mut self, bytes: &[u8], pieces: &[Piece], waiting: &mut Vec<ConnectionId>) {
-        let used = pieces.iter().map(|piece| piece.bytes.end).max().unwrap_or_default();
-        let broadcast = Broadcast::new(bytes[..used].to_vec());
-        let mut pieces = pieces.to_vec();
-        pieces.sort_by_key(|piece| piece.id); // keeps the order of those of a connection
-        let mut end = 0;
-        let deliveries = pieces.chunk_by(|a, b| a.id == b.id).filter_map(|run| {
-            end += run.len();
-            let lent = self.connections.lend(run[0].id)?;
-            Some(Delivery { lent, pieces: end - run.len()..end, has_panicked: false })
+    /// Does so on several threads.
+    fn write_together(
+        &mut self,
+        bytes: &[u8],
+        batch: &WriteBatch,
+        grouping: &Grouping,
+        waiting: &mut Vec<ConnectionId>,
+    ) {
+        let bytes = bytes[..batch.used()].to_vec();
+        let flush = Broadcast::new(Cow::Owned(bytes), Cow::Owned(batch.frames.clone()));
+        let deliveries = grouping.groups().filter_map(|(id, frames)| {
+            let lent = self.connections.lend(id)?;
+            Some(Delivery { lent, frames, has_panicked: false })
         });
         let deliveries = deliveries.collect();
+        let frames = grouping.frames().to_vec();
         let deliver = move |outgoing: &mut Outgoing, delivery: &mut Delivery| {
-            let run = &pieces[delivery.pieces.clone()];
-            let write =
-                |connection: &mut Connection| connection.write_pieces(run, &broadcast, outgoing);
+            let frames = &frames[delivery.frames.clone()];
+            let write = |it: &mut Connection| it.write_frames(frames, &flush, outgoing);
             delivery.has_panicked = delivery.lent.connection.guard(write).is_none();
             true
         };

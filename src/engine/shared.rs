@@ -22,22 +22,24 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
 use super::connection::Connection;
-use super::occurrence::{ConnectionId, Occurrence, Piece, Sink, Status};
+use super::latest_payload::LatestPayload;
+use super::occurrence::{ConnectionId, Occurrence, Sink, Status};
 use super::reactor::{MaskingKeys, Reactor};
 use super::threads::sync::{
     AtomicUsize, Mutex, MutexGuard, bound, lock, yield_now as yield_thread,
 };
+use super::write_batch::WriteBatch;
 use inbox::Inbox;
 
 /// What may wait for the task to write it. One parcel more can come.
 const MAX_OUTBOX_BYTES: usize = bound(4 * 1024 * 1024, 24);
-const MAX_OUTBOX_PIECES: usize = 4096;
 
 /// Turns of the task in a row, before other tasks have theirs.
 const MAX_TURNS: usize = 8;
@@ -45,18 +47,18 @@ const MAX_TURNS: usize = 8;
 /// Bytes that are sent together.
 #[derive(Debug)]
 enum Parcel {
-    /// Of several connections, or several times of one.
-    Pieces(Vec<u8>, Vec<Piece>),
-    /// Of one connection, in memory that may wait as it is.
-    Whole(ConnectionId, Vec<u8>),
+    /// Frames, in this memory.
+    Batch(Vec<u8>, WriteBatch),
+    /// A frame of one connection, of which others may get the rest as well.
+    Long(ConnectionId, Vec<u8>, Bytes),
 }
 
 /// What the owner sends, until the task writes it.
 #[derive(Debug, Default)]
 struct Outbox {
     parcels: VecDeque<Parcel>,
-    bytes: usize,
-    pieces: usize,
+    /// The memory that they take.
+    size: usize,
 }
 
 /// What the lock guards.
@@ -87,6 +89,8 @@ pub struct SharedReactor {
     core: Mutex<Core>,
     inbox: Mutex<Inbox>,
     outbox: Mutex<Outbox>,
+    /// The latest long payload that was sent.
+    latest: Mutex<LatestPayload>,
     /// Wakes the task.
     signal: Notify,
     /// How many wait for the lock of the reactor, to which the task gives way.
@@ -116,6 +120,7 @@ impl SharedReactor {
             core: Mutex::new(Core { reactor, is_tasked: false, is_ended: false }),
             inbox: Mutex::default(),
             outbox: Mutex::default(),
+            latest: Mutex::default(),
             signal: Notify::new(),
             waiting: AtomicUsize::new(0),
             wake,
@@ -244,30 +249,39 @@ impl SharedReactor {
         lock(&self.inbox).withdraw(id, |_, _| {});
     }
 
-    /// Leaves `bytes` for the task to write; `false` where it has too much of that already, or
-    /// has nothing to say.
-    pub fn send(&self, bytes: &[u8], pieces: &[Piece]) -> bool {
-        let parcel = || Parcel::Pieces(bytes.to_vec(), pieces.to_vec());
-        self.leave_parcel(bytes.len(), pieces.len(), parcel)
+    /// Leaves a batch whose frames are in `bytes` for the task to write; `false` where it has too much
+    /// of that already, or has nothing to say.
+    pub fn send(&self, bytes: &[u8], batch: &WriteBatch) -> bool {
+        let bytes = &bytes[..batch.used()];
+        self.leave_parcel(bytes.len() + batch.size(), |parcels| {
+            // What is written together is put in order together.
+            if let Some(Parcel::Batch(memory, last)) = parcels.back_mut() {
+                last.append(batch, memory.len());
+                memory.extend_from_slice(bytes);
+            } else {
+                parcels.push_back(Parcel::Batch(bytes.to_vec(), batch.clone()));
+            }
+        })
     }
 
-    /// Leaves `parts` of one connection to the task as [`send`](Self::send) does. They are copied,
-    /// once.
-    pub fn send_parts(&self, id: ConnectionId, parts: &[&[u8]]) -> bool {
-        let length = parts.iter().map(|part| part.len()).sum();
-        self.leave_parcel(length, 1, || Parcel::Whole(id, parts.concat()))
+    /// Leaves a frame of one connection to the task as [`send`](Self::send) does. It is copied once,
+    /// its `body` for all who get the same in a row.
+    pub fn send_long(&self, id: ConnectionId, head: &[u8], body: &[u8]) -> bool {
+        self.leave_parcel(head.len() + body.len(), |parcels| {
+            let body = lock(&self.latest).whole(body);
+            parcels.push_back(Parcel::Long(id, head.to_vec(), body));
+        })
     }
 
-    /// Adds a parcel to the outbox, if there is room.
-    fn leave_parcel(&self, bytes: usize, pieces: usize, parcel: impl FnOnce() -> Parcel) -> bool {
+    /// Adds to the outbox, if there is room.
+    fn leave_parcel(&self, size: usize, add: impl FnOnce(&mut VecDeque<Parcel>)) -> bool {
         let mut outbox = lock(&self.outbox);
-        if outbox.bytes >= MAX_OUTBOX_BYTES || outbox.pieces >= MAX_OUTBOX_PIECES {
+        if outbox.size >= MAX_OUTBOX_BYTES {
             return false;
         }
-        outbox.bytes += bytes;
-        outbox.pieces += pieces;
-        outbox.parcels.push_back(parcel());
-        let signals = outbox.parcels.len() == 1;
+        outbox.size += size;
+        let signals = outbox.parcels.is_empty();
+        add(&mut outbox.parcels);
         drop(outbox);
         if signals {
             self.signal.notify_one();
@@ -275,13 +289,20 @@ impl SharedReactor {
         true
     }
 
-    /// Writes what the task was to write, then `bytes`; adds to `waiting` the connections of which
-    /// something waits then.
-    pub fn write(&self, bytes: &[u8], pieces: &[Piece], waiting: &mut Vec<ConnectionId>) {
+    /// Writes what the task was to write, then a batch whose frames are in `bytes`; adds to `waiting`
+    /// the connections of which something waits then.
+    pub fn write(&self, bytes: &[u8], batch: &WriteBatch, waiting: &mut Vec<ConnectionId>) {
         let mut core = self.core();
         self.write_out(&mut core.reactor, waiting);
-        core.reactor.write_pieces(bytes, pieces, waiting);
+        core.reactor.write_batch(bytes, batch, waiting);
         self.leave(core);
+    }
+
+    /// Writes a frame of one connection at once, straight from where it is; returns how many bytes
+    /// wait then. Those of `body` are held once for all who get the same in a row.
+    pub fn write_long(&self, id: ConnectionId, head: &[u8], body: &[u8]) -> usize {
+        let keep = |written| lock(&self.latest).rest(body, written);
+        self.with(|reactor| reactor.write_long(id, head, body, keep))
     }
 
     /// Writes what is in the outbox.
@@ -289,9 +310,11 @@ impl SharedReactor {
         let Outbox { parcels, .. } = std::mem::take(&mut *lock(&self.outbox));
         for parcel in parcels {
             match parcel {
-                Parcel::Pieces(bytes, pieces) => reactor.write_pieces(&bytes, &pieces, waiting),
-                Parcel::Whole(id, bytes) => {
-                    if reactor.write_owned(id, bytes) > 0 && waiting.last() != Some(&id) {
+                Parcel::Batch(bytes, batch) => reactor.write_batch(&bytes, &batch, waiting),
+                Parcel::Long(id, head, body) => {
+                    let keep = |written| body.slice(written..);
+                    if reactor.write_long(id, &head, &body, keep) > 0 && waiting.last() != Some(&id)
+                    {
                         waiting.push(id);
                     }
                 }

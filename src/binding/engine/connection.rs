@@ -173,11 +173,13 @@ pub fn set_keep_alive(engine: &External<Engine>, id: u32, delay: Option<u32>) ->
     set.is_some_and(|set| set.is_ok())
 }
 
-/// How many bytes were read, written, and wait to be written.
+/// How many bytes were read, written, and wait to be written; in how many calls of the kernel they
+/// were written.
 #[napi(catch_unwind)]
 pub fn counters(engine: &External<Engine>, id: u32) -> Vec<f64> {
     let counters = engine.reactor.inspect(id, |connection| {
-        [connection.bytes_read(), connection.bytes_written(), connection.pending() as u64]
+        let (read, written) = (connection.bytes_read(), connection.bytes_written());
+        [read, written, connection.pending() as u64, u64::from(connection.calls())]
     });
     counters.unwrap_or_default().map(|count| count as f64).to_vec()
 }

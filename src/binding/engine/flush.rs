@@ -1,67 +1,51 @@
 //! What is to go, from JavaScript.
 //!
-//! `flushEngine` takes commands, which [`wire`](super::super::wire) describes. The payload of a frame
-//! stands after the space for its header.
+//! `flushEngine` takes frames, and commands that say who gets which; [`wire`](super::super::wire)
+//! describes both. The payload of a frame stands after the space for its header.
 
-use std::io::IoSlice;
-
-use napi::bindgen_prelude::{BufferSlice, External, Result};
+use napi::bindgen_prelude::{BufferSlice, External, Result, Uint32Array};
 use napi_derive::napi;
 
 use super::super::error::reason;
 use super::super::frame::{header_of, next_key};
-use super::super::wire::{COMMAND_COMPRESSED, COMMAND_FIELDS, COMMAND_MASKED};
+use super::super::wire::{COMMAND_FIELDS, FRAME_COMPRESSED, FRAME_FIELDS, FRAME_MASKED};
 use super::Engine;
-use crate::engine::Piece;
-use crate::javascript::records::write_fields;
+use crate::engine::{Frame, Write};
 use crate::protocol::{FrameHeader, mask_in_place};
 
-/// Bytes of a command.
+/// Bytes of a frame's description, and of a command.
+const FRAME_LENGTH: usize = FRAME_FIELDS as usize * size_of::<i32>();
 const COMMAND_LENGTH: usize = COMMAND_FIELDS as usize * size_of::<i32>();
 
-/// Carries out `count` commands. Writes the connections of which something waits now into
-/// `results` and returns their number. The tokio driver may be left to write them later, and tell
-/// then, unless that has to be done at once.
+/// Writes `frame_count` frames, to which `command_count` commands refer. Gives the connections of which
+/// something waits now, or nothing where there are none. The tokio driver may be left to write later,
+/// and tell then, unless that has to be done at once.
 #[napi(catch_unwind)]
 pub fn flush_engine(
     engine: &mut External<Engine>,
+    frames: BufferSlice<'_>,
+    frame_count: u32,
     commands: BufferSlice<'_>,
-    count: u32,
+    command_count: u32,
     mut scratch: BufferSlice<'_>,
-    mut results: BufferSlice<'_>,
     at_once: bool,
-) -> Result<u32> {
-    let Engine { reactor, is_tasked, pieces, .. } = &mut **engine;
-    pieces.clear();
-    for command in commands.chunks_exact(COMMAND_LENGTH).take(count as usize) {
-        let piece = finish_command(command, &mut scratch)?;
-        match pieces.last_mut() {
-            Some(last)
-                if last.id == piece.id
-                    && last.bytes.end == piece.bytes.start
-                    && last.frame.is_none()
-                    && piece.frame.is_none() =>
-            {
-                last.bytes.end = piece.bytes.end;
-            }
-            _ => pieces.push(piece),
-        }
+) -> Result<Option<Uint32Array>> {
+    let Engine { reactor, is_tasked, batch, .. } = &mut **engine;
+    batch.clear();
+    for frame in frames.chunks_exact(FRAME_LENGTH).take(frame_count as usize) {
+        batch.frames.push(finish_frame(frame, &mut scratch)?);
     }
-    if *is_tasked && !at_once {
-        // Not that of the last: several may have the same bytes, or have been taken back.
-        let used = pieces.iter().map(|piece| piece.bytes.end).max().unwrap_or_default();
-        if reactor.send(&scratch[..used], pieces) {
-            return Ok(0);
-        }
+    let commands = commands.chunks_exact(COMMAND_LENGTH).take(command_count as usize);
+    batch.writes.extend(commands.map(|command| {
+        let [id, frame] = fields_of(command);
+        Write { id: id as u32, frame: frame as u32 }
+    }));
+    if *is_tasked && !at_once && reactor.send(&scratch, batch) {
+        return Ok(None);
     }
     let mut waiting = Vec::new();
-    reactor.write(&scratch, pieces, &mut waiting);
-    for (index, id) in waiting.iter().enumerate() {
-        let result = results.chunks_exact_mut(4).nth(index);
-        let result = result.ok_or_else(|| reason("no space for results"))?;
-        write_fields(result, &[*id as i32]);
-    }
-    Ok(waiting.len() as u32)
+    reactor.write(&scratch, batch, &mut waiting);
+    Ok((!waiting.is_empty()).then(|| Uint32Array::new(waiting)))
 }
 
 /// Writes a head and a body as they are, straight from where they lie; returns how many bytes wait
@@ -73,8 +57,7 @@ pub fn write_parts(
     head: BufferSlice<'_>,
     body: BufferSlice<'_>,
 ) -> f64 {
-    let mut parts = [IoSlice::new(&head), IoSlice::new(&body)];
-    engine.reactor.with(|reactor| reactor.write(id, &mut parts)) as f64
+    engine.reactor.write_long(id, &head, &body) as f64
 }
 
 /// Leaves a head and a body to the tokio driver, as they are and copied; `false` where that has too
@@ -86,31 +69,37 @@ pub fn send_parts(
     head: BufferSlice<'_>,
     body: BufferSlice<'_>,
 ) -> bool {
-    engine.is_tasked && engine.reactor.send_parts(id, &[&head, &body])
+    engine.is_tasked && engine.reactor.send_long(id, &head, &body)
 }
 
-/// Makes what a command says ready to be written: header and masking of a frame.
+/// Integers that JavaScript has written.
 #[inline(always)]
-fn finish_command(command: &[u8], scratch: &mut [u8]) -> Result<Piece> {
-    let mut fields = [0; 4];
-    for (field, bytes) in fields.iter_mut().zip(command.as_chunks().0) {
+fn fields_of<const COUNT: usize>(bytes: &[u8]) -> [i32; COUNT] {
+    let mut fields = [0; COUNT];
+    for (field, bytes) in fields.iter_mut().zip(bytes.as_chunks().0) {
         *field = i32::from_ne_bytes(*bytes);
     }
-    let [id, start, length, first] = fields;
+    fields
+}
+
+/// Makes a frame ready to be written: header and masking.
+#[inline(always)]
+fn finish_frame(frame: &[u8], scratch: &mut [u8]) -> Result<Frame> {
+    let [start, length, first] = fields_of(frame);
     let (start, length) = (start as usize, length as usize);
     let header = if first < 0 {
         None
     } else {
-        let key = (first & COMMAND_MASKED != 0).then(next_key).transpose()?;
+        let key = (first & FRAME_MASKED != 0).then(next_key).transpose()?;
         Some(header_of(first as u32, length as u64, key)?)
     };
     let header_length = header.as_ref().map_or(0, FrameHeader::encoded_length);
     let mut bytes = start..start.saturating_add(header_length).saturating_add(length);
     let space = scratch.get_mut(bytes.clone());
-    let space = space.ok_or_else(|| reason("a command beyond the scratch memory"))?;
-    if first >= 0 && first & COMMAND_COMPRESSED != 0 {
+    let space = space.ok_or_else(|| reason("a frame beyond the scratch memory"))?;
+    if first >= 0 && first & FRAME_COMPRESSED != 0 {
         bytes.start += header_length;
-        return Ok(Piece { id: id as u32, bytes, frame: header });
+        return Ok(Frame { bytes, header });
     }
     if let Some(header) = header {
         header.encode(space);
@@ -118,5 +107,5 @@ fn finish_command(command: &[u8], scratch: &mut [u8]) -> Result<Piece> {
             mask_in_place(&mut space[header_length..], key, 0);
         }
     }
-    Ok(Piece { id: id as u32, bytes, frame: None })
+    Ok(Frame { bytes, header: None })
 }

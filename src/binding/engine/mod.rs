@@ -17,7 +17,7 @@ use super::loop_driver::{LoopDriver, wait_in_task};
 #[cfg(debug_assertions)]
 use crate::engine::Fault;
 use crate::engine::threads::pool::{GATE, work_threads};
-use crate::engine::{Piece, Reactor, SharedReactor};
+use crate::engine::{Reactor, SharedReactor, WriteBatch};
 use crate::javascript::records::Payloads;
 use crate::protocol::ProtocolError;
 use crate::protocol::deflate::InflateError;
@@ -34,7 +34,7 @@ pub struct Engine {
     violations: Vec<ProtocolError>,
     inflate_errors: Vec<InflateError>,
     /// What the latest flush wrote, kept for its memory.
-    pieces: Vec<Piece>,
+    batch: WriteBatch,
 }
 
 /// Makes an engine whose work is done in `dispatch`; nothing where there is no libuv.
@@ -59,7 +59,7 @@ pub fn create_engine(
         payloads: Payloads::default(),
         violations: Vec::new(),
         inflate_errors: Vec::new(),
-        pieces: Vec::new(),
+        batch: WriteBatch::default(),
     };
     Ok(Some(External::new(engine)))
 }

@@ -1,10 +1,13 @@
 //! Frames whose payloads are compressed on the way out.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::ops::{Deref, Range};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::super::occurrence::Piece;
+use bytes::Bytes;
+
+use super::super::write_batch::{Frame, WriteBatch};
 use super::direction::{Deflation, Shared, lock};
 use crate::protocol::deflate::CompressorConfig;
 use crate::protocol::{FrameHeader, mask_in_place};
@@ -27,8 +30,10 @@ struct Message {
 /// What a thread writes with.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
-    /// Frames of a connection.
+    /// Frames of a connection, put together.
     pub(crate) bytes: Vec<u8>,
+    /// Where frames of a connection are that need not be.
+    pub(crate) ranges: Vec<Range<usize>>,
     /// The message that it compressed or copied last, of the same flush: the next one is often the
     /// same, and need not be looked for where other threads look, too.
     last: Option<Arc<Message>>,
@@ -37,7 +42,7 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     /// For a flush, with memory that another one has left.
     pub(crate) const fn in_memory(bytes: Vec<u8>) -> Self {
-        Self { bytes, last: None }
+        Self { bytes, ranges: Vec::new(), last: None }
     }
 }
 
@@ -47,16 +52,26 @@ impl Outgoing {
 /// That can be told where each message starts with an empty window: then the compressed bytes depend
 /// on nothing but the message and the configuration.
 #[derive(Debug)]
-pub(crate) struct Broadcast<B> {
-    /// What the payloads are in.
-    pub(crate) bytes: B,
+pub(crate) struct Broadcast<'a> {
+    /// What the frames are in.
+    pub(crate) bytes: Cow<'a, [u8]>,
+    /// The frames.
+    pub(crate) frames: Cow<'a, [Frame]>,
     messages: Mutex<HashMap<Likeness, Vec<Arc<Message>>>>,
+    /// Frames that wait for somebody to read them.
+    kept: Mutex<HashMap<u32, Bytes>>,
 }
 
-impl<B: Deref<Target = [u8]>> Broadcast<B> {
-    /// A flush of payloads in `bytes`.
-    pub(crate) fn new(bytes: B) -> Self {
-        Self { bytes, messages: Mutex::default() }
+impl<'a> Broadcast<'a> {
+    /// A flush of `frames` in `bytes`.
+    pub(crate) fn new(bytes: Cow<'a, [u8]>, frames: Cow<'a, [Frame]>) -> Self {
+        Self { bytes, frames, messages: Mutex::default(), kept: Mutex::default() }
+    }
+
+    /// The bytes of a frame in memory that all have who wait for it: copied once.
+    pub(crate) fn keep(&self, frame: u32, bytes: &Range<usize>) -> Bytes {
+        let copy = || Bytes::copy_from_slice(&self.bytes[bytes.clone()]);
+        lock(&self.kept).entry(frame).or_insert_with(copy).clone()
     }
 
     /// Appends a frame with the payload that is at `place` compressed.
@@ -143,12 +158,20 @@ fn likeness(payload: &[u8]) -> Likeness {
 /// 100 µs, to call a thread 10.
 const MIN_SHARED: usize = 8 * 1024;
 
-/// Whether several threads are to share the work of writing `pieces`.
-pub(crate) fn is_worth_sharing(pieces: &[Piece]) -> bool {
-    let compressed = || pieces.iter().filter(|piece| piece.frame.is_some());
-    let first = pieces.first().map(|piece| piece.id);
-    compressed().map(|piece| piece.bytes.len()).sum::<usize>() >= MIN_SHARED
-        && compressed().any(|piece| Some(piece.id) != first)
+/// Whether several threads are to share the work of writing a batch.
+pub(crate) fn is_worth_sharing(batch: &WriteBatch) -> bool {
+    if batch.frames.iter().all(|frame| frame.header.is_none()) {
+        return false;
+    }
+    let compressed = || {
+        let frame = |frame: u32| batch.frames.get(frame as usize);
+        let all =
+            batch.writes.iter().filter_map(move |write| Some((write.id, frame(write.frame)?)));
+        all.filter(|(_, frame)| frame.header.is_some())
+    };
+    let first = batch.writes.first().map(|write| write.id);
+    compressed().map(|(_, frame)| frame.bytes.len()).sum::<usize>() >= MIN_SHARED
+        && compressed().any(|(id, _)| Some(id) != first)
 }
 
 /// Moves what is behind `start` and `guessed` bytes behind `start` and `length` bytes; where it
@@ -194,7 +217,7 @@ mod tests {
             payload_length: 0,
         };
         let bytes = payloads();
-        let broadcast = Broadcast::new(&bytes[..]);
+        let broadcast = Broadcast::new(Cow::Borrowed(&bytes), Cow::default());
         let mut outgoing = Outgoing::default();
         for number in [0, 0, 1, 2, 3, 0, 3] {
             for (level, no_context_takeover) in [(6, true), (1, true), (6, true), (6, false)] {

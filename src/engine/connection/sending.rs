@@ -1,14 +1,24 @@
 //! What is written: at once as far as the kernel takes it, the rest from a queue.
 
 use std::io::IoSlice;
-use std::ops::Deref;
+use std::ops::Range;
+
+use bytes::Bytes;
 
 use super::super::compression::outgoing::{Broadcast, Outgoing};
 use super::super::fault::Fault;
-use super::super::occurrence::Piece;
+use super::super::write_batch::Frame;
 use super::socket::MAX_PARTS;
 use super::write_queue::MAX_SLICES;
 use super::{Connection, Sending};
+
+/// Frames whose average is up to this many bytes are put together for the kernel, longer ones left
+/// where they are: to copy them costs as much as one part more of the call then.
+const MAX_JOINED: usize = 1024;
+
+/// Frames from this many bytes on are held once for all connections that wait for them. A reference
+/// takes as much memory as a short one.
+const MIN_SHARED: usize = 512;
 
 impl Connection {
     /// Writes `parts`, or lets them wait behind what waits. Returns how much waits.
@@ -28,48 +38,128 @@ impl Connection {
         self.pending()
     }
 
-    /// Writes `bytes`, or lets them wait where they are. Returns how much waits.
-    pub(in crate::engine) fn write_owned(&mut self, bytes: Vec<u8>) -> usize {
+    /// Writes `head` and `body`, or lets them wait: the body where `keep` has it, which is told how
+    /// much of it was written. Returns how much waits.
+    pub(in crate::engine) fn write_long(
+        &mut self,
+        head: &[u8],
+        body: &[u8],
+        keep: impl FnOnce(usize) -> Bytes,
+    ) -> usize {
         if self.sending != Sending::Open || self.failure.is_some() {
             return self.pending();
         }
         self.writing = true;
+        let total = head.len() + body.len();
         let rest = match self.queue {
-            None => self.write_now(&mut [IoSlice::new(&bytes)]).iter().map(|part| part.len()).sum(),
-            Some(_) => bytes.len(),
+            None => length(self.write_now(&mut [IoSlice::new(head), IoSlice::new(body)])),
+            Some(_) => total,
         };
         if rest > 0 {
-            let written = bytes.len() - rest;
-            self.queue.get_or_insert_default().push_owned(bytes, written);
+            let written = total - rest;
+            let queue = self.queue.get_or_insert_default();
+            queue.push(&head[written.min(head.len())..]);
+            if !body.is_empty() {
+                queue.push_shared(keep(written.saturating_sub(head.len())));
+            }
         }
         self.writing = false;
         self.pending()
     }
 
-    /// Writes pieces of a flush in one go, those with a frame compressed, by way of `outgoing`.
-    /// Returns how much waits.
-    pub(in crate::engine) fn write_pieces<B: Deref<Target = [u8]>>(
+    /// Writes frames of a flush, by their places in it, in one go, those with a header compressed, by
+    /// way of `outgoing`. Returns how much waits.
+    pub(in crate::engine) fn write_frames(
         &mut self,
-        pieces: &[Piece],
-        broadcast: &Broadcast<B>,
+        frames: &[u32],
+        flush: &Broadcast<'_>,
         outgoing: &mut Outgoing,
     ) -> usize {
         let Some(compression) = &self.compression else {
-            // After a panic there may be frames that nobody can compress any more.
-            let plain = pieces.iter().filter(|piece| piece.frame.is_none());
-            let slice = |piece: &Piece| IoSlice::new(&broadcast.bytes[piece.bytes.clone()]);
-            return self.write(&mut plain.map(slice).collect::<Vec<_>>());
+            return self.write_plain(frames, flush, outgoing);
         };
         outgoing.bytes.clear();
-        for Piece { bytes, frame, .. } in pieces {
-            match frame {
-                Some(frame) => {
-                    broadcast.append_frame(frame, bytes, &compression.deflation, outgoing);
+        for Frame { bytes, header } in frames.iter().map(|frame| &flush.frames[*frame as usize]) {
+            match header {
+                Some(header) => {
+                    flush.append_frame(header, bytes, &compression.deflation, outgoing);
                 }
-                None => outgoing.bytes.extend_from_slice(&broadcast.bytes[bytes.clone()]),
+                None => outgoing.bytes.extend_from_slice(&flush.bytes[bytes.clone()]),
             }
         }
         self.write(&mut [IoSlice::new(&outgoing.bytes)])
+    }
+
+    /// Writes frames as they are.
+    fn write_plain(
+        &mut self,
+        frames: &[u32],
+        flush: &Broadcast<'_>,
+        outgoing: &mut Outgoing,
+    ) -> usize {
+        if self.sending != Sending::Open || self.failure.is_some() {
+            return self.pending();
+        }
+        self.writing = true;
+        let mut written = 0;
+        if self.queue.is_none() {
+            written = self.write_joined(frames, flush, outgoing);
+        }
+        if self.failure.is_none() {
+            self.keep(frames, flush, written);
+        }
+        self.writing = false;
+        self.pending()
+    }
+
+    /// Gives the kernel what it takes of frames; returns how much that is. Those that follow each
+    /// other in memory are one part, and short ones are put together.
+    fn write_joined(
+        &mut self,
+        frames: &[u32],
+        flush: &Broadcast<'_>,
+        outgoing: &mut Outgoing,
+    ) -> usize {
+        let Outgoing { bytes: joined, ranges, .. } = outgoing;
+        ranges.clear();
+        let mut total = 0;
+        for bytes in frames.iter().filter_map(|frame| plain(&flush.frames[*frame as usize])) {
+            total += bytes.len();
+            match ranges.last_mut() {
+                Some(last) if last.end == bytes.start => last.end = bytes.end,
+                _ => ranges.push(bytes.clone()),
+            }
+        }
+        let slices = ranges.iter().map(|range| &flush.bytes[range.clone()]);
+        let rest = if let [range] = &ranges[..] {
+            length(self.write_now(&mut [IoSlice::new(&flush.bytes[range.clone()])]))
+        } else if total <= ranges.len() * MAX_JOINED {
+            joined.clear();
+            slices.for_each(|slice| joined.extend_from_slice(slice));
+            length(self.write_now(&mut [IoSlice::new(joined)]))
+        } else {
+            length(self.write_now(&mut slices.map(IoSlice::new).collect::<Vec<_>>()))
+        };
+        total - rest
+    }
+
+    /// Has frames wait, without the first `written` bytes of them. The longer ones are held once for
+    /// all connections.
+    fn keep(&mut self, frames: &[u32], flush: &Broadcast<'_>, mut written: usize) {
+        for &frame in frames {
+            let Some(bytes) = plain(&flush.frames[frame as usize]) else { continue };
+            let skipped = written.min(bytes.len());
+            written -= skipped;
+            if skipped == bytes.len() {
+                continue;
+            }
+            let queue = self.queue.get_or_insert_default();
+            if bytes.len() < MIN_SHARED {
+                queue.push(&flush.bytes[bytes.start + skipped..bytes.end]);
+            } else {
+                queue.push_shared(flush.keep(frame, bytes).slice(skipped..));
+            }
+        }
     }
 
     /// Whether there is a queue for the first time, so that the kernel has to tell when it takes
@@ -99,6 +189,7 @@ impl Connection {
     /// Gives the kernel what it takes of `parts`, in one call. An error is kept.
     fn send(&mut self, parts: &[IoSlice<'_>]) -> usize {
         self.injected.pass(Fault::Write);
+        self.calls = self.calls.wrapping_add(1);
         match self.socket.write(parts) {
             Ok(count) => {
                 self.bytes_written += count as u64;
@@ -154,4 +245,18 @@ impl Connection {
             Err(error) => self.fail(error),
         }
     }
+}
+
+/// Where the bytes of a frame are; nothing where it was to be compressed: after a panic there may be
+/// frames that can't be any more.
+const fn plain(frame: &Frame) -> Option<&Range<usize>> {
+    match frame.header {
+        None => Some(&frame.bytes),
+        Some(_) => None,
+    }
+}
+
+/// How many bytes are in `parts`.
+fn length(parts: &[IoSlice<'_>]) -> usize {
+    parts.iter().map(|part| part.len()).sum()
 }

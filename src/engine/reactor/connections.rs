@@ -55,6 +55,11 @@ impl Connections {
         Some(connection)
     }
 
+    /// How many numbers there are, with or without a connection.
+    pub(super) fn numbers(&self) -> usize {
+        self.slots.len()
+    }
+
     /// The connection of a number.
     pub(crate) fn get(&self, id: ConnectionId) -> Option<&Connection> {
         self.slots.get(id as usize)?.connection.as_deref()

@@ -16,7 +16,7 @@ use shuttle::{Config, Runner, future, thread};
 
 use super::super::occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Sink, Status};
 use super::super::reactor::Reactor;
-use super::{Piece, SharedReactor};
+use super::{SharedReactor, WriteBatch};
 use crate::protocol::Role;
 
 /// The orders that each model is run in.
@@ -254,14 +254,14 @@ fn writes_in_order_whoever_writes() {
                 1 => thread::yield_now(),
                 _ => {}
             }
-            let pieces = [Piece { id, bytes: 0..10, frame: None }];
+            let batch = WriteBatch::of(id, 0..10);
             let left = match number % 3 {
-                0 => owner.reactor.send(&bytes, &pieces),
+                0 => owner.reactor.send(&bytes, &batch),
                 1 => owner.reactor.send_parts(id, &[&bytes[..3], &bytes[3..]]),
                 _ => false,
             };
             if !left {
-                owner.reactor.write(&bytes, &pieces, &mut Vec::new());
+                owner.reactor.write(&bytes, &batch, &mut Vec::new());
             }
         }
         // What is left is written before the task ends.
