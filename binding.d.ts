@@ -161,6 +161,8 @@ export interface DeflateOptions {
   noContextTakeover: boolean
   /** What an empty window is filled with. */
   dictionary?: Buffer
+  /** Whether zlib-rs compresses at every level. */
+  usesZlib: boolean
 }
 
 /** The number of the descriptor under which the engine has a socket. */

@@ -48,8 +48,8 @@ function* combinations([first, ...rest]) {
 }
 
 /** Runs a script in a process of its own, which has to end by itself; gives what it prints. */
-function runScript(script) {
-  const options = { cwd: join(__dirname, '..'), timeout: 20_000 };
+function runScript(script, env = process.env) {
+  const options = { cwd: join(__dirname, '..'), env, timeout: 20_000 };
   return execFileSync(process.execPath, ['-e', script], options).toString();
 }
 
@@ -308,6 +308,26 @@ describe('PerMessageDeflate', () => {
         }
         assert.ok(length.ours <= length.theirs * 1.03, `${level}: ${JSON.stringify(length)}`);
       }
+    });
+
+    it('has zlib-rs compress where OXWS_ENCODER says so', () => {
+      const text = 'a text that either encoder divides otherwise, that either divides'.repeat(20);
+      const script = `
+        const { PerMessageDeflate } = require('.');
+        const extension = new PerMessageDeflate({ zlibDeflateOptions: { level: 5 } });
+        extension.accept([{}]);
+        const text = ${JSON.stringify(text)};
+        extension.compress(text, true, (_, data) => console.log(data.toString('hex')));`;
+      const run = (encoder) => {
+        const { OXWS_ENCODER: _, ...env } = process.env;
+        const hex = runScript(script, encoder ? { ...env, OXWS_ENCODER: encoder } : env).trim();
+        const data = Buffer.concat([Buffer.from(hex, 'hex'), Buffer.from([0, 0, 255, 255])]);
+        const options = { finishFlush: zlib.constants.Z_SYNC_FLUSH };
+        assert.strictEqual(zlib.inflateRawSync(data, options).toString(), text);
+        return hex;
+      };
+      assert.notStrictEqual(run('zlib'), run());
+      assert.strictEqual(run('another'), run());
     });
 
     it('fills the window with a dictionary', async () => {

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use oxws::protocol::deflate::{
-    Compressor, CompressorConfig, ContextPool, Decompressor, DecompressorConfig, Strategy,
+    Compressor, CompressorConfig, ContextPool, Decompressor, DecompressorConfig, EncoderChoice,
+    Strategy,
 };
 
 use super::input::Input;
@@ -77,6 +78,7 @@ impl Pair {
             window_bits: if tuning & 8 != 0 { window_bits } else { window_bits.min(9) },
             no_context_takeover,
             dictionary: dictionary.clone(),
+            encoder: if tuning >> 4 > 10 { EncoderChoice::Zlib } else { EncoderChoice::Own },
         };
         let sender = match Compressor::with_pool(config, pool) {
             Ok(sender) => sender,

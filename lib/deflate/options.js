@@ -57,6 +57,9 @@ function toInteger(options, name) {
   return Number.isFinite(value) ? Math.trunc(value) : NUMBERS[name][2];
 }
 
+/** Whether the encoder of our own is left out. */
+const USES_ZLIB = process.env.OXWS_ENCODER === 'zlib';
+
 /**
  * Gives the dictionary as a `Buffer`.
  *
@@ -78,6 +81,7 @@ function toDictionary(value) {
  * @property {number} memLevel The memory of a compressor
  * @property {boolean} noContextTakeover Whether each message starts with an empty window
  * @property {number} strategy The strategy
+ * @property {boolean} usesZlib Whether zlib-rs compresses at every level
  * @property {number} windowBits The window
  */
 
@@ -132,6 +136,7 @@ function read(userOptions, agreedWindowBits, createStream) {
     level: toInteger(options, 'level'),
     memLevel: toInteger(options, 'memLevel'),
     strategy: toInteger(options, 'strategy'),
+    usesZlib: USES_ZLIB,
     windowBits: toInteger(options, 'windowBits')
   };
 }

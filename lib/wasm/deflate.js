@@ -61,7 +61,7 @@ class Deflater extends Handle {
   /**
    * @param {any} options How to compress, checked by `lib/deflate/options.js`
    */
-  constructor({ dictionary, level, memLevel, noContextTakeover, strategy, windowBits }) {
+  constructor({ dictionary, level, memLevel, noContextTakeover, strategy, usesZlib, windowBits }) {
     const owner = instance();
     owner.write(dictionary ?? EMPTY_BUFFER);
     const number = owner.exports.create_deflater(
@@ -70,7 +70,8 @@ class Deflater extends Handle {
       memLevel,
       strategy,
       windowBits,
-      noContextTakeover
+      noContextTakeover,
+      usesZlib
     );
     if (number < 0) throw new Error('an option of the compressor is out of range');
     super(owner, 'free_deflater', number);

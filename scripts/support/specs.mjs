@@ -45,6 +45,9 @@ const OF_PROTOCOL = [
   'validation'
 ];
 
+/** What an encoder can change. */
+const OF_COMPRESSION = ['compression-bombs', 'conformance', 'engine/compression', 'permessage-deflate'];
+
 /**
  * Lists the test files of a folder and of those in it. Node 20 takes no patterns.
  *
@@ -115,6 +118,7 @@ export function specSteps({
       ['engine/index', 'engine/compression', ...OF_CONNECTIONS],
       { OXWS_DRIVER: 'tokio', OXWS_THREADS: '2' }
     ),
+    'node --test, compression by zlib-rs': step(OF_COMPRESSION, { OXWS_ENCODER: 'zlib' }),
     'node --test, the WebAssembly build': step(ofWasm, { OXWS_BINDING: 'wasm' }),
     'node --test': step(all)
   };

@@ -18,7 +18,7 @@ use crate::engine::compression::direction::{Deflation, Shared, lock, new_inflati
 use crate::engine::threads::pool;
 use crate::javascript;
 use crate::protocol::deflate::{
-    CompressorConfig, Decompressor, DecompressorConfig, InflateError, Strategy,
+    CompressorConfig, Decompressor, DecompressorConfig, EncoderChoice, InflateError, Strategy,
 };
 
 thread_local! {
@@ -55,6 +55,8 @@ pub struct DeflateOptions {
     pub no_context_takeover: bool,
     /// What an empty window is filled with.
     pub dictionary: Option<Buffer>,
+    /// Whether zlib-rs compresses at every level.
+    pub uses_zlib: bool,
 }
 
 fn narrow(number: u32) -> u8 {
@@ -80,6 +82,7 @@ impl From<DeflateOptions> for CompressorConfig {
             window_bits: narrow(options.window_bits),
             no_context_takeover: options.no_context_takeover,
             dictionary: dictionary(options.dictionary),
+            encoder: if options.uses_zlib { EncoderChoice::Zlib } else { EncoderChoice::Own },
         }
     }
 }

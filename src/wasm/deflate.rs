@@ -9,8 +9,8 @@ use super::handles::Handles;
 use super::memory::{give_output, set_output, with_input, with_output};
 use crate::javascript::InflateFailure;
 use crate::protocol::deflate::{
-    Compressor, CompressorConfig, ContextPool, Decompressor, DecompressorConfig, InflateError,
-    Strategy,
+    Compressor, CompressorConfig, ContextPool, Decompressor, DecompressorConfig, EncoderChoice,
+    InflateError, Strategy,
 };
 
 /// What compressors may keep between messages if it isn't set, in bytes.
@@ -41,6 +41,7 @@ pub extern "C" fn create_deflater(
     strategy: u32,
     window_bits: u32,
     no_context_takeover: bool,
+    uses_zlib: bool,
 ) -> i32 {
     let config = CompressorConfig {
         level,
@@ -55,6 +56,7 @@ pub extern "C" fn create_deflater(
         window_bits: narrow(window_bits),
         no_context_takeover,
         dictionary: with_input(length, |bytes| bytes.to_vec()),
+        encoder: if uses_zlib { EncoderChoice::Zlib } else { EncoderChoice::Own },
     };
     let Ok(compressor) = Compressor::with_pool(config, &CONTEXTS) else { return -1 };
     DEFLATERS.with_borrow_mut(|deflaters| deflaters.add(compressor) as i32)

@@ -20,6 +20,16 @@ pub enum Strategy {
     Fixed,
 }
 
+/// Who compresses at levels 1 to 6. What they make can be read by every peer, but isn't the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EncoderChoice {
+    /// `oxws-deflate`.
+    #[default]
+    Own,
+    /// zlib-rs, as at all other levels.
+    Zlib,
+}
+
 /// How to compress. The default is zlib's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompressorConfig {
@@ -35,6 +45,8 @@ pub struct CompressorConfig {
     pub no_context_takeover: bool,
     /// What an empty window is filled with; the peer needs to have it too. Default: nothing.
     pub dictionary: Vec<u8>,
+    /// Default: [`EncoderChoice::Own`].
+    pub encoder: EncoderChoice,
 }
 
 impl Default for CompressorConfig {
@@ -46,6 +58,7 @@ impl Default for CompressorConfig {
             window_bits: MAX_WINDOW_BITS,
             no_context_takeover: false,
             dictionary: Vec::new(),
+            encoder: EncoderChoice::Own,
         }
     }
 }
@@ -77,11 +90,13 @@ pub(super) struct Settings {
     pub(super) mem_level: u8,
     pub(super) strategy: Strategy,
     pub(super) window_bits: u8,
+    /// Who compresses, at whichever level.
+    pub(super) encoder: EncoderChoice,
 }
 
 impl Settings {
     pub(super) fn new(config: &CompressorConfig) -> Result<Self, InvalidCompressorConfig> {
-        let &CompressorConfig { level, mem_level, strategy, window_bits, .. } = config;
+        let &CompressorConfig { level, mem_level, strategy, window_bits, encoder, .. } = config;
         if !(-1..=9).contains(&level) {
             return Err(InvalidCompressorConfig("level"));
         }
@@ -92,11 +107,8 @@ impl Settings {
             return Err(InvalidCompressorConfig("window_bits"));
         }
         let level = u8::try_from(level).unwrap_or(DEFAULT_LEVEL);
-        Ok(Self { level, mem_level, strategy, window_bits })
-    }
-
-    /// Whether zlib-rs compresses.
-    pub(super) fn is_zlib(self) -> bool {
-        self.level == 0 || self.level > MAX_OWN_LEVEL || self.strategy != Strategy::Default
+        let is_zlib = level == 0 || level > MAX_OWN_LEVEL || strategy != Strategy::Default;
+        let encoder = if is_zlib { EncoderChoice::Zlib } else { encoder };
+        Ok(Self { level, mem_level, strategy, window_bits, encoder })
     }
 }

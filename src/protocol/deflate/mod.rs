@@ -15,7 +15,7 @@ mod stream;
 mod zlib_stream;
 
 pub use compressor::Compressor;
-pub use config::{CompressorConfig, InvalidCompressorConfig, Strategy};
+pub use config::{CompressorConfig, EncoderChoice, InvalidCompressorConfig, Strategy};
 pub use context_pool::ContextPool;
 pub use decompressor::{Decompressor, DecompressorConfig};
 pub use negotiation::{

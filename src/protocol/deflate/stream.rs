@@ -2,7 +2,7 @@
 
 use oxws_deflate::Encoder;
 
-use super::config::Settings;
+use super::config::{EncoderChoice, Settings};
 use super::pool::Context;
 use super::zlib_stream::ZlibStream;
 
@@ -35,10 +35,9 @@ impl Context for Box<DeflateState> {
 impl DeflateState {
     pub(super) fn new(settings: Settings) -> Self {
         let Settings { level, mem_level, window_bits, .. } = settings;
-        let stream = if settings.is_zlib() {
-            Stream::Zlib(ZlibStream::new(settings))
-        } else {
-            Stream::Own(Encoder::new(level, window_bits, mem_level))
+        let stream = match settings.encoder {
+            EncoderChoice::Own => Stream::Own(Encoder::new(level, window_bits, mem_level)),
+            EncoderChoice::Zlib => Stream::Zlib(ZlibStream::new(settings)),
         };
         Self { settings, stream }
     }

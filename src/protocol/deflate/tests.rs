@@ -4,12 +4,19 @@ use proptest::prelude::*;
 
 use super::super::CloseCode;
 use super::{
-    Compressor, CompressorConfig, Decompressor, DecompressorConfig, InflateError,
+    Compressor, CompressorConfig, Decompressor, DecompressorConfig, EncoderChoice, InflateError,
     Strategy as ZlibStrategy, TAIL,
 };
 
 fn compressor() -> Compressor {
     Compressor::new(CompressorConfig::default()).unwrap()
+}
+
+/// Runs a test with each encoder.
+fn with_each_encoder(test: impl Fn(CompressorConfig)) {
+    for encoder in [EncoderChoice::Own, EncoderChoice::Zlib] {
+        test(CompressorConfig { encoder, ..Default::default() });
+    }
 }
 
 fn decompressor() -> Decompressor {
@@ -18,24 +25,27 @@ fn decompressor() -> Decompressor {
 
 #[test]
 fn compresses_the_examples_of_the_rfc() {
-    // RFC 7692, section 7.2.3.1: one block.
-    let mut context = compressor();
-    assert_eq!(context.compress(b"Hello", true), [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
-    // Section 7.2.3.2: the second message refers to the first.
-    assert_eq!(context.compress(b"Hello", true), [0xf2, 0x00, 0x11, 0x00, 0x00]);
-    // Section 7.2.3.3: a block without compression.
-    let config = CompressorConfig { level: 0, ..Default::default() };
-    assert_eq!(
-        Compressor::new(config).unwrap().compress(b"Hello", true),
-        [0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00]
-    );
-    // Section 7.2.3.6: an empty fragment, wherever it comes.
-    for mut context in [compressor(), context] {
-        assert_eq!(context.compress(b"", true), [0x00]);
-        assert_eq!(context.compress(b"", true), [0x00]);
-        assert_eq!(context.compress(b"", false), [0x00, 0x00, 0x00, 0xff, 0xff]);
-        assert_eq!(context.compress(b"", true), [0x00]);
-    }
+    with_each_encoder(|config| {
+        // RFC 7692, section 7.2.3.1: one block.
+        let compressor = || Compressor::new(config.clone()).unwrap();
+        let mut context = compressor();
+        assert_eq!(context.compress(b"Hello", true), [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+        // Section 7.2.3.2: the second message refers to the first.
+        assert_eq!(context.compress(b"Hello", true), [0xf2, 0x00, 0x11, 0x00, 0x00]);
+        // Section 7.2.3.3: a block without compression.
+        let config = CompressorConfig { level: 0, ..config.clone() };
+        assert_eq!(
+            Compressor::new(config).unwrap().compress(b"Hello", true),
+            [0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00]
+        );
+        // Section 7.2.3.6: an empty fragment, wherever it comes.
+        for mut context in [compressor(), context] {
+            assert_eq!(context.compress(b"", true), [0x00]);
+            assert_eq!(context.compress(b"", true), [0x00]);
+            assert_eq!(context.compress(b"", false), [0x00, 0x00, 0x00, 0xff, 0xff]);
+            assert_eq!(context.compress(b"", true), [0x00]);
+        }
+    });
 }
 
 #[test]
@@ -88,28 +98,30 @@ fn starts_anew_after_the_last_block_of_a_stream() {
 
 #[test]
 fn gives_up_the_window_if_agreed() {
-    let config = CompressorConfig { no_context_takeover: true, ..Default::default() };
-    let mut sender = Compressor::new(config).unwrap();
-    let first = sender.compress(b"foofoo", true);
-    assert_eq!(sender.compress(b"foofoo", true), first);
-    // Within a message the window stays.
-    let mut fragments = sender.compress(b"foofoo", false);
-    let start = fragments.len();
-    fragments.extend(sender.compress(b"foofoo", true));
-    assert!(fragments.len() - start < first.len());
+    with_each_encoder(|config| {
+        let given_up = CompressorConfig { no_context_takeover: true, ..config.clone() };
+        let mut sender = Compressor::new(given_up).unwrap();
+        let first = sender.compress(b"foofoo", true);
+        assert_eq!(sender.compress(b"foofoo", true), first);
+        // Within a message the window stays.
+        let mut fragments = sender.compress(b"foofoo", false);
+        let start = fragments.len();
+        fragments.extend(sender.compress(b"foofoo", true));
+        assert!(fragments.len() - start < first.len());
 
-    let config = DecompressorConfig { no_context_takeover: true, ..Default::default() };
-    let mut receiver = Decompressor::new(config);
-    assert_eq!(receiver.decompress(&first, true, None).unwrap(), b"foofoo");
-    assert_eq!(receiver.decompress(&fragments, true, None).unwrap(), b"foofoofoofoo");
-    // What refers to an earlier message is refused.
-    let mut sender = compressor();
-    let _ = sender.compress(b"a sentence that is taken over", true);
-    let second = sender.compress(b"a sentence that is taken over", true);
-    assert_eq!(
-        receiver.decompress(&second, true, None),
-        Err(InflateError::InvalidData("invalid distance too far back"))
-    );
+        let given_up = DecompressorConfig { no_context_takeover: true, ..Default::default() };
+        let mut receiver = Decompressor::new(given_up);
+        assert_eq!(receiver.decompress(&first, true, None).unwrap(), b"foofoo");
+        assert_eq!(receiver.decompress(&fragments, true, None).unwrap(), b"foofoofoofoo");
+        // What refers to an earlier message is refused.
+        let mut sender = Compressor::new(config).unwrap();
+        let _ = sender.compress(b"a sentence that is taken over", true);
+        let second = sender.compress(b"a sentence that is taken over", true);
+        assert_eq!(
+            receiver.decompress(&second, true, None),
+            Err(InflateError::InvalidData("invalid distance too far back"))
+        );
+    });
 }
 
 #[test]
@@ -135,63 +147,69 @@ fn refuses_references_before_the_agreed_window() {
 
 #[test]
 fn agrees_with_zlib_on_window_bits_8() {
-    let text = b"window ".repeat(200);
-    for bits in [8, 9, 10] {
-        let config = CompressorConfig { window_bits: bits, ..Default::default() };
-        let mut sender = Compressor::new(config).unwrap();
-        for no_context_takeover in [false, true] {
-            let config = DecompressorConfig {
-                window_bits: bits,
-                no_context_takeover,
-                dictionary: Vec::new(),
-            };
-            sender.reset();
-            let mut receiver = Decompressor::new(config);
-            let data = sender.compress(&text, true);
-            assert_eq!(receiver.decompress(&data, true, None).unwrap(), text);
+    with_each_encoder(|config| {
+        let text = b"window ".repeat(200);
+        for bits in [8, 9, 10] {
+            let config = CompressorConfig { window_bits: bits, ..config.clone() };
+            let mut sender = Compressor::new(config).unwrap();
+            for no_context_takeover in [false, true] {
+                let config = DecompressorConfig {
+                    window_bits: bits,
+                    no_context_takeover,
+                    dictionary: Vec::new(),
+                };
+                sender.reset();
+                let mut receiver = Decompressor::new(config);
+                let data = sender.compress(&text, true);
+                assert_eq!(receiver.decompress(&data, true, None).unwrap(), text);
+            }
         }
-    }
+    });
 }
 
 #[test]
 fn fills_the_window_with_a_dictionary() {
-    let dictionary = b"the words that every message has".to_vec();
-    for no_context_takeover in [false, true] {
-        for mem_level in [8, 9] {
-            let mut sender = Compressor::new(CompressorConfig {
-                dictionary: dictionary.clone(),
-                no_context_takeover,
-                mem_level,
-                ..Default::default()
-            })
-            .unwrap();
-            for window_bits in [15, 10] {
-                let mut receiver = Decompressor::new(DecompressorConfig {
+    with_each_encoder(|config| {
+        let dictionary = b"the words that every message has".to_vec();
+        for no_context_takeover in [false, true] {
+            for mem_level in [8, 9] {
+                let mut sender = Compressor::new(CompressorConfig {
                     dictionary: dictionary.clone(),
                     no_context_takeover,
-                    window_bits,
-                });
-                sender.reset();
-                for _ in 0..3 {
-                    let data = sender.compress(&dictionary, true);
-                    assert!(data.len() < 10);
-                    assert_eq!(receiver.decompress(&data, true, None).unwrap(), dictionary);
+                    mem_level,
+                    ..config.clone()
+                })
+                .unwrap();
+                for window_bits in [15, 10] {
+                    let mut receiver = Decompressor::new(DecompressorConfig {
+                        dictionary: dictionary.clone(),
+                        no_context_takeover,
+                        window_bits,
+                    });
+                    sender.reset();
+                    for _ in 0..3 {
+                        let data = sender.compress(&dictionary, true);
+                        assert!(data.len() < 10);
+                        assert_eq!(receiver.decompress(&data, true, None).unwrap(), dictionary);
+                    }
                 }
             }
         }
-    }
+    });
 }
 
 #[test]
 fn finds_a_dictionary_as_long_as_the_window_in_whatever_is_longer() {
-    let dictionary: Vec<u8> = (0..32_767_u32).map(|i| (i.wrapping_mul(i) >> 5) as u8).collect();
-    let config = CompressorConfig { dictionary: dictionary.clone(), ..Default::default() };
-    let mut sender = Compressor::new(config).unwrap();
-    let data = [&dictionary[..], b"and more", &dictionary[..1000]].concat();
-    let compressed = sender.compress(&data, true);
-    assert!(compressed.len() < 1000, "{}", compressed.len());
-    let config = DecompressorConfig { dictionary, ..Default::default() };
-    assert_eq!(Decompressor::new(config).decompress(&compressed, true, None).unwrap(), data);
+    with_each_encoder(|config| {
+        let dictionary: Vec<u8> = (0..32_767_u32).map(|i| (i.wrapping_mul(i) >> 5) as u8).collect();
+        let config = CompressorConfig { dictionary: dictionary.clone(), ..config };
+        let mut sender = Compressor::new(config).unwrap();
+        let data = [&dictionary[..], b"and more", &dictionary[..1000]].concat();
+        let compressed = sender.compress(&data, true);
+        assert!(compressed.len() < 1000, "{}", compressed.len());
+        let config = DecompressorConfig { dictionary, ..Default::default() };
+        assert_eq!(Decompressor::new(config).decompress(&compressed, true, None).unwrap(), data);
+    });
 }
 
 #[test]
@@ -368,8 +386,11 @@ fn any_config() -> impl Strategy<Value = CompressorConfig> {
         Just(ZlibStrategy::Fixed),
     ];
     let dictionary = prop::collection::vec(any::<u8>(), 0..50);
-    (-1..=9, prop_oneof![Just(8u8), 1..=9u8], strategy, 8..=15u8, any::<bool>(), dictionary)
+    let encoder = prop_oneof![Just(EncoderChoice::Own), Just(EncoderChoice::Zlib)];
+    let level = (-1..=9, encoder);
+    (level, prop_oneof![Just(8u8), 1..=9u8], strategy, 8..=15u8, any::<bool>(), dictionary)
         .prop_map(|(level, mem_level, strategy, window_bits, no_context_takeover, dictionary)| {
+            let (level, encoder) = level;
             CompressorConfig {
                 level,
                 mem_level,
@@ -377,6 +398,7 @@ fn any_config() -> impl Strategy<Value = CompressorConfig> {
                 window_bits,
                 no_context_takeover,
                 dictionary,
+                encoder,
             }
         })
 }

@@ -35,7 +35,7 @@ enum Stream {
 
 impl ZlibStream {
     pub(super) fn new(settings: Settings) -> Self {
-        let Settings { level, mem_level, strategy, window_bits } = settings;
+        let Settings { level, mem_level, strategy, window_bits, .. } = settings;
         let (level, window_bits) = (zlib_rs_level(level), window_bits.max(MIN_ZLIB_WINDOW_BITS));
         let stream = if mem_level == DEFAULT_MEM_LEVEL && strategy == Strategy::Default {
             let level = Compression::new(u32::from(level));
