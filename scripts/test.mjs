@@ -26,7 +26,7 @@ const SUITES = {
 };
 
 /** The models compile everything once more, the protocol alone is a part of all features. */
-const DEFAULT_SUITES = ['rust', 'js', 'types'];
+const DEFAULT_SUITES = ['imports', 'rust', 'js', 'types'];
 
 /**
  * Tells suites and their arguments apart.

@@ -17,6 +17,7 @@ const { notePayload } = require('../../payload-memory');
 const { toLimit } = require('../../validation');
 
 const {
+  ANSWERED_PING,
   RECORD_BINARY,
   RECORD_CLOSE,
   RECORD_END,
@@ -264,7 +265,7 @@ class EngineConnection extends EngineFrameQueue {
         lengths = native.engineFragmentLengths(this._engine.native, -1 - place);
       }
       this._receiveBinary(payload, lengths);
-    } else if (kind === RECORD_PING) this.handlers.ping(payload, detail !== 0);
+    } else if (kind === RECORD_PING) this.handlers.ping(payload, detail === ANSWERED_PING);
     else if (kind === RECORD_PONG) this.handlers.pong(payload);
     else this._receiveRare(kind, detail, payload);
   }
