@@ -46,7 +46,12 @@ const OF_PROTOCOL = [
 ];
 
 /** What an encoder can change. */
-const OF_COMPRESSION = ['compression-bombs', 'conformance', 'engine/compression', 'permessage-deflate'];
+const OF_COMPRESSION = [
+  'compression-bombs',
+  'conformance',
+  'engine/compression',
+  'permessage-deflate'
+];
 
 /**
  * Lists the test files of a folder and of those in it. Node 20 takes no patterns.
