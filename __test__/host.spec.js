@@ -1,7 +1,7 @@
 'use strict';
 
 // Fakes of test frameworks: what `lib/` needs of Node goes on whatever they replace. The frameworks
-// themselves are run by `npm run test:ecosystem`.
+// themselves are run by `npm test -- ecosystem`.
 
 const assert = require('node:assert');
 const { execFile } = require('node:child_process');

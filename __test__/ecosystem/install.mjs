@@ -56,7 +56,7 @@ export function install(name, side) {
     npmInstall(folder);
   }
   // Copied, so that `import 'ws'` finds that of the install.
-  for (const shared of ['kit.mjs', 'page.mjs']) {
+  for (const shared of ['fake-timers.mjs', 'kit.mjs', 'page.mjs']) {
     copyFileSync(join(here, shared), join(cache, side, shared));
   }
   copyFileSync(join(here, name, 'scenario.mjs'), join(folder, 'scenario.mjs'));

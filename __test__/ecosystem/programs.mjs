@@ -18,6 +18,11 @@ export const COMMANDS = {
   nginx: ['nginx']
 };
 
+/** What is done in each test framework. */
+const FAKE_TIMERS =
+  'Conversations under fake timers, compressed and not, and in the test after those; the time limit ' +
+  'of a closing handshake, which is that of the fakes';
+
 /** @type {Record<string, Program>} */
 export const PROGRAMS = {
   'socket.io': {
@@ -188,5 +193,18 @@ export const PROGRAMS = {
   'websocket-stream': {
     packages: { 'websocket-stream': '5.5.2' },
     does: 'Streams both ways with backpressure, 5 MB in one piece, pipeline(), destroy()'
+  },
+  'jest-30': {
+    packages: { jest: '30.5.2' },
+    does: FAKE_TIMERS
+  },
+  'jest-29': {
+    packages: { jest: '29.7.0' },
+    does: FAKE_TIMERS
+  },
+  vitest: {
+    packages: { vitest: '3.2.7' },
+    does: FAKE_TIMERS,
+    remark: '3 is the last line of vitest that runs on Node.js 20'
   }
 };
