@@ -121,6 +121,13 @@ declare class WebSocket extends EventEmitter {
   /** The normalised address that a client connects to. Not set on the server's side. */
   readonly url: string;
 
+  /**
+   * What carries the connection: `'engine'`, the Rust engine; or `'stream'`, a socket of Node.js or any
+   * other `Duplex`. `null` before it's open. It may change while it's open: a compressed connection
+   * goes to the engine after 20 ms, one whose bytes are looked at leaves it. Not part of ws.
+   */
+  readonly transport: 'engine' | 'stream' | null;
+
   /** Listener for `'open'`; independent of those added with `addEventListener()`. */
   onopen: ((event: WebSocket.Event) => void) | null;
   /** Listener for `'error'`; independent of those added with `addEventListener()`. */

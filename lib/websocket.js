@@ -228,6 +228,18 @@ class WebSocket extends EventEmitter {
     return this._readyState;
   }
 
+  /**
+   * What carries the connection: `'engine'`, or `'stream'` for a socket of Node.js or any other
+   * `Duplex`; `null` before it's open. May change while it's open. Not part of ws.
+   *
+   * @return {'engine' | 'stream' | null}
+   */
+  get transport() {
+    const receiver = this[kReceiver];
+    if (!receiver) return null;
+    return receiver instanceof EngineReceiver ? 'engine' : 'stream';
+  }
+
   /** @return {string | undefined} The URL of a client, normalised */
   get url() {
     // @ts-expect-error set by the client handshake
