@@ -136,6 +136,65 @@ describe('The demo', { skip, timeout: 180_000 }, () => {
     assert.deepEqual(pageErrors, []);
   });
 
+  it('races ws and oxws under the same load', async () => {
+    const ada = await openWindow('Ada');
+    const bob = await openWindow('Bob');
+    await ada.click('#race');
+    await ada.locator('#race:disabled').waitFor();
+    await bob.locator('.run.ws').waitFor();
+
+    const result = ada.locator('#race-result:not(:empty)');
+    await result.waitFor({ timeout: 60_000 });
+    assert.match(
+      await textOf(result),
+      /^[\d.]+ times as many messages, [\d.]+ instead of [\d.]+ µs/
+    );
+    for (const page of [ada, bob]) {
+      for (const name of ['ws', 'oxws']) {
+        assert.match(
+          await textOf(page.locator(`.run.${name}`)),
+          new RegExp(`^${name}[\\d,]+ / s$`)
+        );
+      }
+    }
+    await ada.context().close();
+    await bob.context().close();
+    assert.deepEqual(pageErrors, []);
+  });
+
+  it('says what carries the connection, and what compression saves', async () => {
+    const page = await openWindow('Dora');
+    await page.locator('#carrier', { hasText: /engine|socket/ }).waitFor();
+    await page.locator('#saved', { hasText: /^\d+ % of the bytes$/ }).waitFor();
+    const { homepage } = require('../package.json');
+    assert.equal(await page.locator('#source').getAttribute('href'), homepage);
+    await page.context().close();
+  });
+
+  it('fits a screen of 320 pixels, and goes grey without a connection', async () => {
+    const page = await openWindow('Emil');
+    await page.setViewportSize({ width: 320, height: 640 });
+    await page.locator('#saved', { hasText: '%' }).waitFor();
+    const tooWide = await page.evaluate(() => {
+      const isCut = (/** @type {Element} */ each) => each.scrollWidth > each.clientWidth + 1;
+      const texts = document.querySelectorAll('h1, h2, p, dd, dt, button, label, .label');
+      const cut = [...texts].filter((each) => each.clientWidth > 0 && isCut(each));
+      const page = document.documentElement;
+      return [...(isCut(page) ? ['the page'] : []), ...cut.map((each) => each.outerHTML)];
+    });
+    assert.deepEqual(tooWide, []);
+
+    const opacity = () =>
+      page.evaluate(() => {
+        return getComputedStyle(/** @type {Element} */ (document.querySelector('.tiles'))).opacity;
+      });
+    assert.equal(await opacity(), '1');
+    await page.click('#toggle');
+    await page.locator('#state[data-state=closed]').waitFor();
+    assert.equal(await opacity(), '0.5');
+    await page.context().close();
+  });
+
   it('reconnects after the connection was lost', async () => {
     const page = await openWindow('Cleo');
     for (const ws of demo.wss.clients) ws.terminate();

@@ -4,12 +4,16 @@
 // The chat room: who is in it, what they say, and the figures that every window shows.
 //
 // Text messages are JSON objects with a `type`:
-//   from a window   hello { name }, chat { text }
-//   to a window     welcome { id, history }, people { people }, chat { ... }, notice { text }, stats
+//   from a window   hello { name }, chat { text }, race
+//   to a window     welcome { id, history, source }, people { people }, chat { ... }, notice { text },
+//                   stats, race { runs, isOver }
 // A binary message is an echo request: it goes back as it is. Windows measure round trips with it,
 // and make load.
 
 const { performance } = require('node:perf_hooks');
+const { WebSocket } = require('../..');
+const { homepage } = require('../../package.json');
+const { createRace } = require('./race');
 
 const MAX_NAME = 24;
 const MAX_TEXT = 500;
@@ -31,6 +35,7 @@ const MAX_UNSENT = 1024 * 1024;
  * @property {number} id Identifies it for as long as the server runs
  * @property {string} name What the person calls themselves; empty until `hello`
  * @property {number} credit Chat lines that it may still send this second
+ * @property {number} payload Bytes of messages, both ways
  */
 
 /**
@@ -62,6 +67,25 @@ function parseMessage(text) {
 }
 
 /**
+ * Says how a window is connected.
+ *
+ * @param {import('../..').WebSocket} ws Its connection
+ * @param {Member} member The window
+ * @return {{ carrier: string, payload: number, wire: number }} What carries the connection; bytes of
+ *   messages, and bytes that they took on the wire, handshake included
+ */
+function describeConnection(ws, { payload }) {
+  const socket = /** @type {any} */ (ws)._socket;
+  const wire = socket ? socket.bytesRead + socket.bytesWritten : 0;
+  const part = WebSocket.binding === 'wasm' ? 'WebAssembly' : 'native code';
+  return {
+    carrier: ws.transport === 'engine' ? 'Rust engine' : `Node.js socket, ${part}`,
+    payload,
+    wire
+  };
+}
+
+/**
  * Opens a room.
  *
  * @return {{ join: (ws: import('../..').WebSocket) => void, close: () => void }} What lets a window in,
@@ -84,6 +108,8 @@ function createRoom() {
   function send(ws, data) {
     if (ws.readyState !== ws.OPEN || ws.bufferedAmount > MAX_UNSENT) return;
     counters.sent++;
+    const member = members.get(ws);
+    if (member !== undefined) member.payload += Buffer.byteLength(data);
     ws.send(data);
   }
 
@@ -108,6 +134,8 @@ function createRoom() {
     if (history.length > HISTORY) history.shift();
     broadcast(message);
   }
+
+  const race = createRace((runs, isOver) => broadcast({ type: 'race', runs, isOver }));
 
   /** Tells every window who is here. */
   function broadcastPeople() {
@@ -134,6 +162,8 @@ function createRoom() {
       if (text === '' || member.credit === 0) return;
       member.credit--;
       say({ type: 'chat', id: member.id, name: member.name, text });
+    } else if (message?.type === 'race') {
+      race.start();
     }
   }
 
@@ -143,11 +173,12 @@ function createRoom() {
    * @param {import('../..').WebSocket} ws The window
    */
   function join(ws) {
-    const member = { id: ++lastId, name: '', credit: CHAT_RATE };
+    const member = { id: ++lastId, name: '', credit: CHAT_RATE, payload: 0 };
     members.set(ws, member);
     ws.on('error', () => {}); // a window that breaks the protocol is closed; nothing else to do
     ws.on('message', (data, isBinary) => {
       counters.received++;
+      member.payload += /** @type {Buffer} */ (data).length;
       if (isBinary) send(ws, /** @type {Buffer} */ (data));
       else receive(member, parseMessage(String(data)));
     });
@@ -157,7 +188,7 @@ function createRoom() {
       say({ type: 'notice', text: `${member.name} left` });
       broadcastPeople();
     });
-    send(ws, JSON.stringify({ type: 'welcome', id: member.id, history }));
+    send(ws, JSON.stringify({ type: 'welcome', id: member.id, history, source: homepage }));
   }
 
   let last = { ...counters, time: performance.now(), cpu: process.cpuUsage() };
@@ -165,14 +196,17 @@ function createRoom() {
     const now = { ...counters, time: performance.now(), cpu: process.cpuUsage() };
     const seconds = (now.time - last.time) / 1000;
     const cpu = now.cpu.user + now.cpu.system - last.cpu.user - last.cpu.system;
-    broadcast({
+    const stats = {
       type: 'stats',
       connections: members.size,
       received: Math.round((now.received - last.received) / seconds),
       sent: Math.round((now.sent - last.sent) / seconds),
       cpu: Math.round(cpu / seconds / 10_000), // microseconds a second, as percent of one core
       memory: process.memoryUsage.rss()
-    });
+    };
+    for (const [ws, member] of members) {
+      send(ws, JSON.stringify({ ...stats, own: describeConnection(ws, member) }));
+    }
     last = now;
   }, STATS_INTERVAL).unref();
 
@@ -183,6 +217,7 @@ function createRoom() {
   return {
     join,
     close() {
+      race.close();
       clearInterval(statsTimer);
       clearInterval(creditTimer);
     }

@@ -107,7 +107,8 @@ function createDemo() {
   const wss = new WebSocketServer({
     maxPayload: MAX_PAYLOAD,
     noServer: true,
-    perMessageDeflate: true
+    // All that is sent: the messages of a chat are short.
+    perMessageDeflate: { threshold: 0 }
   });
   const room = createRoom();
   const heartbeat = startHeartbeat(wss);

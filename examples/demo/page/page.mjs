@@ -56,7 +56,8 @@ function showState(state, text) {
   element('state').dataset.state = state;
   element('state').textContent = text;
   element('toggle').textContent = state === 'open' ? 'Disconnect' : 'Connect';
-  for (const id of ['send', 'load', 'text']) element(id).disabled = state !== 'open';
+  document.body.dataset.state = state;
+  for (const id of ['send', 'load', 'race', 'text']) element(id).disabled = state !== 'open';
 }
 
 /**
@@ -137,6 +138,7 @@ function receive(message) {
   switch (message.type) {
     case 'welcome':
       ownId = message.id;
+      showSource(message.source);
       element('log').replaceChildren();
       for (const line of message.history) showLine(line);
       break;
@@ -149,6 +151,9 @@ function receive(message) {
       break;
     case 'stats':
       showStats(message);
+      break;
+    case 'race':
+      showRace(message);
       break;
   }
 }
@@ -228,10 +233,15 @@ function showPeople(people) {
 /**
  * Shows the figures of the server.
  *
- * @param {{ connections: number, received: number, sent: number, cpu: number, memory: number }} stats
- *     The figures
+ * @param {{
+ *   connections: number, received: number, sent: number, cpu: number, memory: number,
+ *   own: { carrier: string, payload: number, wire: number }
+ * }} stats The figures, and those of this window's connection
  */
-function showStats({ connections, received, sent, cpu, memory }) {
+function showStats({ connections, received, sent, cpu, memory, own }) {
+  element('carrier').textContent = own.carrier;
+  const saved = 1 - own.wire / own.payload;
+  element('saved').textContent = saved > 0 ? `${Math.round(saved * 100)} % of the bytes` : '–';
   charts.connections.push(connections);
   charts.messages.push(received + sent);
   element('connections').textContent = numbers.format(connections);
@@ -306,6 +316,48 @@ function showLoad() {
     `${numbers.format(load.done)} echoed, ${numbers.format(Math.round(load.done / seconds))} / s`;
 }
 
+// The race
+
+/**
+ * Shows how far a race is.
+ *
+ * @param {{
+ *   runs: { contender: string, rates: number[], rate?: number, cpu?: number, error?: string }[],
+ *   isOver: boolean
+ * }} race The runs in their order
+ */
+function showRace({ runs, isOver }) {
+  const latest = runs.map((run) => run.rate ?? run.rates.at(-1) ?? 0);
+  const top = Math.max(...latest, 1);
+  element('race-rows').replaceChildren(
+    ...runs.map((run, index) => {
+      const bar = make('span', 'bar');
+      bar.style.setProperty('--share', String(latest[index] / top));
+      const figure = run.error ?? `${numbers.format(latest[index])} / s`;
+      const label = make('span', 'label', make('b', '', run.contender), make('span', '', figure));
+      return make('div', `run ${run.contender}`, label, bar);
+    })
+  );
+  element('race').disabled = !isOver || socket?.readyState !== WebSocket.OPEN;
+  element('race').textContent = isOver ? 'Run both again' : 'Running …';
+  const [first, second] = runs;
+  element('race-result').textContent =
+    isOver && first.rate && second.rate
+      ? `${(second.rate / first.rate).toFixed(1)} times as many messages, ` +
+        `${second.cpu.toFixed(2)} instead of ${first.cpu.toFixed(2)} µs of processor time for each.`
+      : '';
+}
+
+/**
+ * Shows where the source is.
+ *
+ * @param {string} source The address
+ */
+function showSource(source) {
+  element('source').href = source;
+  element('source').hidden = false;
+}
+
 // Controls
 
 element('composer').addEventListener('submit', (event) => {
@@ -332,6 +384,7 @@ element('load').addEventListener('click', () => {
   if (load.until > 0) stopLoad();
   else startLoad();
 });
+element('race').addEventListener('click', () => send({ type: 'race' }));
 element('newer').addEventListener('click', () => {
   element('log').scrollTop = element('log').scrollHeight;
 });
