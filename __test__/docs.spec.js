@@ -17,6 +17,7 @@ const DOCUMENTS = [
   'CONTRIBUTING.md',
   'SECURITY.md',
   'bench/README.md',
+  'crates/deflate/README.md',
   'examples/README.md'
 ].concat(
   fs

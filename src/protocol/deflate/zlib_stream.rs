@@ -1,6 +1,8 @@
 //! The compressing side of a deflate stream, by zlib-rs.
 //!
-//! For what is seldom asked for, and for levels where the best compression is what counts.
+//! For what is seldom asked for, and for levels where the best compression is what counts. flate2,
+//! which has zlib-rs as its backend here, makes plain streams; the interface of zlib-rs makes those
+//! with a memory level or a strategy, which flate2 can't set. Nothing is decompressed by either.
 
 use flate2::{Compress, Compression, FlushCompress};
 use zlib_rs::DeflateFlush;

@@ -28,6 +28,9 @@ pub(super) struct History {
     /// Matches are less than so many bytes back.
     reach: usize,
     max_hashes: usize,
+    /// Places that were looked at.
+    #[cfg(test)]
+    pub(super) candidates: std::cell::Cell<usize>,
 }
 
 /// The fewest hashes, and links.
@@ -52,6 +55,8 @@ impl History {
             window_length,
             reach: window_length.min(most_links(window_length) - AHEAD),
             max_hashes: 1 << max_hash_bits,
+            #[cfg(test)]
+            candidates: std::cell::Cell::default(),
         }
     }
 
@@ -143,6 +148,8 @@ impl History {
             if start < first {
                 break; // and the others, which are older, as well
             }
+            #[cfg(test)]
+            self.candidates.set(self.candidates.get() + 1);
             if string_at(&self.bytes, start) == Some(string) {
                 let length = common_length(&self.bytes, start, position);
                 let found = Match { length, distance: position - start };
@@ -184,8 +191,37 @@ impl History {
         (string, self.chains.before(position))
     }
 
-    /// Replaces `found` by the longest match at `position`, where `string` is, that is in `depth` places, from `start`
-    /// on in the chain of `string`.
+    /// Looks for a match at `position` that is longer than `found`, at most at `depth` places.
+    ///
+    /// Follows two chains at once. Say `abcd`, of four bytes, is found, and a longer match is wanted.
+    /// It begins with `abcd` and goes on with the next byte, `e`, so it has `bcde` one byte later:
+    ///
+    /// ```text
+    ///            1         2         3
+    ///  0123456789012345678901234567890123456
+    ///  .abcdefx.......abcdy..abcdy..abcdefgh
+    ///                               ^ position; found: 22, of four bytes; end = 1
+    ///
+    ///  chain of `string`, abcd, from 22 on:          15   1
+    ///  chain of `last`, bcde, less `end`:                 1
+    /// ```
+    ///
+    /// Where a longer match begins is in both lists. So nothing is lost when the search goes on with
+    /// the list whose next place is farther back: 15 is skipped, 1 is the next candidate, and gives
+    /// six bytes. From then on `last` is what a match of seven would end with, and so on. In JSON
+    /// four candidates find here what 16 find in one chain (bench/deflate, json-64k).
+    ///
+    /// On entry
+    /// - `string` is the four bytes at `position`, and `start` a place in their chain, or 0;
+    /// - `found.length` is 4 or more: the match to beat, or just a length to beat;
+    /// - the positions up to `position + LONG_ENOUGH` are in their chains ([`look_up`](Self::look_up)).
+    ///
+    /// On exit the result is `found`, or a match that is longer: its bytes are the same, as many as
+    /// are the same, and its distance is within reach. With an unlimited `depth` it is the longest
+    /// that there is, or has [`LONG_ENOUGH`] bytes or more.
+    ///
+    /// Looks at `depth` candidates at most, and compares at most [`MAX_MATCH`] bytes of each that
+    /// agrees in its first and its last four bytes.
     fn longest(
         &self,
         mut found: Match,
@@ -196,7 +232,7 @@ impl History {
     ) -> Match {
         let (bytes, chains) = (&self.bytes[..], &self.chains);
         let first = self.first_in_reach(position);
-        // The chain that is followed: its next place, and how far behind the beginning of a match that is.
+        // The chain that is followed: its next place, and how far after the beginning of a match that is.
         let (mut place, mut offset) = (start, 0);
         while depth > 0 && found.length < LONG_ENOUGH {
             let end = found.length + 1 - STRING_LENGTH;
@@ -213,6 +249,8 @@ impl History {
                 let start = place - offset;
                 place = chains.before(place);
                 depth -= 1;
+                #[cfg(test)]
+                self.candidates.set(self.candidates.get() + 1);
                 // The last bytes are the same less often.
                 if string_at(bytes, start + end) == Some(last)
                     && string_at(bytes, start) == Some(string)
@@ -275,7 +313,67 @@ fn common_length(bytes: &[u8], earlier: usize, later: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// The longest match at `position` of all that are in reach, by looking at every one.
+    fn longest_of_all(history: &History, position: usize) -> usize {
+        let bytes = history.bytes();
+        let same = |start: usize| {
+            let pairs = bytes[start..].iter().zip(&bytes[position..]);
+            pairs.take(MAX_MATCH).take_while(|(a, b)| a == b).count()
+        };
+        (history.first_in_reach(position)..position).map(same).max().unwrap_or(0)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, ..Default::default() })]
+
+        #[test]
+        fn finds_the_longest_match_of_all(
+            // Few letters, so that there is much to find; pieces, so that long matches come up.
+            pieces in prop::collection::vec("[ab]{1,3}|[a-d]{2,30}|(abcd){1,20}", 1..60),
+            window_bits in 9..=12_u8,
+            at in any::<prop::sample::Index>(),
+        ) {
+            let text = pieces.concat().into_bytes();
+            prop_assume!(text.len() > STRING_LENGTH);
+            let mut history = History::new(window_bits, 12);
+            history.append(&text);
+            let position = at.index(text.len() - STRING_LENGTH);
+            let longest = longest_of_all(&history, position);
+            let found = history.find(position, usize::MAX);
+            match found {
+                None => prop_assert!(longest < STRING_LENGTH, "{longest} missed"),
+                Some(Match { length, distance }) => {
+                    let start = position - distance;
+                    prop_assert!(distance <= history.reach);
+                    prop_assert_eq!(&text[start..start + length], &text[position..][..length]);
+                    prop_assert!(length == longest || length >= LONG_ENOUGH, "{length} of {longest}");
+                }
+            }
+            for less in STRING_LENGTH..longest.min(LONG_ENOUGH) {
+                let longer = history.find_longer(position, less, usize::MAX);
+                let length = longer.map(|found| found.length);
+                prop_assert!(length == Some(longest) || length >= Some(LONG_ENOUGH));
+            }
+            prop_assert!(history.find_longer(position, longest.max(STRING_LENGTH), usize::MAX).is_none());
+        }
+
+        #[test]
+        fn looks_at_no_more_places_than_it_may(
+            text in prop::collection::vec(b'a'..=b'b', 10..3000),
+            depth in 1..20_usize,
+            at in any::<prop::sample::Index>(),
+        ) {
+            let mut history = History::new(12, 12);
+            history.append(&text);
+            let position = at.index(text.len() - STRING_LENGTH);
+            history.find(position, depth);
+            prop_assert!(history.candidates.get() <= depth);
+        }
+    }
 
     /// The match at the beginning of the second of two texts.
     fn found(history: &mut History, before: &[u8], text: &[u8]) -> Option<(usize, usize)> {
