@@ -70,6 +70,15 @@ class FrameQueue {
   }
 
   /**
+   * Sends a message at once, where that is shorter than on the way of all messages: not here.
+   *
+   * @return {boolean} `false`
+   */
+  sendDirectly() {
+    return false;
+  }
+
+  /**
    * Adds a frame whose payload is copied.
    *
    * @param {Buffer | string} data The payload

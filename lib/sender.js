@@ -224,6 +224,22 @@ class Sender {
   }
 
   /**
+   * Sends a message that is neither compressed nor fragmented, without a callback, if it's bytes or text
+   * and nothing is in its way.
+   *
+   * @param {any} data The message
+   * @param {boolean} binary Whether it is binary
+   * @param {boolean} mask Whether the frame is masked
+   * @return {boolean} Whether it is sent; if not, nothing has happened
+   * @private
+   */
+  sendDirectly(data, binary, mask) {
+    const frames = this._frames;
+    if (frames === null || this._state !== DEFAULT || !this._firstFragment) return false;
+    return frames.sendDirectly(data, FIN | (binary ? BINARY : TEXT), mask);
+  }
+
+  /**
    * Writes a frame that `Sender.frame` made.
    *
    * @param {(Buffer | string)[]} list The frame

@@ -40,6 +40,10 @@ const { isBlob } = require('./validation');
 
 const NO_OPTIONS = {};
 
+const PERMESSAGE_DEFLATE = PerMessageDeflate.extensionName;
+/** The method as it is when nobody has replaced it. */
+const sendMessage = Sender.prototype.send;
+
 const CLOSED_TOO_EARLY = 'WebSocket was closed before the connection was established';
 
 /**
@@ -390,6 +394,8 @@ class WebSocket extends EventEmitter {
    * @throws {Error} While the connection is being established
    */
   send(data, options, callback) {
+    // Most are whole, open and uncompressed; and few calls are left between a loop and the outbox then.
+    if (callback === undefined && sendDirectly(this, data, options)) return;
     if (this.readyState === CONNECTING) throw notOpenError(this);
 
     const payload = typeof data === 'number' ? data.toString() : data;
@@ -458,6 +464,39 @@ function notOpenError(websocket) {
   const { readyState } = websocket;
 
   return new Error(`WebSocket is not open: readyState ${readyState} (${STATE_NAMES[readyState]})`);
+}
+
+/**
+ * Sends a message that needs nothing but a header, if nothing is in its way.
+ *
+ * @param {any} websocket The WebSocket
+ * @param {any} data The message
+ * @param {any} options The options
+ * @return {boolean} Whether it is sent; if not, nothing has happened
+ * @private
+ */
+function sendDirectly(websocket, data, options) {
+  const sender = websocket[kSender];
+
+  // Somebody may have replaced the method, to see messages, or what it's a method of.
+  if (!sender || sender.send !== sendMessage || websocket.readyState !== OPEN) return false;
+
+  let binary = typeof data !== 'string';
+
+  if (options !== undefined) {
+    if (
+      options === null ||
+      Object.getPrototypeOf(options) !== Object.prototype ||
+      'fin' in options ||
+      'mask' in options
+    ) {
+      return false;
+    }
+    if ('binary' in options) binary = options.binary;
+  }
+  if (websocket._extensions[PERMESSAGE_DEFLATE]) return false;
+
+  return sender.sendDirectly(data, binary, !websocket._isServer);
 }
 
 /**

@@ -101,6 +101,26 @@ class Outbox {
   }
 
   /**
+   * Adds the last frame for another connection.
+   *
+   * @param {number} id The connection
+   * @param {Buffer | string} data The payload
+   * @param {number} first The first byte of the header
+   * @return {number} Bytes on the wire; 0 where it's another frame
+   */
+  repeat(id, data, first) {
+    const { values } = this._commands;
+    const at = this._commandCount * COMMAND_FIELDS;
+    if (data !== this._latest || first !== this._latestFirst || at === values.length) return 0;
+    if (!this._isAsSent(data)) return 0;
+    values[at] = id;
+    values[at + 1] = this._frameCount - 1;
+    this._commandCount++;
+    this.schedule();
+    return this._latestTotal;
+  }
+
+  /**
    * Tells whether the payload of the last frame, which is sent again, is still what was sent: strings
    * are, bytes may have changed.
    *

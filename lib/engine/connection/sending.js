@@ -4,6 +4,7 @@
 // What a connection of the engine sends: the frames of the sender and the bytes of the socket, in
 // one order, and the callbacks of both.
 
+const { isBuffer } = require('../../buffer-util');
 const { EMPTY_BUFFER } = require('../../constants');
 const { nextTick, setImmediate } = require('../../host');
 const { COMPRESSED, MAX_COMPRESSED_LENGTH, MAX_COPY_LENGTH, RAW } = require('../outbox');
@@ -106,6 +107,30 @@ class EngineFrameQueue extends EngineHandle {
   _isFree() {
     const { corked, ending, length } = this._socket._writableState;
     return length === 0 && corked === 0 && !ending && !this._isClosed;
+  }
+
+  /**
+   * Sends a message at once if it's bytes or text, short enough to be copied, and nothing is in its way.
+   *
+   * @param {any} data The message
+   * @param {number} first The first byte of the header
+   * @param {boolean} mask Whether the frame is masked
+   * @return {boolean} Whether it is sent; if not, nothing has happened
+   */
+  sendDirectly(data, first, mask) {
+    if (!data || this._held !== null || !this._isFree()) return false;
+    const isText = typeof data === 'string';
+    if (!isText && !isBuffer(data)) return false;
+    const outbox = this._engine.outbox;
+    let total = mask ? 0 : outbox.repeat(this._id, data, first);
+    if (total === 0) {
+      const length = isText ? Buffer.byteLength(data) : data.length;
+      if (length > MAX_COPY_LENGTH) return false;
+      total = outbox.append(this._id, data, length, first, mask);
+    }
+    this._sentBytes += total;
+    this._noteActivity();
+    return true;
   }
 
   /**
