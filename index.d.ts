@@ -124,9 +124,10 @@ declare class WebSocket extends EventEmitter {
   /**
    * What carries the connection: `'engine'`, the Rust engine; or `'stream'`, a socket of Node.js or any
    * other `Duplex`. `null` before it's open. It may change while it's open: a compressed connection
-   * goes to the engine after 20 ms, one whose bytes are looked at leaves it. Not part of ws.
+   * goes to the engine after 20 ms, one whose bytes are looked at leaves it. Not part of ws: optional
+   * here, so that a WebSocket of `@types/ws` goes where one of oxws is expected.
    */
-  readonly transport: 'engine' | 'stream' | null;
+  readonly transport?: 'engine' | 'stream' | null;
 
   /** Listener for `'open'`; independent of those added with `addEventListener()`. */
   onopen: ((event: WebSocket.Event) => void) | null;

@@ -63,7 +63,10 @@ function called(action) {
 
 /** Tells whether a property goes beyond ws. None of those is enumerable. */
 function isAddition(object, name) {
-  return ['binding', 'transport'].includes(name) && !Object.prototype.propertyIsEnumerable.call(object, name);
+  return (
+    ['binding', 'transport'].includes(name) &&
+    !Object.prototype.propertyIsEnumerable.call(object, name)
+  );
 }
 
 describe('the class WebSocket', () => {
