@@ -7,32 +7,38 @@ const net = require('node:net');
 const { once } = require('node:events');
 const { describe, it } = require('node:test');
 const { Duplex } = require('node:stream');
+const tls = require('node:tls');
 const { setImmediate: turn } = require('node:timers/promises');
+const { promisify } = require('node:util');
 
 const { kWebSocket } = require('../lib/constants');
 const Sender = require('../lib/sender');
-const { frame } = require('./support/frames');
+const certificate = require('./support/certificate');
+const { frame, generator } = require('./support/frames');
 const { uncaught } = require('./support/uncaught');
 const until = require('./support/until');
 
-/** A socket that keeps its writes, and a sender that owns it. */
-function createPair() {
+/** A socket that keeps its writes, and how many chunks each has, and a sender that owns it. */
+function createPair(generateMask) {
   const writes = [];
+  const chunkCounts = [];
   const socket = new Duplex({
     read() {},
     write(chunk, _encoding, callback) {
       writes.push(Buffer.from(chunk));
+      chunkCounts.push(1);
       setImmediate(callback);
     },
     writev(chunks, callback) {
       writes.push(Buffer.concat(chunks.map(({ chunk }) => chunk)));
+      chunkCounts.push(chunks.length);
       setImmediate(callback);
     }
   });
-  const sender = new Sender(socket);
+  const sender = new Sender(socket, {}, generateMask);
   sender.coalesce();
   socket[kWebSocket] = { _sender: sender };
-  return { sender, socket, writes };
+  return { chunkCounts, sender, socket, writes };
 }
 
 describe('The frames of a tick', () => {
@@ -44,6 +50,90 @@ describe('The frames of a tick', () => {
     await turn();
     const expected = [frame(1, 'a'), frame(1, 'b'), frame(1, 'c'), frame(9, 'd')];
     assert.deepStrictEqual(writes, [Buffer.concat(expected)]);
+  });
+
+  it('are one buffer, also where those of several sockets alternate', async () => {
+    const pairs = Array.from({ length: 3 }, () => createPair());
+    const sent = pairs.map(() => []);
+    for (let i = 0; i < 100; i++) {
+      for (const [index, { sender }] of pairs.entries()) {
+        const text = `${index} ${i}`.repeat(index + 1);
+        sender.send(text, { fin: true });
+        sent[index].push(frame(1, text));
+      }
+    }
+    await turn();
+    for (const [index, { chunkCounts, writes }] of pairs.entries()) {
+      assert.deepStrictEqual(chunkCounts, [1]);
+      assert.deepStrictEqual(writes, [Buffer.concat(sent[index])]);
+    }
+  });
+
+  it('are the same, however they alternate and whatever their lengths', async () => {
+    const random = generator(19);
+    for (const isMasked of [false, true]) {
+      const key = Buffer.from([1, 0x80, 0xff, 7]);
+      const pairs = Array.from({ length: 4 }, () => createPair((target) => key.copy(target)));
+      const sent = pairs.map(() => []);
+      const called = pairs.map(() => []);
+      for (let i = 0; i < 2000; i++) {
+        const index = random(pairs.length);
+        const length = [0, 1, 9, 40, 41, 125, 126, 300, 5000, 16_384, 16_385, 40_000][random(12)];
+        const payload = Buffer.alloc(random(20) > 0 ? random(length + 1) : length, i);
+        const callback = random(3) === 0 ? () => called[index].push(i) : undefined;
+        const text = random(2) > 0 ? payload.toString('latin1') : payload;
+        const { sender } = pairs[index];
+        if (random(10) === 0) {
+          sender.sendFrame(
+            [frame(2, payload).subarray(0, 1), frame(2, payload).subarray(1)],
+            callback
+          );
+          sent[index].push(frame(2, payload));
+        } else {
+          const opcode = typeof text === 'string' ? 1 : 2;
+          sender.send(text, { binary: opcode === 2, fin: true, mask: isMasked }, callback);
+          sent[index].push(frame(opcode, text, { key: isMasked ? key : null }));
+        }
+        if (random(200) === 0) await turn();
+      }
+      await until(
+        () => pairs.every(({ socket }) => socket.writableLength === 0),
+        'everything to be written'
+      );
+      await turn();
+      for (const [index, { writes }] of pairs.entries()) {
+        assert.ok(Buffer.concat(writes).equals(Buffer.concat(sent[index])));
+        const sorted = called[index].toSorted?.((a, b) => a - b) ?? called[index];
+        assert.deepStrictEqual(called[index], sorted);
+      }
+    }
+  });
+
+  it('that wait for a slow peer have memory of their own', async () => {
+    const fast = Array.from({ length: 50 }, () => createPair());
+    // Takes nothing.
+    const held = [];
+    const slow = new Duplex({ read() {}, write: () => {} });
+    const { write } = slow;
+    slow.write = function (chunk, ...rest) {
+      held.push(chunk);
+      return write.call(this, chunk, ...rest);
+    };
+    const sender = new Sender(slow);
+    sender.coalesce();
+    slow[kWebSocket] = { _sender: sender };
+    for (let i = 0; i < 500; i++) {
+      for (const pair of fast) pair.sender.send(Buffer.alloc(100), { fin: true });
+      sender.send(Buffer.alloc(100), { fin: true });
+      sender.flush();
+      await null;
+      if (i % 10 === 0) await turn();
+    }
+    assert.strictEqual(held.length, 500);
+    const memory = new Set(held.map(({ buffer }) => buffer));
+    let bytes = 0;
+    for (const { byteLength } of memory) bytes += byteLength;
+    assert.ok(bytes < 4 * 500 * 102, `${bytes} bytes for ${500 * 102}`);
   });
 
   it('leave at once when flushed, and the next ones at the end of the tick again', async () => {
@@ -152,7 +242,7 @@ describe('The frames of a tick', () => {
 
   it('do not change a frame that is sent to many', async () => {
     const list = Sender.frame(Buffer.from('shared'), { fin: true, opcode: 1, readOnly: false });
-    const pairs = Array.from({ length: 3 }, createPair);
+    const pairs = Array.from({ length: 3 }, () => createPair());
     for (const { sender } of pairs) sender.sendFrame(list);
     await turn();
     for (const { writes } of pairs) assert.deepStrictEqual(writes, [frame(1, 'shared')]);
@@ -191,6 +281,28 @@ describe('The frames of a tick', () => {
       );
     });
     assert.deepStrictEqual(await received, Buffer.concat([frame(1, 'bye'), frame(1, 'bye bye')]));
+  });
+
+  it('reach the peer when the first of all is sent as the process exits', async (t) => {
+    const server = tls.createServer(certificate).listen(0, '127.0.0.1');
+    t.after(() => server.close());
+    await once(server, 'listening');
+    const received = once(server, 'secureConnection').then(async ([socket]) => {
+      const chunks = [];
+      for await (const chunk of socket) chunks.push(chunk);
+      return Buffer.concat(chunks);
+    });
+    const script = `
+      const options = { host: '127.0.0.1', port: ${server.address().port}, rejectUnauthorized: false };
+      const socket = require('node:tls').connect(options, () => {
+        const sender = new (require('./lib/sender'))(socket);
+        sender.coalesce();
+        process.on('exit', () => sender.send('bye', { fin: true }));
+        setTimeout(() => process.exit(), 50);
+      });`;
+    const options = { cwd: `${__dirname}/..`, timeout: 20_000 };
+    await promisify(execFile)(process.execPath, ['-e', script], options);
+    assert.deepStrictEqual(await received, frame(1, 'bye'));
   });
 
   it('report an error of the socket to each callback', async () => {

@@ -1,26 +1,31 @@
 // @ts-check
 'use strict';
 
-// The frames that one socket sends in a tick, and leave in one write.
+// The frames that one socket sends in a tick: they leave as one buffer, by one write.
 //
-// ws makes a system call for each frame. Here the socket is corked at the first frame of a tick and
-// uncorked at its end, so the stream's own `_writev` sends them together. Everything goes through
-// the socket's `write()`: raw writes of users keep their place among the frames, callbacks and
-// errors are the stream's. What a user may do with a payload after `send()` is as with ws: a small
-// payload is copied, a large one is handed over at once.
+// ws writes to the socket for each frame, which is a system call, or a TLS record, each. Here frames
+// are put one after another into one piece of memory; what the socket is given is that piece, at the
+// end of the tick or before anything else is done with the socket (`write-order.js`). Callbacks,
+// errors and backpressure are the stream's. What a user may do with a payload after `send()` is as
+// with ws: a small payload is copied, a large one is handed over at once.
 
-const { kWebSocket } = require('./constants');
-const { copy, FastBuffer, unmask: maskInPlace } = require('./buffer-util');
-const { nextTick } = require('./host');
-const native = require('./native');
+const { copy, FastBuffer, unmask } = require('./buffer-util');
+const { isExiting, nextTick } = require('./host');
 const { rethrow, setApart } = require('./send-callback');
+const { keepOrder } = require('./write-order');
 
 /** Payloads up to this many bytes are copied; beyond that a copy costs more than a write. */
 const MAX_COPY_LENGTH = 16 * 1024;
-/** Memory from which frames are cut. */
-const SLAB_LENGTH = 64 * 1024;
-const MAX_HEADER_LENGTH = 14;
+/** Memory that pieces are cut from, and the longest piece. A TLS record has 16 KiB at most. */
+const SLAB_LENGTH = 32 * 1024;
+/** Header of a frame that is copied, RFC 6455, section 5.2: two bytes, two of length, the key. */
+const MAX_HEADER_LENGTH = 8;
+const MASK = 0x80;
+const LENGTH_16 = 126;
+/** Payloads up to this many bytes are masked faster by a loop than by a native call. */
+const MAX_LOOP_LENGTH = 40;
 
+/** Of this and of all other slabs, each byte is used once: what was cut is never overwritten. */
 let slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
 let slabUsed = 0;
 
@@ -28,8 +33,6 @@ let slabUsed = 0;
 let waiting = [];
 let isScheduled = false;
 let listensForExit = false;
-/** Whether the process ends: no tick comes any more whose end could be waited for. */
-let isExiting = false;
 /** How many receivers are handing out events, one inside the other. */
 let dispatchDepth = 0;
 
@@ -41,23 +44,39 @@ class FrameQueue {
    * @param {any} sender The sender that owns the socket, a `Writable`
    */
   constructor(sender) {
-    const socket = sender._socket;
     this._sender = sender;
-    this._socket = socket;
-    this._isCorked = false;
-    // Frames that ws had written already must not be lost when somebody destroys the socket. Where
-    // somebody has replaced `destroy()` already, that stays.
-    if (!Object.hasOwn(socket, 'destroy')) socket.destroy = destroyFlushed;
+    this._socket = sender._socket;
+    /** @type {Buffer | null} The slab that the piece is a part of; `null` without a piece. */
+    this._slab = null;
+    /** Where in the slab the frames begin and end, and up to where it is the piece's. */
+    this._start = 0;
+    this._end = 0;
+    this._limit = 0;
+    /** @type {((error?: Error | null) => void)[] | null} Called when the piece is written. */
+    this._callbacks = null;
+    /** Whether it is in the list of those that the end of the tick writes out. */
+    this._isWaiting = false;
+    keepOrder(this._socket);
   }
 
   /**
-   * Tells whether a frame is short enough to be copied.
+   * Tells whether a frame can be appended: it's short enough to be copied, and can be written.
    *
    * @param {number} length Bytes of its payload
    * @return {boolean} Whether `append` takes it
    */
   fits(length) {
-    return length <= MAX_COPY_LENGTH;
+    return length <= MAX_COPY_LENGTH && this._isWritable();
+  }
+
+  /**
+   * Tells whether the socket takes anything. While a piece waits it does: whatever ends the socket has
+   * that written before.
+   *
+   * @private
+   */
+  _isWritable() {
+    return this._slab !== null || this._socket.writable;
   }
 
   /**
@@ -84,18 +103,30 @@ class FrameQueue {
    * @param {Buffer | string} data The payload
    * @param {number} length Its bytes, at most what `fits` accepts
    * @param {number} first The first byte of the header
-   * @param {boolean} mask Whether it is masked
+   * @param {boolean} isMasked Whether it is masked
    * @param {((error?: Error | null) => void) | undefined} callback Called when it is written
    */
-  append(data, length, first, mask, callback) {
-    const key = mask ? this._sender._makeKey() : undefined;
-    const payload = reserve(MAX_HEADER_LENGTH + length) + MAX_HEADER_LENGTH;
-    copy(slab, data, length, payload);
-    const start = native.encodeHeader(slab, payload, first, length, key);
-    const frame = new FastBuffer(slab.buffer, slab.byteOffset + start, payload + length - start);
-    if (key !== undefined && length > 0) maskInPlace(frame.subarray(payload - start), key);
-    this._cork();
-    this._socket.write(frame, setApart(callback));
+  append(data, length, first, isMasked, callback) {
+    // Before there is a place for the frame: this may be a function of the user's that sends.
+    const key = isMasked ? this._sender._makeKey() : undefined;
+    this._reserve(MAX_HEADER_LENGTH + length);
+    const target = /** @type {Buffer} */ (this._slab);
+    const mask = isMasked ? MASK : 0;
+    let at = this._end;
+
+    target[at++] = first;
+    if (length < LENGTH_16) {
+      target[at++] = mask | length;
+    } else {
+      target[at++] = mask | LENGTH_16;
+      target[at++] = length >>> 8;
+      target[at++] = length & 0xff;
+    }
+    if (key !== undefined) for (let i = 0; i < 4; i++) target[at++] = key[i];
+    copy(target, data, length, at);
+    if (key !== undefined) maskPayload(target, at, length, key);
+    this._end = at + length;
+    this._wait(callback);
   }
 
   /**
@@ -105,46 +136,144 @@ class FrameQueue {
    * @param {((error?: Error | null) => void) | undefined} callback Called when it is written
    */
   write(list, callback) {
-    const onWritten = setApart(callback);
-    let length = 0;
-    for (const part of list) length += Buffer.byteLength(part);
-    this._cork();
-    if (length <= MAX_COPY_LENGTH) {
-      const start = reserve(length);
-      let end = start;
-      for (const part of list) {
-        end += copy(slab, part, Buffer.byteLength(part), end);
-      }
-      this._socket.write(new FastBuffer(slab.buffer, slab.byteOffset + start, length), onWritten);
+    const last = list.length - 1;
+    if (!this._isWritable()) {
+      // The errors, and what comes of them, in the order of ws.
+      this._socket.cork();
+      for (let i = 0; i < last; i++) this._socket.write(list[i]);
+      this._socket.write(list[last], setApart(callback));
+      this._socket.uncork();
       return;
     }
-    for (let i = 0; i < list.length - 1; i++) this._socket.write(list[i]);
-    this._socket.write(list[list.length - 1], onWritten);
-    this.flush();
+    for (let i = 0; i <= last; i++) {
+      const part = list[i];
+      const length = Buffer.byteLength(part);
+      if (length > MAX_COPY_LENGTH) {
+        this._writeLong(part, i === last ? setApart(callback) : undefined);
+      } else {
+        this._reserve(length);
+        this._end += copy(/** @type {any} */ (this._slab), part, length, this._end);
+        if (i === last) this._wait(callback);
+      }
+    }
   }
 
   /**
    * Writes out what waits.
    */
   flush() {
-    if (!this._isCorked) return;
-    this._isCorked = false;
-    this._socket.uncork();
+    if (this._slab === null) return;
+    const { bytes, callback } = this._takePiece();
+    this._socket.write(bytes, callback);
   }
 
   /**
-   * Has the socket wait for the end of the tick.
+   * Writes a long payload together with what waits, which ends with its header.
    *
+   * @param {Buffer | string} payload The payload
+   * @param {any} callback Called when it is written
    * @private
    */
-  _cork() {
-    if (this._isCorked || isExiting) return;
-    this._isCorked = true;
-    this._socket.cork();
+  _writeLong(payload, callback) {
+    const socket = this._socket;
+    if (this._slab === null) {
+      socket.write(payload, callback);
+      return;
+    }
+    const piece = this._takePiece();
+    socket.cork();
+    socket.write(piece.bytes, piece.callback);
+    socket.write(payload, callback);
+    socket.uncork();
+  }
+
+  /**
+   * Takes what waits, which from then on doesn't any more.
+   *
+   * @return {{bytes: Buffer, callback: ((error?: Error | null) => void) | undefined}} The frames, and
+   *   what is called when they are written
+   * @private
+   */
+  _takePiece() {
+    const { buffer, byteOffset } = /** @type {Buffer} */ (this._slab);
+    const callbacks = this._callbacks;
+    const bytes = new FastBuffer(buffer, byteOffset + this._start, this._end - this._start);
+    this._slab = null;
+    this._callbacks = null;
+    // What has to wait in the socket has memory of its own: the slab is that of other sockets, too,
+    // which a slow peer must not keep. Nor Node's pool, whose rest is anybody's.
+    const { corked, length } = this._socket._writableState;
+    return {
+      bytes: length > 0 || corked > 0 ? copyOf(bytes) : bytes,
+      callback: callbacks === null ? undefined : asOne(callbacks)
+    };
+  }
+
+  /**
+   * Makes room for a frame behind those that wait.
+   *
+   * @param {number} length Bytes
+   * @private
+   */
+  _reserve(length) {
+    if (this._slab !== null) {
+      const end = this._end + length;
+      if (end <= this._limit) return;
+      if (this._limit === slabUsed && this._slab === slab && end <= SLAB_LENGTH) {
+        slabUsed = this._limit = end;
+        return;
+      }
+      const used = this._end - this._start;
+      if (used + length <= SLAB_LENGTH) {
+        this._move(used, length);
+        return;
+      }
+      this.flush();
+    }
+    this._start = this._end = take(length);
+    this._limit = slabUsed;
+    this._slab = slab;
+  }
+
+  /**
+   * Moves the piece to where it can grow: other sockets have taken what is next to it. Twice as much
+   * each time, so that what is sent to many sockets in turns isn't copied for each frame.
+   *
+   * @param {number} used Its bytes
+   * @param {number} length Bytes that it is to grow by at least
+   * @private
+   */
+  _move(used, length) {
+    const from = /** @type {Buffer} */ (this._slab);
+    const start = take(Math.min(2 * (used + length), SLAB_LENGTH));
+    slab.set(new FastBuffer(from.buffer, from.byteOffset + this._start, used), start);
+    this._slab = slab;
+    this._start = start;
+    this._end = start + used;
+    this._limit = slabUsed;
+  }
+
+  /**
+   * Lets a frame wait for the end of the tick.
+   *
+   * @param {((error?: Error | null) => void) | undefined} callback Called when it is written
+   * @private
+   */
+  _wait(callback) {
+    if (typeof callback === 'function') {
+      if (this._callbacks === null) this._callbacks = [setApart(callback)];
+      else this._callbacks.push(setApart(callback));
+    }
+    if (this._isWaiting) return;
+    if (isExiting()) {
+      this.flush();
+      return;
+    }
+    this._isWaiting = true;
     waiting.push(this);
     if (!listensForExit) {
       listensForExit = true;
-      process.on('exit', endProcess);
+      process.on('exit', flushWaiting);
     }
     if (isScheduled || dispatchDepth > 0) return;
     isScheduled = true;
@@ -169,12 +298,12 @@ class FrameQueue {
 }
 
 /**
- * Finds space in the slab.
+ * Finds space in the slab, or in a new one.
  *
  * @param {number} length Bytes
  * @return {number} Where they begin
  */
-function reserve(length) {
+function take(length) {
   if (slabUsed + length > SLAB_LENGTH) {
     slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
     slabUsed = 0;
@@ -185,16 +314,56 @@ function reserve(length) {
 }
 
 /**
+ * @param {Buffer} bytes Some bytes
+ * @return {Buffer} The same in memory of their own
+ */
+function copyOf(bytes) {
+  const copied = Buffer.allocUnsafeSlow(bytes.length);
+  copied.set(bytes);
+  return copied;
+}
+
+/**
+ * Masks a payload in place, RFC 6455, section 5.3.
+ *
+ * @param {Buffer} target Where it is
+ * @param {number} start Where it begins
+ * @param {number} length Its bytes
+ * @param {Buffer} key The masking key
+ */
+function maskPayload(target, start, length, key) {
+  if (length > MAX_LOOP_LENGTH) {
+    unmask(new FastBuffer(target.buffer, target.byteOffset + start, length), key);
+    return;
+  }
+  for (let i = 0; i < length; i++) target[start + i] ^= key[i & 3];
+}
+
+/**
+ * Makes one callback of several, none of which throws.
+ *
+ * @param {((error?: Error | null) => void)[]} callbacks The callbacks
+ * @return {(error?: Error | null) => void} The one
+ */
+function asOne(callbacks) {
+  if (callbacks.length === 1) return callbacks[0];
+  return (error) => {
+    for (const callback of callbacks) callback(error);
+  };
+}
+
+/**
  * Writes out the frames of all sockets.
  */
 function flushWaiting() {
   const queues = waiting;
   waiting = [];
   for (const queue of queues) {
+    queue._isWaiting = false;
     try {
       queue.flush();
     } catch (error) {
-      // A `Duplex` of a user's threw. That is no matter of the sockets behind it.
+      // A `Duplex` of a user's threw. That is no matter of the sockets after it.
       nextTick(rethrow, error);
     }
   }
@@ -206,27 +375,6 @@ function flushWaiting() {
 function endTick() {
   isScheduled = false;
   flushWaiting();
-}
-
-/**
- * Ends the process: what listeners of `'exit'` behind this one send leaves at once.
- */
-function endProcess() {
-  isExiting = true;
-  flushWaiting();
-}
-
-/**
- * Takes the place of a socket's `destroy()`.
- *
- * @this {any}
- * @param {...any} parameters What `destroy()` takes
- * @return {any} What `destroy()` returns
- */
-function destroyFlushed(...parameters) {
-  this[kWebSocket]?._sender?.flush?.();
-  delete this.destroy;
-  return this.destroy(...parameters);
 }
 
 module.exports = FrameQueue;

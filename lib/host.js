@@ -15,10 +15,22 @@ const { performance } = require('node:perf_hooks');
 const { clearTimeout, setImmediate, setTimeout } = require('node:timers');
 const { runInThisContext } = require('node:vm');
 
-const { nextTick, _tickCallback: runTicks } = runInThisContext('process');
+/** @type {any} */
+const host = runInThisContext('process');
+const { nextTick, _tickCallback: runTicks } = host;
+
+/**
+ * Tells whether the process, or the worker thread, is about to end: no tick comes any more.
+ *
+ * @return {boolean} Whether it is
+ */
+function isExiting() {
+  return host._exiting === true;
+}
 
 module.exports = {
   clearTimeout,
+  isExiting,
   /** @type {NodeJS.Process['nextTick']} */
   nextTick,
   /** Milliseconds that only ever grow. @type {() => number} */
