@@ -23,6 +23,7 @@ class End {
     this.called = 0;
     this.expectedCalls = 0;
     this.isClosed = false;
+    this.wasPaused = false;
     this.closeCode = 0;
   }
 
@@ -53,6 +54,13 @@ class End {
     });
   }
 
+  /** Pauses it, until somebody resumes it. */
+  pause() {
+    this.wasPaused = true;
+    this.ws.pause();
+    this.link.paused.add(this);
+  }
+
   /** Checks a message, and does what it says. */
   #check(data) {
     const { sender, number, flags, isWhole } = read(data);
@@ -64,14 +72,13 @@ class End {
       link.fail(`end ${this.id}: message ${number} where ${this.received} was due`);
     }
     this.received = number + 1;
-    // ws delivers what a paused socket has read, and what is being inflated.
-    if (link.isCutHere === this && !link.paused.has(this) && link.kind !== 'deflate') {
+    // ws delivers what a socket that was paused has read, and what is being inflated.
+    if (link.isCutHere === this && !this.wasPaused && link.kind !== 'deflate') {
       link.fail(`end ${this.id}: a message after terminate()`);
     }
     if (flags & FLAGS.answer && this.isOpen) this.send(20);
     if (flags & FLAGS.pause && this.isOpen) {
-      this.ws.pause();
-      link.paused.add(this);
+      this.pause();
     }
     if (flags & FLAGS.terminate && !this.link.isCut) {
       link.isCut = true;
