@@ -1,9 +1,9 @@
 // Both native parts have the functions that `lib/` asks for, with the same types.
 
-import type * as addon from '../../binding';
-import type { Binding } from '../../lib/binding';
+import type * as addon from '../../../binding';
+import type { Binding } from '../../../lib/binding';
 
-import wasm = require('../../lib/wasm');
+import wasm = require('../../../lib/wasm');
 
 declare const native: typeof addon;
 
