@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use oxws::engine::compression::direction::{Deflation, Shared, new_inflation};
 use oxws::engine::threads::pool::Job;
 use oxws::engine::{
-    ConnectionConfig, ConnectionId, Frame, Occurrence, Reactor, SharedReactor, Sink, Status,
+    ConnectionConfig, ConnectionEvent, ConnectionId, Frame, Reactor, SharedReactor, Sink, Status,
     WriteBatch,
 };
 use oxws::protocol::deflate::{
@@ -43,29 +43,29 @@ fn text(text: &str) -> Seen {
 }
 
 #[derive(Default)]
-struct Records(Vec<Occurrence>);
+struct Records(Vec<ConnectionEvent>);
 
 impl Sink for Records {
     fn has_room(&self) -> bool {
         self.0.len() < 3
     }
 
-    fn push(&mut self, _id: ConnectionId, occurrence: Occurrence) {
-        self.0.push(occurrence);
+    fn push(&mut self, _id: ConnectionId, event: ConnectionEvent) {
+        self.0.push(event);
     }
 }
 
 /// Takes all there is.
 #[derive(Default)]
-struct All(Vec<Occurrence>);
+struct All(Vec<ConnectionEvent>);
 
 impl Sink for All {
     fn has_room(&self) -> bool {
         true
     }
 
-    fn push(&mut self, _id: ConnectionId, occurrence: Occurrence) {
-        self.0.push(occurrence);
+    fn push(&mut self, _id: ConnectionId, event: ConnectionEvent) {
+        self.0.push(event);
     }
 }
 
@@ -145,8 +145,8 @@ impl Pair {
             let mut records = Records::default();
             let Self { reactor, memory, used, .. } = self;
             let status = reactor.poll(memory, used, &mut records).unwrap();
-            for occurrence in records.0 {
-                self.seen.push(see(occurrence, &self.memory[..self.used]));
+            for event in records.0 {
+                self.seen.push(see(event, &self.memory[..self.used]));
             }
             match status {
                 Status::Idle if !self.reactor.has_ready() => return,
@@ -215,21 +215,21 @@ impl Pair {
     }
 }
 
-fn see(occurrence: Occurrence, memory: &[u8]) -> Seen {
+fn see(event: ConnectionEvent, memory: &[u8]) -> Seen {
     let bytes = |payload: Payload| payload.as_slice(memory).to_vec();
-    match occurrence {
-        Occurrence::Frame(Event::Text { payload, .. }) => {
+    match event {
+        ConnectionEvent::Frame(Event::Text { payload, .. }) => {
             Seen::Text(String::from_utf8(bytes(payload)).unwrap())
         }
-        Occurrence::Frame(Event::Binary { payload, fragments }) => {
+        ConnectionEvent::Frame(Event::Binary { payload, fragments }) => {
             Seen::Binary(bytes(payload), fragments)
         }
-        Occurrence::Frame(Event::Ping(_)) => Seen::Ping,
-        Occurrence::Raw(payload) => Seen::Raw(bytes(payload)),
-        Occurrence::Violation(error) => Seen::Violation(error),
-        Occurrence::Uninflatable(error) => Seen::Uninflatable(error),
-        Occurrence::End => Seen::End,
-        Occurrence::Failed(_) => Seen::Failed,
+        ConnectionEvent::Frame(Event::Ping(_)) => Seen::Ping,
+        ConnectionEvent::Raw(payload) => Seen::Raw(bytes(payload)),
+        ConnectionEvent::Violation(error) => Seen::Violation(error),
+        ConnectionEvent::Uninflatable(error) => Seen::Uninflatable(error),
+        ConnectionEvent::End => Seen::End,
+        ConnectionEvent::Failed(_) => Seen::Failed,
         other => panic!("not expected: {other:?}"),
     }
 }

@@ -10,7 +10,9 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use oxws::engine::{Connection, ConnectionConfig, ConnectionId, Occurrence, Reactor, Sink, Status};
+use oxws::engine::{
+    Connection, ConnectionConfig, ConnectionEvent, ConnectionId, Reactor, Sink, Status,
+};
 use oxws::protocol::{Payload, Role};
 use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -32,11 +34,11 @@ impl Sink for Count {
         true
     }
 
-    fn push(&mut self, _: ConnectionId, occurrence: Occurrence) {
-        match occurrence {
-            Occurrence::Raw(Payload::InPlace(range)) => self.bytes += range.len(),
-            Occurrence::End => self.ends += 1,
-            Occurrence::Failed(_) => self.failures += 1,
+    fn push(&mut self, _: ConnectionId, event: ConnectionEvent) {
+        match event {
+            ConnectionEvent::Raw(Payload::InPlace(range)) => self.bytes += range.len(),
+            ConnectionEvent::End => self.ends += 1,
+            ConnectionEvent::Failed(_) => self.failures += 1,
             other => panic!("not expected: {other:?}"),
         }
     }

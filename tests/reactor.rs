@@ -10,8 +10,8 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use oxws::engine::{
-    Connection, ConnectionConfig, ConnectionId, Fault, MIN_READ, NOBODY, Occurrence, Reactor, Sink,
-    Status,
+    Connection, ConnectionConfig, ConnectionEvent, ConnectionId, Fault, MIN_READ, NO_CONNECTION,
+    Reactor, Sink, Status,
 };
 use oxws::protocol::deflate::InflateError;
 use oxws::protocol::{
@@ -50,10 +50,10 @@ fn text(text: &str) -> Seen {
     Seen::Text(text.to_owned())
 }
 
-/// Collects occurrences, at most so many at a time.
+/// Collects events, at most so many at a time.
 struct Records {
     capacity: usize,
-    taken: Vec<(ConnectionId, Occurrence)>,
+    taken: Vec<(ConnectionId, ConnectionEvent)>,
     /// Whether large messages are received apart.
     lends_memory: bool,
 }
@@ -67,9 +67,9 @@ impl Sink for Records {
         self.taken.len() < self.capacity
     }
 
-    fn push(&mut self, id: ConnectionId, occurrence: Occurrence) {
+    fn push(&mut self, id: ConnectionId, event: ConnectionEvent) {
         assert!(self.has_room(), "pushed without room");
-        self.taken.push((id, occurrence));
+        self.taken.push((id, event));
     }
 }
 
@@ -137,12 +137,12 @@ impl Driver {
         self.status =
             self.reactor.poll(&mut self.memory, &mut self.used, &mut self.records).unwrap();
         assert!(self.used <= self.memory.len());
-        for (id, occurrence) in std::mem::take(&mut self.records.taken) {
-            if let Occurrence::Large(message) = occurrence {
+        for (id, event) in std::mem::take(&mut self.records.taken) {
+            if let ConnectionEvent::Large(message) = event {
                 self.receive_apart(id, message);
                 continue;
             }
-            let (owned, seen) = see(occurrence, &self.memory[..self.used]);
+            let (owned, seen) = see(event, &self.memory[..self.used]);
             self.owned += usize::from(owned);
             self.seen.push((id, seen));
         }
@@ -220,31 +220,33 @@ fn wakes(driver: &Driver) -> bool {
     !events.is_empty()
 }
 
-/// What an occurrence says, and whether its bytes came in memory of their own.
-fn see(occurrence: Occurrence, memory: &[u8]) -> (bool, Seen) {
+/// What an event says, and whether its bytes came in memory of their own.
+fn see(event: ConnectionEvent, memory: &[u8]) -> (bool, Seen) {
     let mut owned = false;
     let mut bytes = |payload: Payload| {
         owned |= matches!(payload, Payload::Owned(_));
         payload.as_slice(memory).to_vec()
     };
-    let seen = match occurrence {
-        Occurrence::Frame(Event::Text { payload, .. }) => {
+    let seen = match event {
+        ConnectionEvent::Frame(Event::Text { payload, .. }) => {
             Seen::Text(String::from_utf8(bytes(payload)).unwrap())
         }
-        Occurrence::Frame(Event::Binary { payload, .. }) => Seen::Binary(bytes(payload)),
-        Occurrence::Frame(Event::Ping(payload)) => Seen::Ping(bytes(payload)),
-        Occurrence::Frame(Event::Close { code, .. }) => Seen::Close(code.map(u16::from)),
-        Occurrence::Frame(event) => panic!("not expected: {event:?}"),
-        Occurrence::Raw(payload) => Seen::Raw(bytes(payload)),
-        Occurrence::Violation(error) => Seen::Violation(error),
-        Occurrence::Uninflatable(error) => Seen::Uninflatable(error),
-        Occurrence::End => Seen::End,
-        Occurrence::Failed(error) => Seen::Failed(error.kind()),
-        Occurrence::Written => Seen::Written,
-        Occurrence::ShutDown => Seen::ShutDown,
-        Occurrence::Fault => Seen::Fault,
-        Occurrence::Large(message) => panic!("not expected: {message:?}"),
-        Occurrence::AnsweredPing(_) | Occurrence::Waiting => unreachable!("there is no task"),
+        ConnectionEvent::Frame(Event::Binary { payload, .. }) => Seen::Binary(bytes(payload)),
+        ConnectionEvent::Frame(Event::Ping(payload)) => Seen::Ping(bytes(payload)),
+        ConnectionEvent::Frame(Event::Close { code, .. }) => Seen::Close(code.map(u16::from)),
+        ConnectionEvent::Frame(event) => panic!("not expected: {event:?}"),
+        ConnectionEvent::Raw(payload) => Seen::Raw(bytes(payload)),
+        ConnectionEvent::Violation(error) => Seen::Violation(error),
+        ConnectionEvent::Uninflatable(error) => Seen::Uninflatable(error),
+        ConnectionEvent::End => Seen::End,
+        ConnectionEvent::Failed(error) => Seen::Failed(error.kind()),
+        ConnectionEvent::Written => Seen::Written,
+        ConnectionEvent::ShutDown => Seen::ShutDown,
+        ConnectionEvent::Fault => Seen::Fault,
+        ConnectionEvent::Large(message) => panic!("not expected: {message:?}"),
+        ConnectionEvent::AnsweredPing(_) | ConnectionEvent::Waiting => {
+            unreachable!("there is no task")
+        }
     };
     (owned, seen)
 }
@@ -1072,7 +1074,7 @@ fn loses_nothing_by_a_panic_that_is_of_no_connection() {
     driver.poll();
     theirs.write_all(&text_to(Role::Server, "sent")).unwrap();
     driver.reactor.inject(id, Fault::Reactor);
-    driver.expect(&[(NOBODY, Seen::Fault), (id, text("sent"))]);
+    driver.expect(&[(NO_CONNECTION, Seen::Fault), (id, text("sent"))]);
     assert!(!driver.reactor.has_ready());
     drop(quiet);
 }

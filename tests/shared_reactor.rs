@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use oxws::engine::threads::pool::new_runtime;
 use oxws::engine::{
-    Connection, ConnectionConfig, ConnectionId, Fault, Frame, NOBODY, Occurrence, Reactor,
-    SharedReactor, Sink, Status, Write, WriteBatch,
+    Connection, ConnectionConfig, ConnectionEvent, ConnectionId, Fault, Frame, NO_CONNECTION,
+    Reactor, SharedReactor, Sink, Status, Write, WriteBatch,
 };
 use oxws::protocol::{Event, Payload, Role};
 use tokio::io::Interest;
@@ -29,10 +29,10 @@ const NO_ANSWER: Duration = Duration::from_millis(300);
 
 const RAW: ConnectionConfig = ConnectionConfig { raw: true, ..ConnectionConfig::new(Role::Server) };
 
-/// Collects occurrences, at most so many at a time.
+/// Collects events, at most so many at a time.
 struct Records {
     capacity: usize,
-    taken: Vec<(ConnectionId, Occurrence)>,
+    taken: Vec<(ConnectionId, ConnectionEvent)>,
 }
 
 impl Sink for Records {
@@ -40,9 +40,9 @@ impl Sink for Records {
         self.taken.len() < self.capacity
     }
 
-    fn push(&mut self, id: ConnectionId, occurrence: Occurrence) {
+    fn push(&mut self, id: ConnectionId, event: ConnectionEvent) {
         assert!(self.has_room(), "pushed without room");
-        self.taken.push((id, occurrence));
+        self.taken.push((id, event));
     }
 }
 
@@ -55,8 +55,8 @@ struct Owner {
     used: usize,
     /// The bytes of each connection.
     bytes: Vec<Vec<u8>>,
-    /// Occurrences without bytes.
-    others: Vec<(ConnectionId, Occurrence)>,
+    /// EventList without bytes.
+    others: Vec<(ConnectionId, ConnectionEvent)>,
     _runtime: Runtime,
 }
 
@@ -116,14 +116,14 @@ impl Owner {
         }
     }
 
-    /// Takes what there is, a few occurrences at a time.
+    /// Takes what there is, a few events at a time.
     fn take(&mut self) {
         loop {
             let mut records = Records { capacity: 3, taken: Vec::new() };
             let status = self.reactor.poll(&mut self.memory, &mut self.used, &mut records).unwrap();
-            for (id, occurrence) in records.taken {
-                match occurrence {
-                    Occurrence::Raw(payload) => {
+            for (id, event) in records.taken {
+                match event {
+                    ConnectionEvent::Raw(payload) => {
                         self.bytes[id as usize].extend(payload.as_slice(&self.memory));
                     }
                     other => self.others.push((id, other)),
@@ -178,7 +178,7 @@ fn wakes_the_owner_for_what_the_task_reads() {
     assert_eq!(owner.bytes[id as usize], numbered(0, 100));
     drop(peer);
     owner.take_until(|owner| !owner.others.is_empty());
-    assert!(matches!(owner.others[..], [(_, Occurrence::End)]));
+    assert!(matches!(owner.others[..], [(_, ConnectionEvent::End)]));
 }
 
 #[test]
@@ -275,10 +275,13 @@ fn tells_of_what_waits_and_of_its_end() {
     let (id, mut peer) = owner.connect();
     let bytes = vec![7; 900_000];
     assert!(owner.reactor.send(&bytes, &WriteBatch::of(id, 0..bytes.len())));
-    let waits = |owner: &Owner| owner.others.iter().any(|(_, o)| matches!(o, Occurrence::Waiting));
+    let waits =
+        |owner: &Owner| owner.others.iter().any(|(_, o)| matches!(o, ConnectionEvent::Waiting));
     owner.take_until(waits);
     peer.read_exact(&mut vec![0; bytes.len()]).unwrap();
-    owner.take_until(|owner| owner.others.iter().any(|(_, o)| matches!(o, Occurrence::Written)));
+    owner.take_until(|owner| {
+        owner.others.iter().any(|(_, o)| matches!(o, ConnectionEvent::Written))
+    });
     assert_eq!(owner.reactor.inspect(id, Connection::pending).unwrap(), 0);
 }
 
@@ -297,7 +300,9 @@ fn keeps_what_a_full_socket_does_not_take_of_long_payloads() {
     peer.read_exact(&mut received).unwrap();
     assert!(received[..bytes.len()] == bytes);
     assert_eq!(&received[bytes.len()..], b"last");
-    owner.take_until(|owner| owner.others.iter().any(|(_, o)| matches!(o, Occurrence::Written)));
+    owner.take_until(|owner| {
+        owner.others.iter().any(|(_, o)| matches!(o, ConnectionEvent::Written))
+    });
 }
 
 #[test]
@@ -363,8 +368,8 @@ fn answers_pings_of_an_owner_that_does_not_come() {
     }
     // He is told of them all the same.
     owner.take();
-    let lengths = owner.others.iter().map(|(of, occurrence)| match occurrence {
-        Occurrence::AnsweredPing(payload) => (*of, payload.len()),
+    let lengths = owner.others.iter().map(|(of, event)| match event {
+        ConnectionEvent::AnsweredPing(payload) => (*of, payload.len()),
         other => panic!("{other:?}"),
     });
     assert_eq!(lengths.collect::<Vec<_>>(), [(id, 0), (id, 3), (id, 125)]);
@@ -389,7 +394,7 @@ fn leaves_pings_to_an_owner_that_comes() {
     let (_, mut peer) = owner.connect_answering(Role::Server);
     peer.write_all(&frame_to(Role::Server, 0x89, b"")).unwrap();
     owner.take_until(|owner| !owner.others.is_empty());
-    assert!(matches!(owner.others[..], [(_, Occurrence::Frame(Event::Ping(_)))]));
+    assert!(matches!(owner.others[..], [(_, ConnectionEvent::Frame(Event::Ping(_)))]));
     assert!(!is_answered(&mut peer, b""));
 }
 
@@ -483,7 +488,7 @@ fn gives_the_work_back_when_the_task_panics() {
         peer.write_all(b"not lost").unwrap();
         owner.reactor.set_tasked(true);
         owner.take_until(|owner| !owner.others.is_empty());
-        assert!(matches!(owner.others[..], [(NOBODY, Occurrence::Fault)]));
+        assert!(matches!(owner.others[..], [(NO_CONNECTION, ConnectionEvent::Fault)]));
         owner.take_until(|owner| owner.bytes[id as usize].len() == 8);
         // And may be handed over again.
         assert!(owner.reactor.set_tasked(true));
@@ -523,8 +528,8 @@ fn gives_what_is_on_the_way_to_who_closes_a_connection() {
     let mut memory = vec![0; 64 * 1024];
     owner.reactor.drain(id, &mut memory, &mut 0, &mut records);
     let bytes = |payload: &Payload| payload.as_slice(&memory).to_vec();
-    let seen = records.taken.iter().map(|(_, occurrence)| match occurrence {
-        Occurrence::Raw(payload) => bytes(payload),
+    let seen = records.taken.iter().map(|(_, event)| match event {
+        ConnectionEvent::Raw(payload) => bytes(payload),
         other => panic!("{other:?}"),
     });
     assert_eq!(seen.collect::<Vec<_>>().concat(), b"firstsecond");

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use oxws::engine::compression::direction::{Deflation, new_inflation};
 use oxws::engine::{
-    ConnectionConfig, ConnectionId, Frame, Occurrence, Reactor, SharedReactor, Sink, Status,
+    ConnectionConfig, ConnectionEvent, ConnectionId, Frame, Reactor, SharedReactor, Sink, Status,
     WriteBatch,
 };
 use oxws::protocol::deflate::{
@@ -40,21 +40,21 @@ enum Seen {
     Fault,
 }
 
-/// Takes a few occurrences at a time.
+/// Takes a few events at a time.
 #[derive(Default)]
-struct Records(Vec<(ConnectionId, Occurrence)>);
+struct Records(Vec<(ConnectionId, ConnectionEvent)>);
 
 impl Sink for Records {
     fn has_room(&self) -> bool {
         self.0.len() < 7
     }
 
-    fn push(&mut self, id: ConnectionId, occurrence: Occurrence) {
-        self.0.push((id, occurrence));
+    fn push(&mut self, id: ConnectionId, event: ConnectionEvent) {
+        self.0.push((id, event));
     }
 }
 
-/// Counts occurrences, of which it takes as many as there are.
+/// Counts events, of which it takes as many as there are.
 #[derive(Default)]
 struct Count(usize);
 
@@ -63,7 +63,7 @@ impl Sink for Count {
         true
     }
 
-    fn push(&mut self, _: ConnectionId, _: Occurrence) {
+    fn push(&mut self, _: ConnectionId, _: ConnectionEvent) {
         self.0 += 1;
     }
 }
@@ -167,8 +167,8 @@ impl Crowd {
     fn poll(&mut self) -> bool {
         let mut records = Records::default();
         let status = self.reactor.poll(&mut self.memory, &mut self.used, &mut records).unwrap();
-        for (id, occurrence) in records.0 {
-            self.seen[id as usize].push(see(occurrence, &self.memory[..self.used]));
+        for (id, event) in records.0 {
+            self.seen[id as usize].push(see(event, &self.memory[..self.used]));
         }
         if status == Status::MemoryFull {
             self.used = 0;
@@ -245,16 +245,16 @@ impl Crowd {
     }
 }
 
-fn see(occurrence: Occurrence, memory: &[u8]) -> Seen {
-    match occurrence {
-        Occurrence::Frame(Event::Text { payload, .. }) => {
+fn see(event: ConnectionEvent, memory: &[u8]) -> Seen {
+    match event {
+        ConnectionEvent::Frame(Event::Text { payload, .. }) => {
             let bytes = |payload: Payload| payload.as_slice(memory).to_vec();
             Seen::Text(String::from_utf8(bytes(payload)).unwrap())
         }
-        Occurrence::Violation(error) => Seen::Violation(error),
-        Occurrence::Uninflatable(error) => Seen::Uninflatable(error),
-        Occurrence::End => Seen::End,
-        Occurrence::Fault => Seen::Fault,
+        ConnectionEvent::Violation(error) => Seen::Violation(error),
+        ConnectionEvent::Uninflatable(error) => Seen::Uninflatable(error),
+        ConnectionEvent::End => Seen::End,
+        ConnectionEvent::Fault => Seen::Fault,
         other => panic!("not expected: {other:?}"),
     }
 }
@@ -482,8 +482,7 @@ fn gives_a_connection_what_is_its_own_before_it_is_closed() {
         let mut records = Records::default();
         let (mut memory, mut used) = (vec![0; 64 * 1024], 0);
         crowd.reactor.drain(last as ConnectionId, &mut memory, &mut used, &mut records);
-        let drained: Vec<_> =
-            records.0.into_iter().map(|(_, occurrence)| see(occurrence, &memory)).collect();
+        let drained: Vec<_> = records.0.into_iter().map(|(_, event)| see(event, &memory)).collect();
         assert_eq!(drained, seen(texts(last, 2)));
         expected[last].clear();
         crowd.expect(&expected);

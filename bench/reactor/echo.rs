@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use oxws::engine::{ConnectionConfig, ConnectionId, Occurrence, Reactor, Sink, Status};
+use oxws::engine::{ConnectionConfig, ConnectionEvent, ConnectionId, Reactor, Sink, Status};
 use oxws::protocol::{Event, FrameHeader, MAX_HEADER_LENGTH, Opcode, Payload, Role, mask_in_place};
 
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -18,7 +18,7 @@ const DURATION: Duration = Duration::from_secs(2);
 /// The memory into which sockets are read, as the slabs of the binding.
 const MEMORY: usize = 64 * 1024;
 
-/// How many occurrences a turn may report.
+/// How many events a turn may report.
 const RECORDS: usize = 4096;
 
 struct Case {
@@ -40,8 +40,8 @@ impl Sink for Records {
         self.0.len() < RECORDS
     }
 
-    fn push(&mut self, id: ConnectionId, occurrence: Occurrence) {
-        if let Occurrence::Frame(Event::Binary { payload, .. }) = occurrence {
+    fn push(&mut self, id: ConnectionId, event: ConnectionEvent) {
+        if let ConnectionEvent::Frame(Event::Binary { payload, .. }) = event {
             self.0.push(Received { id, payload });
         }
     }

@@ -1,4 +1,4 @@
-//! One socket: what arrives becomes occurrences, what is written goes out.
+//! One socket: what arrives becomes events, what is written goes out.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,8 +11,8 @@ use mio::event::Event as Readiness;
 
 use super::compression::direction::{Deflation, Shared};
 use super::compression::incoming::{Compression, Inflating, Outcome};
+use super::event::{ConnectionConfig, ConnectionEvent, ConnectionId, Sink};
 use super::fault::Injected;
-use super::occurrence::{ConnectionConfig, ConnectionId, Occurrence, Sink};
 use crate::protocol::deflate::Decompressor;
 use crate::protocol::{Decoder, DecoderConfig, Limits, Role};
 use socket::Socket;
@@ -491,15 +491,15 @@ impl Connection {
             match step {
                 Step::ReportWritten => {
                     self.written = false;
-                    turn.sink.push(id, Occurrence::Written);
+                    turn.sink.push(id, ConnectionEvent::Written);
                 }
                 Step::ReportShutDown => {
                     self.sending = Sending::Ended;
-                    turn.sink.push(id, Occurrence::ShutDown);
+                    turn.sink.push(id, ConnectionEvent::ShutDown);
                 }
                 Step::ReportFault => {
                     self.fault_due = false;
-                    turn.sink.push(id, Occurrence::Fault);
+                    turn.sink.push(id, ConnectionEvent::Fault);
                 }
                 Step::TakeOutcome => self.take_outcome(id, turn),
                 Step::Receive => {
@@ -512,7 +512,7 @@ impl Connection {
                 Step::ReportEnd => {
                     self.end_due = false;
                     if self.failure.is_none() {
-                        turn.sink.push(id, Occurrence::End);
+                        turn.sink.push(id, ConnectionEvent::End);
                     }
                 }
                 Step::ReportFailure => self.report_failure(id, turn),
@@ -537,7 +537,7 @@ impl Connection {
         self.receiving = Receiving::Ended;
         self.end_due = false;
         self.fed = Vec::new();
-        turn.sink.push(id, Occurrence::Failed(failure));
+        turn.sink.push(id, ConnectionEvent::Failed(failure));
     }
 }
 

@@ -8,11 +8,11 @@ pub mod threads;
 #[cfg(unix)]
 mod connection;
 #[cfg(unix)]
+mod event;
+#[cfg(unix)]
 mod fault;
 #[cfg(unix)]
 mod latest_payload;
-#[cfg(unix)]
-mod occurrence;
 #[cfg(unix)]
 mod reactor;
 #[cfg(unix)]
@@ -23,8 +23,10 @@ mod write_batch;
 #[cfg(unix)]
 pub use self::{
     connection::Connection,
+    event::{
+        ConnectionConfig, ConnectionEvent, ConnectionId, MIN_READ, NO_CONNECTION, Sink, Status,
+    },
     fault::Fault,
-    occurrence::{ConnectionConfig, ConnectionId, MIN_READ, NOBODY, Occurrence, Sink, Status},
     reactor::{MaskingKeys, Reactor, batch::BATCH_MEMORY},
     shared::SharedReactor,
     threads::background::Spawner,

@@ -27,8 +27,8 @@ use super::compression::direction::{Deflation, Shared};
 use super::compression::incoming::{self, Compression, Inflating};
 use super::compression::outgoing::{Broadcast, Outgoing, is_worth_sharing};
 use super::connection::{Chunk, Connection, Served, Turn};
+use super::event::{ConnectionConfig, ConnectionEvent, ConnectionId, NO_CONNECTION, Sink, Status};
 use super::fault::{Fault, Injected};
-use super::occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Sink, Status};
 use super::threads::background::{Background, Spawner, WAKER};
 use super::threads::crew::{Crew, Done};
 use super::write_batch::{Grouping, WriteBatch};
@@ -198,7 +198,7 @@ impl Reactor {
     /// # Panics
     ///
     /// When `used` is behind the end of `memory`. Any other panic costs at most the connection that
-    /// it is of, and is reported as [`Occurrence::Fault`].
+    /// it is of, and is reported as [`ConnectionEvent::Fault`].
     pub fn poll(
         &mut self,
         memory: &mut [u8],
@@ -211,7 +211,7 @@ impl Reactor {
         let mut turn = Turn { memory, used, sink, inflating: &mut inflating };
         if self.fault_due && turn.sink.has_room() {
             self.fault_due = false;
-            turn.sink.push(NOBODY, Occurrence::Fault);
+            turn.sink.push(NO_CONNECTION, ConnectionEvent::Fault);
         }
         for (id, number, outcome) in self.background.take_results() {
             self.connections.update(id, |connection| connection.note_outcome(number, outcome));
@@ -383,9 +383,9 @@ impl Reactor {
         used: &mut usize,
         sink: &mut impl Sink,
     ) {
-        self.gathering.withdraw(id, |id, occurrence| {
+        self.gathering.withdraw(id, |id, event| {
             if sink.has_room() {
-                sink.push(id, occurrence);
+                sink.push(id, event);
             }
         });
         let inflating = &mut self.inflating;

@@ -29,8 +29,8 @@ use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
 use super::connection::Connection;
+use super::event::{ConnectionEvent, ConnectionId, Sink, Status};
 use super::latest_payload::LatestPayload;
-use super::occurrence::{ConnectionId, Occurrence, Sink, Status};
 use super::reactor::{MaskingKeys, Reactor};
 use super::threads::sync::{
     AtomicUsize, Mutex, MutexGuard, bound, lock, yield_now as yield_thread,
@@ -233,9 +233,9 @@ impl SharedReactor {
         sink: &mut impl Sink,
     ) {
         let mut core = self.core();
-        lock(&self.inbox).withdraw(id, |id, occurrence| {
+        lock(&self.inbox).withdraw(id, |id, event| {
             if sink.has_room() {
-                sink.push(id, occurrence);
+                sink.push(id, event);
             }
         });
         core.reactor.drain(id, memory, used, sink);
@@ -461,12 +461,11 @@ impl SharedReactor {
         drop(inbox);
         apply(changes, &mut core.reactor);
         for id in waiting {
-            batch.occurrences.push(id, Occurrence::Waiting);
+            batch.events.push(id, ConnectionEvent::Waiting);
         }
         let mut turn = Turn::Blocked;
         if polls {
-            let polled =
-                core.reactor.poll(&mut batch.memory, &mut batch.used, &mut batch.occurrences);
+            let polled = core.reactor.poll(&mut batch.memory, &mut batch.used, &mut batch.events);
             if matches!(polled, Ok(Status::MemoryFull)) {
                 batch.close();
             }

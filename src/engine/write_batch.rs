@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::occurrence::ConnectionId;
+use super::event::ConnectionId;
 use crate::protocol::FrameHeader;
 
 /// A frame, or bytes that go as they are: a range of the memory that goes with the batch.

@@ -16,7 +16,7 @@ use super::super::wire::{
     RECORD_WAITING, RECORD_WRITTEN, STATUS_IDLE, STATUS_MEMORY_FULL, STATUS_RECORDS_FULL,
 };
 use super::Engine;
-use crate::engine::{Occurrence, Sink, Status};
+use crate::engine::{ConnectionEvent, Sink, Status};
 use crate::javascript::records::{Payloads, write_fields};
 use crate::protocol::deflate::InflateError;
 use crate::protocol::{Event, LargeMessage, Opcode, ProtocolError};
@@ -149,36 +149,38 @@ impl Sink for Records<'_> {
     }
 
     #[inline(always)]
-    fn push(&mut self, id: u32, occurrence: Occurrence) {
-        let [kind, detail, place, length] = match occurrence {
-            Occurrence::Frame(event) => self.payloads.record(event),
-            Occurrence::AnsweredPing(payload) => {
+    fn push(&mut self, id: u32, event: ConnectionEvent) {
+        let [kind, detail, place, length] = match event {
+            ConnectionEvent::Frame(event) => self.payloads.record(event),
+            ConnectionEvent::AnsweredPing(payload) => {
                 let [kind, _, place, length] = self.payloads.record(Event::Ping(payload));
                 [kind, ANSWERED_PING, place, length]
             }
-            Occurrence::Large(LargeMessage { opcode, length, .. }) => {
+            ConnectionEvent::Large(LargeMessage { opcode, length, .. }) => {
                 let is_text = opcode == Opcode::Text;
                 let kind = if is_text { RECORD_LARGE_TEXT } else { RECORD_LARGE_BINARY };
                 [kind, i32::try_from(length).unwrap_or(i32::MAX), 0, 0]
             }
-            Occurrence::Raw(payload) => {
+            ConnectionEvent::Raw(payload) => {
                 let (place, length) = self.payloads.place(payload, Vec::new());
                 [RECORD_RAW, 0, place, length]
             }
-            Occurrence::Violation(error) => {
+            ConnectionEvent::Violation(error) => {
                 self.violations.push(error);
                 [RECORD_ERROR, self.violations.len() as i32 - 1, 0, 0]
             }
-            Occurrence::Uninflatable(error) => {
+            ConnectionEvent::Uninflatable(error) => {
                 self.inflate_errors.push(error);
                 [RECORD_UNINFLATABLE, self.inflate_errors.len() as i32 - 1, 0, 0]
             }
-            Occurrence::End => [RECORD_END, 0, 0, 0],
-            Occurrence::Failed(error) => [RECORD_FAILED, error.raw_os_error().unwrap_or(0), 0, 0],
-            Occurrence::Written => [RECORD_WRITTEN, 0, 0, 0],
-            Occurrence::Waiting => [RECORD_WAITING, 0, 0, 0],
-            Occurrence::ShutDown => [RECORD_SHUT_DOWN, 0, 0, 0],
-            Occurrence::Fault => [RECORD_FAULT, 0, 0, 0],
+            ConnectionEvent::End => [RECORD_END, 0, 0, 0],
+            ConnectionEvent::Failed(error) => {
+                [RECORD_FAILED, error.raw_os_error().unwrap_or(0), 0, 0]
+            }
+            ConnectionEvent::Written => [RECORD_WRITTEN, 0, 0, 0],
+            ConnectionEvent::Waiting => [RECORD_WAITING, 0, 0, 0],
+            ConnectionEvent::ShutDown => [RECORD_SHUT_DOWN, 0, 0, 0],
+            ConnectionEvent::Fault => [RECORD_FAULT, 0, 0, 0],
         };
         let start = self.count * RECORD_LENGTH;
         if let Some(record) = self.bytes.get_mut(start..start + RECORD_LENGTH) {

@@ -3,8 +3,8 @@
 use std::io;
 
 use super::super::compression::incoming::{Checks, Inflated, Refusal};
+use super::super::event::{ConnectionEvent, ConnectionId, MIN_READ, Sink};
 use super::super::fault::Fault;
-use super::super::occurrence::{ConnectionId, MIN_READ, Occurrence, Sink};
 use super::{Chunk, Connection, Receiving, Served, Turn};
 use crate::protocol::{Event, Opcode, Payload, ProtocolError};
 
@@ -33,7 +33,7 @@ const COMPRESSED_SHARE: usize = 4;
 const MAX_INFLATED: usize = 1024 * 1024;
 
 impl Connection {
-    /// Reads once and decodes what that brings. There is room for an occurrence.
+    /// Reads once and decodes what that brings. There is room for an event.
     pub(super) fn receive<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) -> Served {
         self.injected.pass(Fault::Receive);
         if self.receiving == Receiving::Refused {
@@ -70,7 +70,7 @@ impl Connection {
                     }
                     Ok(Some(mut event)) => {
                         self.expects_large = event.payload_mut().len() >= MIN_LARGE;
-                        turn.sink.push(id, Occurrence::Frame(event));
+                        turn.sink.push(id, ConnectionEvent::Frame(event));
                     }
                     Ok(None) => {}
                     Err(error) => self.report_violation(error, id, turn),
@@ -141,7 +141,7 @@ impl Connection {
     fn announce_large<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) -> Served {
         if let Some(message) = self.decoder.large_message() {
             self.is_lent = true;
-            turn.sink.push(id, Occurrence::Large(message));
+            turn.sink.push(id, ConnectionEvent::Large(message));
         }
         Served::Done
     }
@@ -151,7 +151,7 @@ impl Connection {
         self.is_lent = false;
     }
 
-    /// Receives what has arrived of a large message that [`Occurrence::Large`] has announced, as far
+    /// Receives what has arrived of a large message that [`ConnectionEvent::Large`] has announced, as far
     /// as there is `memory` for it; returns how many bytes that is. When the last byte has arrived,
     /// the caller has the message. The memory may grow between the calls, as bytes arrive.
     ///
@@ -257,7 +257,7 @@ impl Connection {
             if self.raw && (discarding || self.decoder.is_between_messages()) {
                 let payload = Payload::InPlace(chunk.start + chunk.position..chunk.end);
                 chunk.kept = chunk.end;
-                turn.sink.push(id, Occurrence::Raw(payload));
+                turn.sink.push(id, ConnectionEvent::Raw(payload));
                 break;
             }
             if discarding {
@@ -283,7 +283,7 @@ impl Connection {
                         }
                         Payload::Owned(bytes) => self.expects_large = bytes.len() >= MIN_LARGE,
                     }
-                    turn.sink.push(id, Occurrence::Frame(event));
+                    turn.sink.push(id, ConnectionEvent::Frame(event));
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -322,7 +322,7 @@ impl Connection {
         }
     }
 
-    /// Goes on behind a frame that was inflated elsewhere. There is room for an occurrence.
+    /// Goes on behind a frame that was inflated elsewhere. There is room for an event.
     pub(super) fn take_outcome<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) {
         let checks = self.checks();
         let result = self.compression.as_mut().and_then(|it| it.take_outcome(checks));
@@ -338,34 +338,34 @@ impl Connection {
         }
     }
 
-    /// Reports what a frame has become. There is room for an occurrence.
+    /// Reports what a frame has become. There is room for an event.
     fn report_inflated<S: Sink>(
         &mut self,
         result: Result<Inflated, Refusal>,
         id: ConnectionId,
         turn: &mut Turn<'_, S>,
     ) {
-        let occurrence = match result {
+        let event = match result {
             Ok(Inflated::Whole(opcode)) => {
                 let payload = place(turn);
                 let fragments = Vec::new();
-                Occurrence::Frame(match opcode {
+                ConnectionEvent::Frame(match opcode {
                     Opcode::Text => Event::Text { payload, fragments },
                     _ => Event::Binary { payload, fragments },
                 })
             }
-            Ok(Inflated::Message(event)) => Occurrence::Frame(event),
+            Ok(Inflated::Message(event)) => ConnectionEvent::Frame(event),
             Ok(Inflated::Incomplete | Inflated::Large(_)) => return,
             Err(Refusal::Protocol(error)) => return self.report_violation(error, id, turn),
             Err(Refusal::Inflate(error)) => {
                 self.receiving = Receiving::Discarding;
-                Occurrence::Uninflatable(error)
+                ConnectionEvent::Uninflatable(error)
             }
         };
-        turn.sink.push(id, occurrence);
+        turn.sink.push(id, event);
     }
 
-    /// Reports what the decoder refuses. There is room for an occurrence.
+    /// Reports what the decoder refuses. There is room for an event.
     #[cold]
     fn report_violation<S: Sink>(
         &mut self,
@@ -377,7 +377,7 @@ impl Connection {
             ProtocolError::UnsupportedMessageLength => Receiving::Refused,
             _ => Receiving::Discarding,
         };
-        turn.sink.push(id, Occurrence::Violation(error));
+        turn.sink.push(id, ConnectionEvent::Violation(error));
     }
 
     /// Keeps what is not decoded of a chunk, for a later turn.

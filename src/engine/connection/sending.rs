@@ -226,7 +226,7 @@ impl Connection {
     }
 
     /// Ends the sending side after what waits. Returns whether that is done; if not,
-    /// [`Occurrence::ShutDown`](super::super::Occurrence::ShutDown) reports it later.
+    /// [`ConnectionEvent::ShutDown`](super::super::ConnectionEvent::ShutDown) reports it later.
     pub fn shutdown(&mut self) -> bool {
         if self.sending == Sending::Open && self.failure.is_none() {
             if self.queue.is_none() {

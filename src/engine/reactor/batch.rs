@@ -1,9 +1,9 @@
-//! What is read in one go: occurrences, and the memory that their payloads in place are in.
+//! What is read in one go: events, and the memory that their payloads in place are in.
 
 use std::collections::VecDeque;
 use std::mem;
 
-use super::super::occurrence::{ConnectionId, MIN_READ, Occurrence, Sink};
+use super::super::event::{ConnectionEvent, ConnectionId, MIN_READ, Sink};
 use crate::protocol::{Event, Payload, ProtocolError};
 
 /// Memory of a batch, into which the sockets are read.
@@ -12,27 +12,27 @@ pub const BATCH_MEMORY: usize = 64 * 1024;
 /// A batch with less memory left gets no more.
 const MIN_ROOM: usize = BATCH_MEMORY / 2;
 
-/// What an occurrence itself counts.
-const OCCURRENCE_WEIGHT: usize = size_of::<(ConnectionId, Occurrence)>();
+/// What an event itself counts.
+const EVENT_WEIGHT: usize = size_of::<(ConnectionId, ConnectionEvent)>();
 
 const _: () = assert!(MIN_ROOM >= MIN_READ);
 
-/// Occurrences, and the memory that their payloads in place are in.
+/// EventList, and the memory that their payloads in place are in.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) memory: Vec<u8>,
     pub(crate) used: usize,
-    pub(crate) occurrences: Occurrences,
-    /// Where the memory was copied to, when a part of the occurrences has been taken.
+    pub(crate) events: EventList,
+    /// Where the memory was copied to, when a part of the events has been taken.
     copied_to: Option<usize>,
     /// What came next had no room.
     is_full: bool,
 }
 
-/// Takes as many occurrences as a batch of memory can hold.
+/// Takes as many events as a batch of memory can hold.
 #[derive(Debug, Default)]
-pub(crate) struct Occurrences {
-    pub(crate) list: VecDeque<(ConnectionId, Occurrence)>,
+pub(crate) struct EventList {
+    pub(crate) list: VecDeque<(ConnectionId, ConnectionEvent)>,
     /// The bytes that the payloads of their own have.
     owned: usize,
     /// A frame was refused that the taker may still allow.
@@ -43,25 +43,25 @@ pub(crate) struct Occurrences {
     pub(crate) pinged: bool,
 }
 
-impl Sink for Occurrences {
+impl Sink for EventList {
     fn has_room(&self) -> bool {
         // Bounded by the memory: no frame is shorter than two bytes.
         true
     }
 
-    fn push(&mut self, id: ConnectionId, mut occurrence: Occurrence) {
+    fn push(&mut self, id: ConnectionId, mut event: ConnectionEvent) {
         self.refused |=
-            matches!(occurrence, Occurrence::Violation(ProtocolError::UnsupportedMessageLength));
-        self.pinged |= matches!(occurrence, Occurrence::Frame(Event::Ping(_)));
-        if let Some(Payload::Owned(bytes)) = occurrence.payload_mut() {
+            matches!(event, ConnectionEvent::Violation(ProtocolError::UnsupportedMessageLength));
+        self.pinged |= matches!(event, ConnectionEvent::Frame(Event::Ping(_)));
+        if let Some(Payload::Owned(bytes)) = event.payload_mut() {
             self.owned += bytes.len();
         }
-        let weight = weight_of(&mut occurrence);
+        let weight = weight_of(&mut event);
         match self.charges.last_mut() {
             Some((of, sum)) if *of == id => *sum += weight,
             _ => self.charges.push((id, weight)),
         }
-        self.list.push_back((id, occurrence));
+        self.list.push_back((id, event));
     }
 }
 
@@ -70,7 +70,7 @@ impl Batch {
         Self {
             memory: vec![0; BATCH_MEMORY],
             used: 0,
-            occurrences: Occurrences::default(),
+            events: EventList::default(),
             copied_to: None,
             is_full: false,
         }
@@ -78,12 +78,12 @@ impl Batch {
 
     /// What it holds, as far as it counts.
     pub(crate) fn weight(&self) -> usize {
-        self.used + self.occurrences.owned + self.occurrences.list.len() * OCCURRENCE_WEIGHT
+        self.used + self.events.owned + self.events.list.len() * EVENT_WEIGHT
     }
 
     /// Whether it holds nothing any more.
     pub(crate) fn is_empty(&self) -> bool {
-        self.occurrences.list.is_empty()
+        self.events.list.is_empty()
     }
 
     /// Whether somebody has begun to take it, whose memory the other payloads are in already.
@@ -114,40 +114,39 @@ impl Batch {
         true
     }
 
-    /// Takes the next occurrence of a batch that is begun.
-    pub(crate) fn next(&mut self) -> Option<(ConnectionId, Occurrence)> {
-        let (id, mut occurrence) = self.occurrences.list.pop_front()?;
-        if let (Some(start), Some(Payload::InPlace(range))) =
-            (self.copied_to, occurrence.payload_mut())
+    /// Takes the next event of a batch that is begun.
+    pub(crate) fn next(&mut self) -> Option<(ConnectionId, ConnectionEvent)> {
+        let (id, mut event) = self.events.list.pop_front()?;
+        if let (Some(start), Some(Payload::InPlace(range))) = (self.copied_to, event.payload_mut())
         {
             range.start += start;
             range.end += start;
         }
-        Some((id, occurrence))
+        Some((id, event))
     }
 
     /// Whether it holds something of a connection.
     pub(crate) fn holds(&self, id: ConnectionId) -> bool {
-        self.occurrences.list.iter().any(|(of, _)| *of == id)
+        self.events.list.iter().any(|(of, _)| *of == id)
     }
 
     /// Drops what it holds of a connection; `taker` gets it, with payloads of its own.
     pub(crate) fn withdraw(
         &mut self,
         id: ConnectionId,
-        mut taker: impl FnMut(ConnectionId, Occurrence),
+        mut taker: impl FnMut(ConnectionId, ConnectionEvent),
     ) {
         if !self.holds(id) {
             return;
         }
-        let list = mem::take(&mut self.occurrences.list);
+        let list = mem::take(&mut self.events.list);
         let (withdrawn, kept): (VecDeque<_>, _) = list.into_iter().partition(|(of, _)| *of == id);
-        self.occurrences.list = kept;
-        for (_, mut occurrence) in withdrawn {
-            if let Some(payload) = occurrence.payload_mut() {
+        self.events.list = kept;
+        for (_, mut event) in withdrawn {
+            if let Some(payload) = event.payload_mut() {
                 *payload = Payload::Owned(payload.as_slice(&self.memory).to_vec());
             }
-            taker(id, occurrence);
+            taker(id, event);
         }
     }
 
@@ -155,10 +154,10 @@ impl Batch {
     fn clear(&mut self) {
         debug_assert!(self.is_empty());
         self.used = 0;
-        self.occurrences.owned = 0;
-        self.occurrences.refused = false;
-        self.occurrences.pinged = false;
-        self.occurrences.charges.clear();
+        self.events.owned = 0;
+        self.events.refused = false;
+        self.events.pinged = false;
+        self.events.charges.clear();
         self.copied_to = None;
         self.is_full = false;
     }
@@ -183,7 +182,7 @@ impl<const MOST: usize> SpareBatches<MOST> {
     }
 }
 
-/// What an occurrence and its payload count.
-pub(crate) fn weight_of(occurrence: &mut Occurrence) -> usize {
-    OCCURRENCE_WEIGHT + occurrence.payload_mut().map_or(0, |payload| payload.len())
+/// What an event and its payload count.
+pub(crate) fn weight_of(event: &mut ConnectionEvent) -> usize {
+    EVENT_WEIGHT + event.payload_mut().map_or(0, |payload| payload.len())
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::super::connection::Connection;
-use super::super::occurrence::ConnectionId;
+use super::super::event::ConnectionId;
 
 /// What belongs to one number.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::super::compression::incoming::Inflating;
 use super::super::connection::{Served, Turn};
-use super::super::occurrence::{ConnectionId, Occurrence, Sink, Status};
+use super::super::event::{ConnectionEvent, ConnectionId, Sink, Status};
 use super::batch::{Batch, SpareBatches};
 use super::connections::Lent;
 
@@ -28,8 +28,8 @@ impl Reader {
     /// Gives a connection its turn; says whether there is room for that of another one.
     pub(crate) fn serve(&mut self, lent: &mut Lent) -> bool {
         loop {
-            let Batch { memory, used, occurrences, .. } = &mut self.batch;
-            let mut turn = Turn { memory, used, sink: occurrences, inflating: &mut self.inflating };
+            let Batch { memory, used, events, .. } = &mut self.batch;
+            let mut turn = Turn { memory, used, sink: events, inflating: &mut self.inflating };
             let id = lent.id;
             let served = lent.connection.guard(|connection| connection.serve(id, &mut turn));
             // A batch is room for whatever is read at once, and for all that it becomes.
@@ -88,9 +88,9 @@ impl Gathering {
                 return Status::MemoryFull;
             }
             while turn.sink.has_room()
-                && let Some((id, occurrence)) = batch.next()
+                && let Some((id, event)) = batch.next()
             {
-                turn.sink.push(id, occurrence);
+                turn.sink.push(id, event);
             }
             if !batch.is_empty() {
                 return Status::RecordsFull;
@@ -111,7 +111,7 @@ impl Gathering {
     pub(crate) fn withdraw(
         &mut self,
         id: ConnectionId,
-        mut taker: impl FnMut(ConnectionId, Occurrence),
+        mut taker: impl FnMut(ConnectionId, ConnectionEvent),
     ) {
         for batch in &mut self.batches {
             batch.withdraw(id, &mut taker);

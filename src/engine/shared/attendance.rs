@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::occurrence::{ConnectionId, NOBODY};
+use super::super::event::{ConnectionId, NO_CONNECTION};
 
 /// How long a ping waits for the owner: longer than a turn of his takes, shorter than peers wait.
 pub(crate) const GRACE: Duration = Duration::from_millis(50);
@@ -43,7 +43,7 @@ impl Attendance {
 
     /// Notes that he has taken something of a connection.
     pub(crate) fn note_taken(&mut self, id: ConnectionId) {
-        if id == NOBODY {
+        if id == NO_CONNECTION {
             return;
         }
         let word = id as usize / 64;
@@ -92,7 +92,7 @@ mod tests {
             attendance.note_taken(id);
             assert!(attendance.is_taken(id) && !attendance.is_taken(id + 1));
         }
-        attendance.note_taken(NOBODY);
+        attendance.note_taken(NO_CONNECTION);
         assert!(attendance.taken.len() <= 16);
         attendance.settle();
         assert!([0, 63, 64, 1000].iter().all(|id| !attendance.is_taken(*id)));

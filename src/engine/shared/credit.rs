@@ -3,7 +3,7 @@
 
 use std::mem;
 
-use super::super::occurrence::ConnectionId;
+use super::super::event::ConnectionId;
 use super::super::threads::sync::bound;
 
 /// What may be on the way of one connection. One read more can come.

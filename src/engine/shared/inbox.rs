@@ -1,13 +1,13 @@
 //! What a task has read and JavaScript has not taken yet.
 //!
-//! The task opens a batch, has the reactor fill it, and puts it back; whoever takes the occurrences
+//! The task opens a batch, has the reactor fill it, and puts it back; whoever takes the events
 //! is woken at most once until he comes. He takes them in order, as far as there is room.
 
 use std::collections::{HashSet, VecDeque};
 use std::mem;
 use std::time::Instant;
 
-use super::super::occurrence::{ConnectionId, NOBODY, Occurrence, Sink, Status};
+use super::super::event::{ConnectionEvent, ConnectionId, NO_CONNECTION, Sink, Status};
 use super::super::reactor::batch::{Batch, SpareBatches, weight_of};
 use super::super::threads::sync::bound;
 use super::attendance::Attendance;
@@ -64,13 +64,13 @@ impl Inbox {
 
     /// Puts a batch back; returns whether the taker has to be woken.
     pub(crate) fn put(&mut self, mut batch: Batch) -> bool {
-        self.is_refused |= batch.occurrences.refused;
-        for (id, weight) in batch.occurrences.charges.drain(..) {
-            if id != NOBODY {
+        self.is_refused |= batch.events.refused;
+        for (id, weight) in batch.events.charges.drain(..) {
+            if id != NO_CONNECTION {
                 self.credits.charge(id, weight);
             }
         }
-        if batch.occurrences.pinged {
+        if batch.events.pinged {
             self.attendance.expect();
         }
         if batch.is_empty() {
@@ -93,7 +93,7 @@ impl Inbox {
         !self.batches.is_empty()
     }
 
-    /// Moves occurrences to `sink`, and payloads in place to `memory` behind `used`. What is told of
+    /// Moves events to `sink`, and payloads in place to `memory` behind `used`. What is told of
     /// the memory holds as for [`Reactor::poll`](super::Reactor::poll).
     pub(crate) fn take(
         &mut self,
@@ -106,25 +106,25 @@ impl Inbox {
                 self.batches.push_front((batch, weight));
                 return Status::MemoryFull;
             }
-            let (mut latest, mut taken) = (NOBODY, 0);
-            let mut noted = NOBODY;
+            let (mut latest, mut taken) = (NO_CONNECTION, 0);
+            let mut noted = NO_CONNECTION;
             while sink.has_room()
-                && let Some((id, mut occurrence)) = batch.next()
+                && let Some((id, mut event)) = batch.next()
             {
                 if id != latest {
                     self.credits.refund(latest, taken);
                     (latest, taken) = (id, 0);
                 }
-                taken += weight_of(&mut occurrence);
-                if id != noted && is_answerable(&occurrence) {
+                taken += weight_of(&mut event);
+                if id != noted && is_answerable(&event) {
                     noted = id;
                     self.attendance.note_taken(id);
                 }
-                sink.push(id, occurrence);
+                sink.push(id, event);
             }
             self.credits.refund(latest, taken);
             if !batch.is_empty() {
-                if batch.occurrences.pinged {
+                if batch.events.pinged {
                     self.attendance.expect();
                 }
                 self.batches.push_front((batch, weight));
@@ -155,13 +155,13 @@ impl Inbox {
         self.attendance.come();
         let mut busy = HashSet::new();
         for (batch, _) in &mut self.batches {
-            for (id, occurrence) in &mut batch.occurrences.list {
-                if let Occurrence::Frame(Event::Ping(payload)) = occurrence {
+            for (id, event) in &mut batch.events.list {
+                if let ConnectionEvent::Frame(Event::Ping(payload)) = event {
                     let waits = busy.contains(id) || self.attendance.is_taken(*id);
                     if !waits && answer(*id, payload.as_slice(&batch.memory)) {
-                        *occurrence = Occurrence::AnsweredPing(payload.clone());
+                        *event = ConnectionEvent::AnsweredPing(payload.clone());
                     }
-                } else if is_answerable(occurrence) {
+                } else if is_answerable(event) {
                     busy.insert(*id);
                 }
             }
@@ -182,7 +182,7 @@ impl Inbox {
     pub(crate) fn withdraw(
         &mut self,
         id: ConnectionId,
-        mut taker: impl FnMut(ConnectionId, Occurrence),
+        mut taker: impl FnMut(ConnectionId, ConnectionEvent),
     ) {
         for (batch, _) in &mut self.batches {
             batch.withdraw(id, &mut taker);
@@ -191,12 +191,12 @@ impl Inbox {
     }
 }
 
-/// Whether somebody may send something when he learns of an occurrence. What a ping or a pong makes
+/// Whether somebody may send something when he learns of an event. What a ping or a pong makes
 /// him send has no place among the answers to other pings.
-const fn is_answerable(occurrence: &Occurrence) -> bool {
+const fn is_answerable(event: &ConnectionEvent) -> bool {
     !matches!(
-        occurrence,
-        Occurrence::Frame(Event::Ping(_) | Event::Pong(_)) | Occurrence::AnsweredPing(_)
+        event,
+        ConnectionEvent::Frame(Event::Ping(_) | Event::Pong(_)) | ConnectionEvent::AnsweredPing(_)
     )
 }
 
@@ -206,11 +206,11 @@ mod tests {
     use super::*;
     use crate::protocol::{Payload, ProtocolError};
 
-    /// Takes up to `room` occurrences.
+    /// Takes up to `room` events.
     #[derive(Default)]
     struct Taker {
         room: usize,
-        taken: Vec<(ConnectionId, Occurrence)>,
+        taken: Vec<(ConnectionId, ConnectionEvent)>,
     }
 
     impl Sink for Taker {
@@ -218,18 +218,18 @@ mod tests {
             self.taken.len() < self.room
         }
 
-        fn push(&mut self, id: ConnectionId, occurrence: Occurrence) {
-            self.taken.push((id, occurrence));
+        fn push(&mut self, id: ConnectionId, event: ConnectionEvent) {
+            self.taken.push((id, event));
         }
     }
 
     impl Taker {
         /// Connections and payloads.
         fn payloads(&mut self, memory: &[u8]) -> Vec<(ConnectionId, Vec<u8>)> {
-            let payload = |occurrence: &mut Occurrence| {
-                occurrence.payload_mut().unwrap().as_slice(memory).to_vec()
+            let payload = |event: &mut ConnectionEvent| {
+                event.payload_mut().unwrap().as_slice(memory).to_vec()
             };
-            self.taken.iter_mut().map(|(id, occurrence)| (*id, payload(occurrence))).collect()
+            self.taken.iter_mut().map(|(id, event)| (*id, payload(event))).collect()
         }
     }
 
@@ -239,7 +239,7 @@ mod tests {
         let range = batch.used..batch.used + bytes.len();
         batch.memory[range.clone()].copy_from_slice(bytes);
         batch.used = range.end;
-        batch.occurrences.push(id, Occurrence::Raw(Payload::InPlace(range)));
+        batch.events.push(id, ConnectionEvent::Raw(Payload::InPlace(range)));
         inbox.put(batch)
     }
 
@@ -315,8 +315,8 @@ mod tests {
             read(&mut inbox, 2, &[round + 10; 2]);
         }
         let mut withdrawn = Vec::new();
-        inbox.withdraw(1, |id, mut occurrence| {
-            withdrawn.push((id, occurrence.payload_mut().unwrap().as_slice(&[]).to_vec()));
+        inbox.withdraw(1, |id, mut event| {
+            withdrawn.push((id, event.payload_mut().unwrap().as_slice(&[]).to_vec()));
         });
         let expected: Vec<_> = (0..3_u8).map(|round| (1, vec![round; 30_000])).collect();
         assert_eq!(withdrawn, expected);
@@ -356,7 +356,7 @@ mod tests {
         let mut inbox = Inbox::default();
         let mut batch = inbox.open();
         let error = ProtocolError::UnsupportedMessageLength;
-        batch.occurrences.push(1, Occurrence::Violation(error));
+        batch.events.push(1, ConnectionEvent::Violation(error));
         assert!(inbox.put(batch));
         assert!(!inbox.has_credit());
         assert!(inbox.come());

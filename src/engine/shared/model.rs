@@ -14,7 +14,9 @@ use shuttle::scheduler::RandomScheduler;
 use shuttle::sync::{Condvar, Mutex};
 use shuttle::{Config, Runner, future, thread};
 
-use super::super::occurrence::{ConnectionConfig, ConnectionId, NOBODY, Occurrence, Sink, Status};
+use super::super::event::{
+    ConnectionConfig, ConnectionEvent, ConnectionId, NO_CONNECTION, Sink, Status,
+};
 use super::super::reactor::Reactor;
 use super::{SharedReactor, WriteBatch};
 use crate::protocol::Role;
@@ -79,17 +81,17 @@ impl World {
     }
 }
 
-/// Takes a few occurrences at a time.
+/// Takes a few events at a time.
 #[derive(Default)]
-struct Records(Vec<(ConnectionId, Occurrence)>);
+struct Records(Vec<(ConnectionId, ConnectionEvent)>);
 
 impl Sink for Records {
     fn has_room(&self) -> bool {
         self.0.len() < 2
     }
 
-    fn push(&mut self, id: ConnectionId, occurrence: Occurrence) {
-        self.0.push((id, occurrence));
+    fn push(&mut self, id: ConnectionId, event: ConnectionEvent) {
+        self.0.push((id, event));
     }
 }
 
@@ -140,15 +142,15 @@ impl Owner {
         loop {
             let mut records = Records::default();
             let status = self.reactor.poll(&mut self.memory, &mut self.used, &mut records).unwrap();
-            for (id, occurrence) in records.0 {
-                assert_ne!(id, NOBODY, "something has panicked");
-                match occurrence {
-                    Occurrence::Raw(payload) => {
+            for (id, event) in records.0 {
+                assert_ne!(id, NO_CONNECTION, "something has panicked");
+                match event {
+                    ConnectionEvent::Raw(payload) => {
                         let bytes = payload.as_slice(&self.memory);
                         self.bytes.get_mut(&id).unwrap().extend_from_slice(bytes);
                     }
-                    Occurrence::Written => self.written += 1,
-                    Occurrence::Waiting => {}
+                    ConnectionEvent::Written => self.written += 1,
+                    ConnectionEvent::Waiting => {}
                     other => panic!("not expected: {other:?}"),
                 }
             }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mio::{Registry, Token, Waker};
 
-use super::super::occurrence::ConnectionId;
+use super::super::event::ConnectionId;
 use super::pool::Job;
 use super::sync::{Mutex, lock};
 

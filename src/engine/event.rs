@@ -9,7 +9,7 @@ use crate::protocol::{Event, LargeMessage, Limits, Payload, ProtocolError, Role}
 pub type ConnectionId = u32;
 
 /// In place of a connection, where something has happened to none in particular.
-pub const NOBODY: ConnectionId = ConnectionId::MAX;
+pub const NO_CONNECTION: ConnectionId = ConnectionId::MAX;
 
 /// The least memory into which a socket is read.
 pub const MIN_READ: usize = 4096;
@@ -48,7 +48,7 @@ impl ConnectionConfig {
 /// A payload in place is a range of the memory that was handed to
 /// [`Reactor::poll`](super::Reactor::poll).
 #[derive(Debug)]
-pub enum Occurrence {
+pub enum ConnectionEvent {
     /// The peer sent a message or a control frame.
     Frame(Event),
     /// The peer sent a ping with this payload, which has been answered.
@@ -76,11 +76,11 @@ pub enum Occurrence {
     /// done.
     ShutDown,
     /// The engine has panicked while it worked on the connection, of which it takes nothing any
-    /// more; or on none that it could tell, [`NOBODY`], which has cost nobody anything.
+    /// more; or on none that it could tell, [`NO_CONNECTION`], which has cost nobody anything.
     Fault,
 }
 
-impl Occurrence {
+impl ConnectionEvent {
     /// The payload, if it has one.
     pub(super) const fn payload_mut(&mut self) -> Option<&mut Payload> {
         match self {
@@ -105,13 +105,13 @@ pub enum Status {
 
 /// Takes what has happened.
 pub trait Sink {
-    /// Whether one more occurrence can be taken.
+    /// Whether one more event can be taken.
     fn has_room(&self) -> bool;
-    /// Whether [`Occurrence::Large`] is understood. Otherwise it comes only for a message that was
+    /// Whether [`ConnectionEvent::Large`] is understood. Otherwise it comes only for a message that was
     /// begun so.
     fn lends_memory(&self) -> bool {
         false
     }
-    /// Takes an occurrence. Called only while there is room.
-    fn push(&mut self, id: ConnectionId, occurrence: Occurrence);
+    /// Takes an event. Called only while there is room.
+    fn push(&mut self, id: ConnectionId, event: ConnectionEvent);
 }
