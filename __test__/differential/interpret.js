@@ -502,7 +502,11 @@ class Run {
       end.isSocketWatched = true;
       for (const event of SOCKET_EVENTS) {
         if (event === 'drain' && !face.drain) continue;
-        ws._socket.on(event, (value) => this.note(name, `socket ${event} ${describe(value)}`));
+        ws._socket.on(event, (value) => {
+          // When the sending side has ended among what arrives isn't said: that's another turn.
+          const lane = event === 'finish' ? `${name} finish` : name;
+          this.note(lane, `socket ${event} ${describe(value)}`);
+        });
       }
     };
     watchSocket();

@@ -23,7 +23,7 @@ function makeOptions({ random, theme, program }) {
   if (random.chance(rate)) options.allowSynchronousEvents = random.chance(0.3);
   if (random.chance(rate)) options.autoPong = random.chance(0.3);
   if (random.chance(rate)) options.skipUTF8Validation = random.chance(0.7);
-  if (program.transport !== 'tls' && random.chance(rate * 0.3)) options.closeTimeout = 100;
+  if (program.transport !== 'tls' && random.chance(rate * 0.3)) options.closeTimeout = 300;
   return options;
 }
 

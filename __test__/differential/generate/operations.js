@@ -68,7 +68,7 @@ const THEMES = {
     socket: 3
   },
   handshakes: { isAboutHandshakes: true, isHasty: true, ending: 3 },
-  throwing: { sizes: SMALL, isTimely: true, reactions: 1, throwing: 0.8, isEcho: true }
+  throwing: { sizes: SMALL, reactions: 1, throwing: 0.8, isEcho: true }
 };
 
 /** Operations on a WebSocket: how likely each is, and how it's made. */
@@ -288,8 +288,7 @@ function makeSendOptions(random) {
 function addCallback({ random, theme }, operation) {
   operation.callback = true;
   if (!random.chance(0.15)) return;
-  const what = random.chance(0.9) ? ['look', 'buffered'] : ['terminate', 'close', 'pause'];
-  operation.next = [{ at: 'self', do: random.pick(what) }];
+  operation.next = [{ at: 'self', do: random.pick(['look', 'buffered']) }];
   if (random.chance(theme.throwing ?? 0)) operation.next.push({ at: 'self', do: 'throw' });
 }
 
@@ -313,7 +312,8 @@ function control(context, name) {
  *
  * @param {any} context What the program is made with
  * @param {any} end The endpoint
- * @param {{elsewhere: 'any' | 'cut' | null}} place What may be done, if a listener of another endpoint does it
+ * @param {{elsewhere: 'self' | 'any' | 'cut' | null}} place What may be done, if a listener of this endpoint or
+ *   of another does it
  * @return {any} The operation, without the endpoint
  */
 function pickOperation(context, end, { elsewhere }) {
