@@ -8,6 +8,8 @@ const { compare } = require('./differential');
 const { frame } = require('./frames');
 
 const KEY = Buffer.from([1, 2, 3, 4]);
+const ZERO_KEY = Buffer.alloc(4);
+const ROLES = ['server', 'client'];
 
 /** The events of a socket. */
 const SOCKET_EVENTS = [
@@ -22,16 +24,34 @@ const SOCKET_EVENTS = [
   'lookup'
 ];
 
+/** A frame as the peer of a role has to send it. */
+function incoming(role, opcode, payload, options = {}) {
+  return frame(opcode, payload, { key: role === 'server' ? ZERO_KEY : null, ...options });
+}
+
+/** A close frame as the peer of a role has to send it. */
+function incomingClose(role, code, reason = '') {
+  const payload = Buffer.from([code >> 8, code & 0xff, ...Buffer.from(reason)]);
+  return incoming(role, 8, payload);
+}
+
 /** Runs a script as server and as client, on ws and here. */
 function inBothRoles(title, script, options) {
-  for (const role of ['server', 'client']) {
+  for (const role of ROLES) {
     it(`${title}, as ${role}`, () =>
       compare(async (world) => {
         const opened = await world.open(role, options);
-        const incoming = (opcode, payload) =>
+        const arrive = (opcode, payload) =>
           frame(opcode, payload, { key: role === 'server' ? KEY : null });
         const socket = opened.websocket._socket;
-        await script({ ...opened, incoming, note: world.note.bind(world), role, socket, world });
+        await script({
+          ...opened,
+          incoming: arrive,
+          note: world.note.bind(world),
+          role,
+          socket,
+          world
+        });
       }));
   }
 }
@@ -45,4 +65,9 @@ function watch({ note, socket, websocket }) {
   websocket.on('close', (code) => note('close', code));
 }
 
-module.exports = { inBothRoles, KEY, watch };
+/** Waits until a callback has been called, and gives its arguments. */
+function called(action) {
+  return new Promise((resolve) => action((...parameters) => resolve(parameters)));
+}
+
+module.exports = { called, inBothRoles, incoming, incomingClose, KEY, ROLES, watch, ZERO_KEY };

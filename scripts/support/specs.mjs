@@ -6,7 +6,7 @@ import { join, posix } from 'node:path';
 import { root, run } from './command.mjs';
 import { reaches, versionNumbers } from './toolchain.mjs';
 
-/** What tests the repository, not the addon. */
+/** What tests the repository, not the addon: files, and folders of them. */
 const OF_THE_REPOSITORY = [
   'cli',
   'demo',
@@ -23,8 +23,7 @@ const OF_THE_REPOSITORY = [
 const OF_CONNECTIONS = [
   'async-context',
   'compression-bombs',
-  'engine/connection/receiving',
-  'engine/connection/sending',
+  'engine/connection',
   'engine/socket',
   'handshake/client',
   'stream',
@@ -70,6 +69,15 @@ function specNames(folder = '') {
 }
 
 /**
+ * @param {string} name A test file
+ * @param {string[]} list Test files, and folders of them
+ * @return {boolean} Whether it is one of them
+ */
+function isAmong(name, list) {
+  return list.some((each) => name === each || name.startsWith(`${each}/`));
+}
+
+/**
  * Has Node run as many files at a time as there are processors: most of the time of a file is its own. Node
  * leaves one processor free, which of two is half.
  *
@@ -101,14 +109,15 @@ export function specSteps({
   minutes = 10
 } = {}) {
   const step = (names, variables) => () => {
-    const files = names.map((name) => join('__test__', `${name}.spec.js`));
+    const chosen = specNames().filter((name) => isAmong(name, names));
+    const files = chosen.map((name) => join('__test__', `${name}.spec.js`));
     const limit = `--test-timeout=${minutes * 60_000}`;
     const args = ['--test', '--test-reporter=spec', ...concurrency(), limit, ...files];
     return run(node, args, { cwd, env: { ...env, ...variables } });
   };
   const ofWasm = [...OF_CONNECTIONS, ...OF_PROTOCOL].filter((name) => !name.startsWith('engine/'));
   const left = addonOnly ? [...OF_THE_REPOSITORY, ...without] : without;
-  const all = specNames().filter((name) => !left.includes(name));
+  const all = specNames().filter((name) => !isAmong(name, left));
   return {
     'node --test, connections on the stream transport': step(OF_CONNECTIONS, {
       OXWS_TRANSPORT: 'stream'
