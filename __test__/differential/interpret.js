@@ -207,7 +207,8 @@ class Run {
       if (looks < QUIET_TURNS || now - since < this.quietMs || now - start < milliseconds) continue;
       const isBegun = this.#pending > 0 || this.#handshakes.size > 0;
       if (isBegun || this.#isTimed() || this.#isCompressing(now - since)) continue;
-      if (looks >= BUSY_LOOKS || !this.#isUnderWay()) return;
+      const isLong = looks >= BUSY_LOOKS && now - since >= 4 * this.quietMs;
+      if (isLong || !this.#isUnderWay()) return;
     }
   }
 

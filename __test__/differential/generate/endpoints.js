@@ -189,7 +189,7 @@ function makeFace({ random, theme }) {
     face.binaryType = random.pick(['arraybuffer', 'fragments', 'nodebuffer']);
   if (random.chance(0.08)) face.dom = true;
   if (random.chance(theme.watching ?? 0.1)) face.socket = true;
-  if (random.chance(theme.streaming ?? 0)) {
+  if (isStream) {
     face.stream = { isFlowing: random.chance(0.6), duplex: {} };
     if (random.chance(0.2)) face.stream.duplex.readableObjectMode = true;
     if (random.chance(0.2)) face.stream.duplex.highWaterMark = random.pick([1, 100]);

@@ -329,6 +329,7 @@ function pickOperation(context, end, { elsewhere }) {
   const choices = tables.flatMap((table) => {
     return Object.entries(table)
       .filter(([name]) => elsewhere !== 'cut' || CUTTING.has(name))
+      .filter(([name]) => !end.hasStream || name !== 'binaryType')
       .map(([, [weigh, make]]) => /** @type {[number, any]} */ ([weigh(theme), make]));
   });
   return random.weighted(choices)(context, end);
