@@ -55,12 +55,12 @@ struct Records {
     capacity: usize,
     taken: Vec<(ConnectionId, ConnectionEvent)>,
     /// Whether large messages are received apart.
-    lends_memory: bool,
+    takes_large: bool,
 }
 
 impl Sink for Records {
-    fn lends_memory(&self) -> bool {
-        self.lends_memory
+    fn takes_large(&self) -> bool {
+        self.takes_large
     }
 
     fn has_room(&self) -> bool {
@@ -100,7 +100,7 @@ impl Driver {
             reactor: Reactor::new().unwrap(),
             memory: vec![0xaa; memory],
             used: 0,
-            records: Records { capacity: records, taken: Vec::new(), lends_memory: false },
+            records: Records { capacity: records, taken: Vec::new(), takes_large: false },
             seen: Vec::new(),
             owned: 0,
             large: HashMap::new(),
@@ -586,7 +586,7 @@ fn looks_after_others_while_it_guesses_who_is_ready() {
 /// A driver that receives large messages apart, behind the first one of a connection.
 fn apart(config: ConnectionConfig) -> (Driver, ConnectionId, TcpStream) {
     let mut driver = Driver::new();
-    driver.records.lends_memory = true;
+    driver.records.takes_large = true;
     let (id, mut theirs) = driver.tcp_pair(config);
     let first = frame_to(config.role, true, Opcode::Binary, &pattern(65_536));
     theirs.write_all(&first).unwrap();
@@ -1185,8 +1185,8 @@ fn loses_nothing_in_a_long_conversation_with_interruptions() {
         let mut server = Driver::with(MIN_READ + noise.below(100_000), 1 + noise.below(20));
         let mut client = Driver::with(MIN_READ + noise.below(100_000), 1 + noise.below(20));
         server.reactor.set_guessing(seed % 4 < 2);
-        server.records.lends_memory = seed % 2 == 0;
-        client.records.lends_memory = seed % 3 == 0;
+        server.records.takes_large = seed % 2 == 0;
+        client.records.takes_large = seed % 3 == 0;
         let pairs: Vec<_> = (0..3)
             .map(|index| {
                 let (ours, theirs): (OwnedFd, OwnedFd) = if index == 0 {

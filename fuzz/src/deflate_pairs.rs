@@ -41,7 +41,7 @@ pub fn check(bytes: &[u8]) {
         }
     }
     pool.set_limit(0);
-    assert_eq!(pool.resident_bytes(), 0, "kept above the limit");
+    assert_eq!(pool.kept_bytes(), 0, "kept above the limit");
 }
 
 fn limit(choice: u8) -> usize {

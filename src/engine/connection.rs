@@ -145,7 +145,7 @@ pub struct Connection {
     /// can be received where it stays.
     expects_large: bool,
     /// The owner was told of a large message, and is going to receive it.
-    is_lent: bool,
+    awaits_memory: bool,
     /// The peer has ended, which is to be reported.
     end_due: bool,
 }
@@ -186,7 +186,7 @@ impl Connection {
             fault_due: false,
             injected: Injected::default(),
             expects_large: false,
-            is_lent: false,
+            awaits_memory: false,
             end_due: false,
         })
     }
@@ -207,7 +207,7 @@ impl Connection {
     pub(super) fn give_up(&mut self) {
         self.fed = Vec::new();
         self.compression = None;
-        self.is_lent = false;
+        self.awaits_memory = false;
         if self.writing || self.raw || self.receiving == Receiving::Discarding {
             self.fail(io::Error::other("a panic"));
         }
@@ -460,7 +460,7 @@ impl Connection {
     fn may_receive(&self) -> bool {
         !self.paused
             && !self.is_withheld()
-            && !self.is_lent
+            && !self.awaits_memory
             && self.receiving != Receiving::Ended
             && (self.readable || !self.fed.is_empty())
             && !self.is_inflating()
@@ -473,7 +473,7 @@ impl Connection {
 
     /// Whether it is to be reported that the connection is broken, as far as reading goes.
     fn may_report_failure(&self) -> bool {
-        self.failure.is_some() && !self.is_withheld() && !self.is_lent && !self.is_inflating()
+        self.failure.is_some() && !self.is_withheld() && !self.awaits_memory && !self.is_inflating()
     }
 
     /// Does what there is to do, but reads at most once.

@@ -109,7 +109,7 @@ pub trait Sink {
     fn has_room(&self) -> bool;
     /// Whether [`ConnectionEvent::Large`] is understood. Otherwise it comes only for a message that was
     /// begun so.
-    fn lends_memory(&self) -> bool {
+    fn takes_large(&self) -> bool {
         false
     }
     /// Takes an event. Called only while there is room.

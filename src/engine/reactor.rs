@@ -30,11 +30,11 @@ use super::connection::{Chunk, Connection, Served, Turn};
 use super::event::{ConnectionConfig, ConnectionEvent, ConnectionId, NO_CONNECTION, Sink, Status};
 use super::fault::{Fault, Injected};
 use super::threads::background::{Background, Spawner, WAKER};
-use super::threads::crew::{Crew, Done};
+use super::threads::workers::{Finished, Workers};
 use super::write_batch::{Grouping, WriteBatch};
 use crate::protocol::deflate::Decompressor;
 use crate::protocol::{FrameHeader, MAX_HEADER_LENGTH, Opcode, Role, mask_in_place};
-use connections::{Connections, Lent};
+use connections::{Connections, Detached};
 use gathering::{Gathering, Reader};
 
 pub(super) mod batch;
@@ -66,7 +66,7 @@ const MAX_GUESSES: u8 = 8;
 
 /// What is to be written to a connection, on whichever thread.
 struct Delivery {
-    lent: Lent,
+    detached: Detached,
     /// Which of the frames that were put in order.
     frames: Range<usize>,
     has_panicked: bool,
@@ -96,8 +96,8 @@ pub struct Reactor {
     fault_due: bool,
     injected: Injected,
     inflating: Inflating,
-    background: Background<incoming::Work>,
-    crew: Crew,
+    background: Background<incoming::InflateWork>,
+    workers: Workers,
     /// What it has read.
     gathering: Gathering,
     /// Where frames are put together, kept for its memory.
@@ -129,7 +129,7 @@ impl Reactor {
             injected: Injected::default(),
             inflating: Inflating::default(),
             background: Background::default(),
-            crew: Crew::default(),
+            workers: Workers::default(),
             gathering: Gathering::default(),
             outgoing: Vec::new(),
             grouping: Grouping::default(),
@@ -141,7 +141,7 @@ impl Reactor {
     /// time, the one that polls among them.
     pub fn set_spawner(&mut self, spawner: Spawner, threads: usize) {
         self.background.set_spawner(Arc::clone(&spawner));
-        self.crew.set_spawner(spawner, threads);
+        self.workers.set_spawner(spawner, threads);
     }
 
     /// A descriptor that is readable while the kernel has something for [`poll`](Self::poll).
@@ -285,9 +285,9 @@ impl Reactor {
         }
         if self.due == 0 {
             self.take_events()?;
-            let lent = self.lend();
+            let detached = self.detach_ready();
             self.due = self.connections.ready_count();
-            self.gather(lent, turn);
+            self.gather(detached, turn);
             if !self.gathering.is_empty() {
                 return Ok(self.gathering.hand_out(turn));
             }
@@ -296,27 +296,27 @@ impl Reactor {
     }
 
     /// The connections whose turn several threads share, where that is worth their while.
-    fn lend(&mut self) -> Vec<Lent> {
-        if !self.has_inflated || self.crew.size() == 1 {
+    fn detach_ready(&mut self) -> Vec<Detached> {
+        if !self.has_inflated || self.workers.size() == 1 {
             return Vec::new();
         }
-        self.connections.lend_ready(MIN_GATHERED, Connection::may_inflate)
+        self.connections.detach_ready(MIN_GATHERED, Connection::may_inflate)
     }
 
     /// Has several threads read and inflate, until one has enough.
-    fn gather<S>(&mut self, lent: Vec<Lent>, turn: &mut Turn<'_, S>) {
-        if lent.is_empty() {
+    fn gather<S>(&mut self, detached: Vec<Detached>, turn: &mut Turn<'_, S>) {
+        if detached.is_empty() {
             return;
         }
-        let Done { jobs, left, tools, has_panicked } =
-            self.crew.work(lent, || self.gathering.reader(), Reader::serve);
+        let Finished { jobs, left, tools, has_panicked } =
+            self.workers.work(detached, || self.gathering.reader(), Reader::serve);
         for mut reader in tools {
             turn.inflating.due.append(&mut reader.inflating.due);
             self.gathering.add(reader);
         }
         // Who has had no turn has the next one before those who have.
-        for lent in left.into_iter().chain(jobs) {
-            self.connections.give_back(lent);
+        for detached in left.into_iter().chain(jobs) {
+            self.connections.attach(detached);
         }
         if has_panicked {
             self.recover();
@@ -513,7 +513,7 @@ impl Reactor {
     ) {
         let mut grouping = mem::take(&mut self.grouping);
         grouping.arrange(batch, self.connections.numbers());
-        if self.crew.size() > 1 && is_worth_sharing(batch) {
+        if self.workers.size() > 1 && is_worth_sharing(batch) {
             self.write_together(bytes, batch, &grouping, waiting);
         } else {
             self.write_groups(bytes, batch, &grouping, waiting);
@@ -554,22 +554,22 @@ impl Reactor {
         let bytes = bytes[..batch.used()].to_vec();
         let flush = Broadcast::new(Cow::Owned(bytes), Cow::Owned(batch.frames.clone()));
         let deliveries = grouping.groups().filter_map(|(id, frames)| {
-            let lent = self.connections.lend(id)?;
-            Some(Delivery { lent, frames, has_panicked: false })
+            let detached = self.connections.detach(id)?;
+            Some(Delivery { detached, frames, has_panicked: false })
         });
         let deliveries = deliveries.collect();
         let frames = grouping.frames().to_vec();
         let deliver = move |outgoing: &mut Outgoing, delivery: &mut Delivery| {
             let frames = &frames[delivery.frames.clone()];
             let write = |it: &mut Connection| it.write_frames(frames, &flush, outgoing);
-            delivery.has_panicked = delivery.lent.connection.guard(write).is_none();
+            delivery.has_panicked = delivery.detached.connection.guard(write).is_none();
             true
         };
-        let done = self.crew.work(deliveries, Outgoing::default, deliver);
-        for Delivery { lent, has_panicked, .. } in done.jobs {
-            let id = lent.id;
+        let done = self.workers.work(deliveries, Outgoing::default, deliver);
+        for Delivery { detached, has_panicked, .. } in done.jobs {
+            let id = detached.id;
             self.connections.has_fault |= has_panicked;
-            self.connections.give_back(lent);
+            self.connections.attach(detached);
             if self.write_by(id, |connection| connection.pending()) > 0 {
                 waiting.push(id);
             }

@@ -7,9 +7,9 @@
 //!
 //! Locks are taken in this order: reactor, inbox or outbox.
 
-mod attendance;
 mod credit;
 mod inbox;
+mod ping_timer;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -38,7 +38,7 @@ use super::threads::sync::{
 use super::write_batch::WriteBatch;
 use inbox::Inbox;
 
-/// What may wait for the task to write it. One parcel more can come.
+/// What may wait for the task to write it. One write more can come.
 const MAX_OUTBOX_BYTES: usize = bound(4 * 1024 * 1024, 24);
 
 /// Turns of the task in a row, before other tasks have theirs.
@@ -46,7 +46,7 @@ const MAX_TURNS: usize = 8;
 
 /// Bytes that are sent together.
 #[derive(Debug)]
-enum Parcel {
+enum QueuedWrite {
     /// Frames, in this memory.
     Batch(Vec<u8>, WriteBatch),
     /// A frame of one connection, of which others may get the rest as well.
@@ -56,7 +56,7 @@ enum Parcel {
 /// What the owner sends, until the task writes it.
 #[derive(Debug, Default)]
 struct Outbox {
-    parcels: VecDeque<Parcel>,
+    writes: VecDeque<QueuedWrite>,
     /// The memory that they take.
     size: usize,
 }
@@ -73,7 +73,7 @@ struct Core {
 
 /// How a turn of the task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
+enum TurnEnd {
     /// There is more to do.
     Again,
     /// The kernel or the owner has to announce more.
@@ -253,13 +253,13 @@ impl SharedReactor {
     /// of that already, or has nothing to say.
     pub fn send(&self, bytes: &[u8], batch: &WriteBatch) -> bool {
         let bytes = &bytes[..batch.used()];
-        self.leave_parcel(bytes.len() + batch.size(), |parcels| {
+        self.queue_write(bytes.len() + batch.size(), |writes| {
             // What is written together is put in order together.
-            if let Some(Parcel::Batch(memory, last)) = parcels.back_mut() {
+            if let Some(QueuedWrite::Batch(memory, last)) = writes.back_mut() {
                 last.append(batch, memory.len());
                 memory.extend_from_slice(bytes);
             } else {
-                parcels.push_back(Parcel::Batch(bytes.to_vec(), batch.clone()));
+                writes.push_back(QueuedWrite::Batch(bytes.to_vec(), batch.clone()));
             }
         })
     }
@@ -267,21 +267,21 @@ impl SharedReactor {
     /// Leaves a frame of one connection to the task as [`send`](Self::send) does. It is copied once,
     /// its `body` for all who get the same in a row.
     pub fn send_long(&self, id: ConnectionId, head: &[u8], body: &[u8]) -> bool {
-        self.leave_parcel(head.len() + body.len(), |parcels| {
+        self.queue_write(head.len() + body.len(), |writes| {
             let body = lock(&self.latest).whole(body);
-            parcels.push_back(Parcel::Long(id, head.to_vec(), body));
+            writes.push_back(QueuedWrite::Long(id, head.to_vec(), body));
         })
     }
 
     /// Adds to the outbox, if there is room.
-    fn leave_parcel(&self, size: usize, add: impl FnOnce(&mut VecDeque<Parcel>)) -> bool {
+    fn queue_write(&self, size: usize, add: impl FnOnce(&mut VecDeque<QueuedWrite>)) -> bool {
         let mut outbox = lock(&self.outbox);
         if outbox.size >= MAX_OUTBOX_BYTES {
             return false;
         }
         outbox.size += size;
-        let signals = outbox.parcels.is_empty();
-        add(&mut outbox.parcels);
+        let signals = outbox.writes.is_empty();
+        add(&mut outbox.writes);
         drop(outbox);
         if signals {
             self.signal.notify_one();
@@ -307,11 +307,11 @@ impl SharedReactor {
 
     /// Writes what is in the outbox.
     fn write_out(&self, reactor: &mut Reactor, waiting: &mut Vec<ConnectionId>) {
-        let Outbox { parcels, .. } = std::mem::take(&mut *lock(&self.outbox));
-        for parcel in parcels {
-            match parcel {
-                Parcel::Batch(bytes, batch) => reactor.write_batch(&bytes, &batch, waiting),
-                Parcel::Long(id, head, body) => {
+        let Outbox { writes, .. } = std::mem::take(&mut *lock(&self.outbox));
+        for write in writes {
+            match write {
+                QueuedWrite::Batch(bytes, batch) => reactor.write_batch(&bytes, &batch, waiting),
+                QueuedWrite::Long(id, head, body) => {
                     let keep = |written| body.slice(written..);
                     if reactor.write_long(id, &head, &body, keep) > 0 && waiting.last() != Some(&id)
                     {
@@ -354,7 +354,7 @@ impl SharedReactor {
 
     /// Does a turn of the task's work here and now, so that what is fed is taken without a wait.
     pub fn serve(&self) {
-        if self.guarded_turn() == Turn::Again {
+        if self.guarded_turn() == TurnEnd::Again {
             self.signal.notify_one();
         }
     }
@@ -383,8 +383,8 @@ impl SharedReactor {
     async fn drive_by(&self, mut kernel: impl FnMut(&mut Context<'_>) -> Poll<()>) {
         loop {
             let mut turns = 0;
-            let mut turn = Turn::Again;
-            while turn == Turn::Again && turns < MAX_TURNS {
+            let mut turn = TurnEnd::Again;
+            while turn == TurnEnd::Again && turns < MAX_TURNS {
                 while self.waiting.load(Ordering::Relaxed) > 0 {
                     yield_thread();
                 }
@@ -392,10 +392,10 @@ impl SharedReactor {
                 turns += 1;
             }
             match turn {
-                Turn::Ended => return,
-                Turn::Again => yield_now().await,
-                Turn::Idle | Turn::Blocked => {
-                    self.wait((turn == Turn::Idle).then_some(&mut kernel)).await;
+                TurnEnd::Ended => return,
+                TurnEnd::Again => yield_now().await,
+                TurnEnd::Idle | TurnEnd::Blocked => {
+                    self.wait((turn == TurnEnd::Idle).then_some(&mut kernel)).await;
                 }
             }
         }
@@ -421,7 +421,7 @@ impl SharedReactor {
 
     /// Has a turn. After a panic that nobody closer to its cause has caught, the owner has the work
     /// again, so that it is done by somebody.
-    fn guarded_turn(&self) -> Turn {
+    fn guarded_turn(&self) -> TurnEnd {
         catch_unwind(AssertUnwindSafe(|| self.turn())).unwrap_or_else(|_| {
             let mut core = lock(&self.core);
             core.is_tasked = false;
@@ -429,15 +429,15 @@ impl SharedReactor {
             core.reactor.recover();
             drop(core);
             (self.wake)();
-            Turn::Blocked
+            TurnEnd::Blocked
         })
     }
 
     /// Writes what there is to write, and reads what there is to read once.
-    fn turn(&self) -> Turn {
+    fn turn(&self) -> TurnEnd {
         let mut core = lock(&self.core);
         if core.is_ended {
-            return Turn::Ended;
+            return TurnEnd::Ended;
         }
         core.reactor.pass_task();
         let mut waiting = Vec::new();
@@ -454,7 +454,7 @@ impl SharedReactor {
         }
         let polls = core.is_tasked && inbox.has_credit();
         if !polls && waiting.is_empty() {
-            return Turn::Blocked;
+            return TurnEnd::Blocked;
         }
         let mut batch = inbox.open();
         let changes = inbox.credits.take_changes();
@@ -463,7 +463,7 @@ impl SharedReactor {
         for id in waiting {
             batch.events.push(id, ConnectionEvent::Waiting);
         }
-        let mut turn = Turn::Blocked;
+        let mut turn = TurnEnd::Blocked;
         if polls {
             let polled = core.reactor.poll(&mut batch.memory, &mut batch.used, &mut batch.events);
             if matches!(polled, Ok(Status::MemoryFull)) {
@@ -471,10 +471,10 @@ impl SharedReactor {
             }
             turn = match polled {
                 Ok(Status::Idle) if !core.reactor.has_ready() && !core.reactor.is_saturated() => {
-                    Turn::Idle
+                    TurnEnd::Idle
                 }
-                Ok(_) => Turn::Again,
-                Err(_) => Turn::Idle,
+                Ok(_) => TurnEnd::Again,
+                Err(_) => TurnEnd::Idle,
             };
         }
         let wakes = lock(&self.inbox).put(batch);

@@ -40,7 +40,7 @@ pub fn poll_engine(
         .split_at_mut_checked(RECORD_LENGTH)
         .ok_or_else(|| reason("no space for records"))?;
     let mut sink = Records::new(records, payloads, violations, inflate_errors);
-    sink.lends_memory = true;
+    sink.takes_large = true;
     let mut used = used as usize;
     let status = reactor
         .poll(&mut slab, &mut used, &mut sink)
@@ -125,7 +125,7 @@ struct Records<'a> {
     violations: &'a mut Vec<ProtocolError>,
     inflate_errors: &'a mut Vec<InflateError>,
     /// Whether large messages are received later, into memory of their own.
-    lends_memory: bool,
+    takes_large: bool,
 }
 
 impl<'a> Records<'a> {
@@ -135,13 +135,13 @@ impl<'a> Records<'a> {
         violations: &'a mut Vec<ProtocolError>,
         inflate_errors: &'a mut Vec<InflateError>,
     ) -> Self {
-        Self { bytes, count: 0, payloads, violations, inflate_errors, lends_memory: false }
+        Self { bytes, count: 0, payloads, violations, inflate_errors, takes_large: false }
     }
 }
 
 impl Sink for Records<'_> {
-    fn lends_memory(&self) -> bool {
-        self.lends_memory
+    fn takes_large(&self) -> bool {
+        self.takes_large
     }
 
     fn has_room(&self) -> bool {

@@ -28,7 +28,7 @@ pub(crate) enum Inflated {
     /// The message is complete.
     Message(Event),
     /// The rest of the work is better done elsewhere.
-    Large(Box<Work>),
+    Large(Box<InflateWork>),
 }
 
 /// What inflating works with.
@@ -40,12 +40,12 @@ pub(crate) struct Inflating {
     /// since there is one.
     pub(crate) output: usize,
     /// What is to be inflated elsewhere.
-    pub(crate) due: Due<Work>,
+    pub(crate) due: Due<InflateWork>,
 }
 
 /// A frame that is being inflated on another thread.
 #[derive(Debug)]
-pub(crate) struct Work {
+pub(crate) struct InflateWork {
     inflation: Shared<Decompressor>,
     data: Vec<u8>,
     fin: bool,
@@ -56,7 +56,7 @@ pub(crate) struct Work {
 /// What a frame became on another thread.
 pub(crate) type Outcome = Result<Vec<u8>, InflateError>;
 
-impl background::Work for Work {
+impl background::Work for InflateWork {
     type Outcome = Outcome;
 
     fn run(self) -> Outcome {
@@ -175,7 +175,7 @@ impl Compression {
         if is_done {
             return self.finish_frame(opcode, fin, scratch, checks);
         }
-        Ok(Inflated::Large(Box::new(Work {
+        Ok(Inflated::Large(Box::new(InflateWork {
             inflation: Arc::clone(&self.inflation),
             data: rest.to_vec(),
             fin,

@@ -45,7 +45,7 @@ impl Connection {
         }
         let mut most = None;
         if self.fed.is_empty() && self.receiving == Receiving::Frames {
-            if self.expects_large && turn.sink.lends_memory() && !self.raw {
+            if self.expects_large && turn.sink.takes_large() && !self.raw {
                 if self.decoder.is_between_messages() {
                     return self.receive_large_header(id, turn);
                 }
@@ -140,7 +140,7 @@ impl Connection {
     /// Lets the owner receive a large message.
     fn announce_large<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) -> Served {
         if let Some(message) = self.decoder.large_message() {
-            self.is_lent = true;
+            self.awaits_memory = true;
             turn.sink.push(id, ConnectionEvent::Large(message));
         }
         Served::Done
@@ -148,7 +148,7 @@ impl Connection {
 
     /// Forgets that the owner is going to receive a large message.
     pub(in crate::engine) const fn take_back(&mut self) {
-        self.is_lent = false;
+        self.awaits_memory = false;
     }
 
     /// Receives what has arrived of a large message that [`ConnectionEvent::Large`] has announced, as far
@@ -159,7 +159,7 @@ impl Connection {
     ///
     /// The peer violated the protocol. What it sends from now on is discarded.
     pub fn receive_apart(&mut self, memory: &mut [u8]) -> Result<usize, ProtocolError> {
-        self.is_lent = false;
+        self.awaits_memory = false;
         let mut filled = 0;
         while self.may_receive()
             && self.receiving == Receiving::Frames

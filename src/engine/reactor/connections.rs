@@ -15,7 +15,7 @@ struct Slot {
 
 /// A connection that somebody else works on, until it is given back.
 #[derive(Debug)]
-pub(crate) struct Lent {
+pub(crate) struct Detached {
     pub(crate) id: ConnectionId,
     pub(crate) connection: Box<Connection>,
 }
@@ -71,36 +71,36 @@ impl Connections {
     }
 
     /// Lends the connection of a number. Its number is not free meanwhile.
-    pub(crate) fn lend(&mut self, id: ConnectionId) -> Option<Lent> {
+    pub(crate) fn detach(&mut self, id: ConnectionId) -> Option<Detached> {
         let connection = self.slots.get_mut(id as usize)?.connection.take()?;
-        Some(Lent { id, connection })
+        Some(Detached { id, connection })
     }
 
     /// Lends those that wait for their turn and are `wanted`, if there are so many. Given back, they
     /// wait behind the others.
-    pub(crate) fn lend_ready(
+    pub(crate) fn detach_ready(
         &mut self,
         least: usize,
         wanted: impl Fn(&Connection) -> bool,
-    ) -> Vec<Lent> {
+    ) -> Vec<Detached> {
         let is_wanted = |id: &ConnectionId| self.get(*id).is_some_and(&wanted);
         if self.ready.len() < least || self.ready.iter().filter(|id| is_wanted(id)).count() < least
         {
             return Vec::new();
         }
         let ready = self.ready.iter().copied();
-        let (lent, rest): (VecDeque<_>, _) = ready.partition(is_wanted);
+        let (detached, rest): (VecDeque<_>, _) = ready.partition(is_wanted);
         self.ready = rest;
-        let lend = |id: ConnectionId| {
+        let detach = |id: ConnectionId| {
             self.slots[id as usize].queued = false;
-            self.lend(id)
+            self.detach(id)
         };
-        lent.into_iter().filter_map(lend).collect()
+        detached.into_iter().filter_map(detach).collect()
     }
 
     /// Takes a connection back, and gives it a turn if there is something to do.
-    pub(crate) fn give_back(&mut self, lent: Lent) {
-        let Lent { id, connection } = lent;
+    pub(crate) fn attach(&mut self, detached: Detached) {
+        let Detached { id, connection } = detached;
         self.slots[id as usize].connection = Some(connection);
         self.update(id, |_| {});
     }

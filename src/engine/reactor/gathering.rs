@@ -6,7 +6,7 @@ use super::super::compression::incoming::Inflating;
 use super::super::connection::{Served, Turn};
 use super::super::event::{ConnectionEvent, ConnectionId, Sink, Status};
 use super::batch::{Batch, SpareBatches};
-use super::connections::Lent;
+use super::connections::Detached;
 
 /// Empty batches that are kept for later.
 const MAX_SPARE: usize = 8;
@@ -26,12 +26,12 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Gives a connection its turn; says whether there is room for that of another one.
-    pub(crate) fn serve(&mut self, lent: &mut Lent) -> bool {
+    pub(crate) fn serve(&mut self, detached: &mut Detached) -> bool {
         loop {
             let Batch { memory, used, events, .. } = &mut self.batch;
             let mut turn = Turn { memory, used, sink: events, inflating: &mut self.inflating };
-            let id = lent.id;
-            let served = lent.connection.guard(|connection| connection.serve(id, &mut turn));
+            let id = detached.id;
+            let served = detached.connection.guard(|connection| connection.serve(id, &mut turn));
             // A batch is room for whatever is read at once, and for all that it becomes.
             if !matches!(served, Some(Served::MemoryFull)) || self.batch.is_empty() {
                 return self.weight() < MAX_READ;

@@ -10,8 +10,8 @@ use std::time::Instant;
 use super::super::event::{ConnectionEvent, ConnectionId, NO_CONNECTION, Sink, Status};
 use super::super::reactor::batch::{Batch, SpareBatches, weight_of};
 use super::super::threads::sync::bound;
-use super::attendance::Attendance;
 use super::credit::Credits;
+use super::ping_timer::PingTimer;
 use crate::protocol::Event;
 
 /// What may wait to be taken: beyond that nothing is read. One turn more can come.
@@ -36,7 +36,7 @@ pub(crate) struct Inbox {
     is_starved: bool,
     /// What is on the way of each connection.
     pub(crate) credits: Credits,
-    attendance: Attendance,
+    ping_timer: PingTimer,
 }
 
 impl Inbox {
@@ -71,7 +71,7 @@ impl Inbox {
             }
         }
         if batch.events.pinged {
-            self.attendance.expect();
+            self.ping_timer.start();
         }
         if batch.is_empty() {
             self.spare.keep(batch);
@@ -86,7 +86,7 @@ impl Inbox {
     /// Says that the taker comes; returns whether he finds something.
     pub(crate) fn come(&mut self) -> bool {
         self.is_woken = false;
-        self.attendance.come();
+        self.ping_timer.stop();
         if self.batches.is_empty() {
             self.is_refused = false;
         }
@@ -118,14 +118,14 @@ impl Inbox {
                 taken += weight_of(&mut event);
                 if id != noted && is_answerable(&event) {
                     noted = id;
-                    self.attendance.note_taken(id);
+                    self.ping_timer.note_taken(id);
                 }
                 sink.push(id, event);
             }
             self.credits.refund(latest, taken);
             if !batch.is_empty() {
                 if batch.events.pinged {
-                    self.attendance.expect();
+                    self.ping_timer.start();
                 }
                 self.batches.push_front((batch, weight));
                 return Status::RecordsFull;
@@ -138,26 +138,26 @@ impl Inbox {
 
     /// Says that the taker has handed out, and answered, all that he has taken.
     pub(crate) fn settle(&mut self) {
-        self.attendance.settle();
+        self.ping_timer.settle();
     }
 
     /// When the pings that wait here are to be answered without the taker.
     pub(crate) fn answers_at(&self) -> Option<Instant> {
-        self.attendance.due()
+        self.ping_timer.due()
     }
 
     /// Has `answer` answer the pings that have waited too long: those before which, on their
     /// connection, the taker has nothing to answer.
     pub(crate) fn answer_pings(&mut self, mut answer: impl FnMut(ConnectionId, &[u8]) -> bool) {
-        if !self.attendance.is_missed() {
+        if !self.ping_timer.is_due() {
             return;
         }
-        self.attendance.come();
+        self.ping_timer.stop();
         let mut busy = HashSet::new();
         for (batch, _) in &mut self.batches {
             for (id, event) in &mut batch.events.list {
                 if let ConnectionEvent::Frame(Event::Ping(payload)) = event {
-                    let waits = busy.contains(id) || self.attendance.is_taken(*id);
+                    let waits = busy.contains(id) || self.ping_timer.is_taken(*id);
                     if !waits && answer(*id, payload.as_slice(&batch.memory)) {
                         *event = ConnectionEvent::AnsweredPing(payload.clone());
                     }

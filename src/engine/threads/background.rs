@@ -61,14 +61,14 @@ impl<W> Due<W> {
 type Results<T> = Vec<(ConnectionId, u64, T)>;
 
 /// Where results are left, and who is told of it.
-struct Done<T> {
+struct ResultQueue<T> {
     results: Mutex<Results<T>>,
     waker: Option<Waker>,
 }
 
 /// Leaves a result, of work that panicked as well.
 struct Report<W: Work> {
-    done: Arc<Done<W::Outcome>>,
+    queue: Arc<ResultQueue<W::Outcome>>,
     id: ConnectionId,
     number: u64,
     outcome: Option<W::Outcome>,
@@ -83,8 +83,8 @@ impl<W: Work> Report<W> {
 impl<W: Work> Drop for Report<W> {
     fn drop(&mut self) {
         let outcome = self.outcome.take().unwrap_or_else(W::panicked);
-        lock(&self.done.results).push((self.id, self.number, outcome));
-        if let Some(waker) = &self.done.waker {
+        lock(&self.queue.results).push((self.id, self.number, outcome));
+        if let Some(waker) = &self.queue.waker {
             // It fails where the readiness set is gone, and with it whom to tell.
             let _ = waker.wake();
         }
@@ -95,12 +95,12 @@ impl<W: Work> Drop for Report<W> {
 pub(crate) struct Background<W: Work> {
     spawner: Option<Spawner>,
     /// Made with the first piece of work.
-    done: Option<Arc<Done<W::Outcome>>>,
+    queue: Option<Arc<ResultQueue<W::Outcome>>>,
 }
 
 impl<W: Work> Default for Background<W> {
     fn default() -> Self {
-        Self { spawner: None, done: None }
+        Self { spawner: None, queue: None }
     }
 }
 
@@ -121,16 +121,16 @@ impl<W: Work> Background<W> {
         if due.0.is_empty() {
             return;
         }
-        let done = self.done.get_or_insert_with(|| {
+        let queue = self.queue.get_or_insert_with(|| {
             let waker = Waker::new(registry, WAKER).ok();
-            Arc::new(Done { results: Mutex::default(), waker })
+            Arc::new(ResultQueue { results: Mutex::default(), waker })
         });
         for (id, number, work) in due.0.drain(..) {
-            let report = Report::<W> { done: Arc::clone(done), id, number, outcome: None };
+            let report = Report::<W> { queue: Arc::clone(queue), id, number, outcome: None };
             let job = move || report.complete(*work);
             match &self.spawner {
                 // Without a waker nobody would hear of it.
-                Some(spawner) if done.waker.is_some() => spawner(Box::new(job)),
+                Some(spawner) if queue.waker.is_some() => spawner(Box::new(job)),
                 _ => job(),
             }
         }
@@ -138,11 +138,14 @@ impl<W: Work> Background<W> {
 
     /// Whether there are results.
     pub(crate) fn has_results(&self) -> bool {
-        self.done.as_ref().is_some_and(|done| !lock(&done.results).is_empty())
+        self.queue.as_ref().is_some_and(|queue| !lock(&queue.results).is_empty())
     }
 
     /// Takes the results.
     pub(crate) fn take_results(&self) -> Results<W::Outcome> {
-        self.done.as_ref().map(|done| std::mem::take(&mut *lock(&done.results))).unwrap_or_default()
+        self.queue
+            .as_ref()
+            .map(|queue| std::mem::take(&mut *lock(&queue.results)))
+            .unwrap_or_default()
     }
 }

@@ -5,6 +5,6 @@ pub mod pool;
 #[cfg(unix)]
 pub(super) mod background;
 #[cfg(unix)]
-pub(super) mod crew;
-#[cfg(unix)]
 pub(super) mod sync;
+#[cfg(unix)]
+pub(super) mod workers;

@@ -20,7 +20,7 @@ pub struct ContextPool {
 
 impl fmt::Debug for ContextPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ContextPool").field("resident_bytes", &self.resident_bytes()).finish()
+        f.debug_struct("ContextPool").field("kept_bytes", &self.kept_bytes()).finish()
     }
 }
 
@@ -38,7 +38,7 @@ impl ContextPool {
 
     /// Bytes of the states that are kept for their connections, or in use by them.
     #[must_use]
-    pub fn resident_bytes(&self) -> usize {
-        self.compressors.resident_bytes()
+    pub fn kept_bytes(&self) -> usize {
+        self.compressors.kept_bytes()
     }
 }

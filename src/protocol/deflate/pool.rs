@@ -22,11 +22,11 @@ const MIN_SWEPT: usize = 64;
 /// use.
 pub(super) struct Pool<T: Context> {
     spares: Spares<T::Key, T>,
-    residents: Mutex<Residents<T>>,
+    kept: Mutex<KeptStates<T>>,
 }
 
 /// The states that are kept for their connections.
-struct Residents<T> {
+struct KeptStates<T> {
     /// Bytes that they may take.
     limit: usize,
     /// Bytes that they take.
@@ -43,7 +43,7 @@ impl<T: Context> Pool<T> {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             spares: Spares::default(),
-            residents: Mutex::new(Residents { limit, bytes: 0, count: 0, queue: VecDeque::new() }),
+            kept: Mutex::new(KeptStates { limit, bytes: 0, count: 0, queue: VecDeque::new() }),
         }
     }
 
@@ -59,58 +59,58 @@ impl<T: Context> Pool<T> {
 
     /// Changes the limit. What is above it goes at once, but for what is in use.
     pub(super) fn set_limit(&self, limit: usize) {
-        lock(&self.residents).limit = limit;
+        lock(&self.kept).limit = limit;
         self.make_room();
     }
 
     /// Bytes of the states that are kept for their connections, or in use by them.
-    pub(super) fn resident_bytes(&self) -> usize {
-        lock(&self.residents).bytes
+    pub(super) fn kept_bytes(&self) -> usize {
+        lock(&self.kept).bytes
     }
 
     /// Takes a state in.
-    fn admit(&self, resident: Weak<Room<T>>, bytes: usize) {
-        let mut residents = lock(&self.residents);
-        residents.bytes += bytes;
-        residents.count += 1;
-        residents.queue.push_back(resident);
-        drop(residents);
+    fn admit(&self, state: Weak<Room<T>>, bytes: usize) {
+        let mut kept = lock(&self.kept);
+        kept.bytes += bytes;
+        kept.count += 1;
+        kept.queue.push_back(state);
+        drop(kept);
         self.make_room();
     }
 
     /// Counts a state that is lent for what it takes now.
     fn recount(&self, before: usize, bytes: usize) {
         if before != bytes {
-            let mut residents = lock(&self.residents);
-            residents.bytes = residents.bytes + bytes - before;
+            let mut kept = lock(&self.kept);
+            kept.bytes = kept.bytes + bytes - before;
         }
     }
 
     /// Forgets a state that is gone.
     fn dismiss(&self, bytes: usize) {
-        let mut residents = lock(&self.residents);
-        residents.bytes -= bytes;
-        residents.count -= 1;
+        let mut kept = lock(&self.kept);
+        kept.bytes -= bytes;
+        kept.count -= 1;
         // Connections that come and go leave no trail.
-        if residents.queue.len() > 2 * residents.count + MIN_SWEPT {
-            residents.queue.retain(|resident| resident.strong_count() > 0);
+        if kept.queue.len() > 2 * kept.count + MIN_SWEPT {
+            kept.queue.retain(|state| state.strong_count() > 0);
         }
     }
 
     /// Has states go until the limit is kept. One that was used since it was asked last has a
     /// second chance, so that those go first that rest.
     fn make_room(&self) {
-        let attempts = 2 * lock(&self.residents).queue.len();
+        let attempts = 2 * lock(&self.kept).queue.len();
         for _ in 0..attempts {
-            let mut residents = lock(&self.residents);
-            if residents.bytes <= residents.limit {
+            let mut kept = lock(&self.kept);
+            if kept.bytes <= kept.limit {
                 return;
             }
-            let Some(resident) = residents.queue.pop_front() else { return };
-            drop(residents);
-            match resident.upgrade().map(|resident| resident.leave(self)) {
+            let Some(state) = kept.queue.pop_front() else { return };
+            drop(kept);
+            match state.upgrade().map(|state| state.leave(self)) {
                 Some(Leave::Left(bytes)) => self.dismiss(bytes),
-                Some(Leave::Stays) => lock(&self.residents).queue.push_back(resident),
+                Some(Leave::Stays) => lock(&self.kept).queue.push_back(state),
                 Some(Leave::WasGone) | None => {}
             }
         }
@@ -181,7 +181,7 @@ struct Room<T> {
 enum Content<T> {
     Nothing,
     /// The connection uses the state, of which so many bytes are counted.
-    Lent(usize),
+    InUse(usize),
     Resting {
         state: T,
         /// What is counted.
@@ -203,12 +203,12 @@ impl<T: Context> Place<T> {
         let mut content = lock(&self.room.content);
         match mem::replace(&mut *content, Content::Nothing) {
             Content::Resting { state, bytes, .. } => {
-                *content = Content::Lent(bytes);
+                *content = Content::InUse(bytes);
                 Some(state)
             }
             // What was lent didn't come back: it is lost, its bytes count for the next.
-            Content::Lent(bytes) => {
-                *content = Content::Lent(bytes);
+            Content::InUse(bytes) => {
+                *content = Content::InUse(bytes);
                 None
             }
             Content::Nothing => None,
@@ -219,7 +219,7 @@ impl<T: Context> Place<T> {
     pub(super) fn put(&self, state: T) {
         let bytes = state.memory();
         let counted = match *lock(&self.room.content) {
-            Content::Lent(counted) => Some(counted),
+            Content::InUse(counted) => Some(counted),
             _ => None,
         };
         if let Some(counted) = counted {
@@ -239,7 +239,7 @@ impl<T: Context> Place<T> {
     /// Gives up what is there, or lent.
     pub(super) fn clear(&self) {
         let before = mem::replace(&mut *lock(&self.room.content), Content::Nothing);
-        if let Content::Lent(bytes) | Content::Resting { bytes, .. } = before {
+        if let Content::InUse(bytes) | Content::Resting { bytes, .. } = before {
             self.pool.dismiss(bytes);
         }
     }
@@ -264,8 +264,8 @@ impl<T: Context> Room<T> {
                 *content = Content::Resting { state, bytes, recent: false };
                 Leave::Stays
             }
-            Content::Lent(bytes) => {
-                *content = Content::Lent(bytes);
+            Content::InUse(bytes) => {
+                *content = Content::InUse(bytes);
                 Leave::Stays
             }
             Content::Nothing => Leave::WasGone,

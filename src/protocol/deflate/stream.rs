@@ -9,10 +9,10 @@ use super::zlib_stream::ZlibStream;
 /// The state of a stream.
 pub(super) struct DeflateState {
     settings: Settings,
-    stream: Stream,
+    stream: EncoderStream,
 }
 
-enum Stream {
+enum EncoderStream {
     Own(Encoder),
     Zlib(ZlibStream),
 }
@@ -26,8 +26,8 @@ impl Context for Box<DeflateState> {
 
     fn memory(&self) -> usize {
         match &self.stream {
-            Stream::Own(stream) => stream.memory(),
-            Stream::Zlib(stream) => stream.memory(),
+            EncoderStream::Own(stream) => stream.memory(),
+            EncoderStream::Zlib(stream) => stream.memory(),
         }
     }
 }
@@ -36,8 +36,8 @@ impl DeflateState {
     pub(super) fn new(settings: Settings) -> Self {
         let Settings { level, mem_level, window_bits, .. } = settings;
         let stream = match settings.encoder {
-            EncoderChoice::Own => Stream::Own(Encoder::new(level, window_bits, mem_level)),
-            EncoderChoice::Zlib => Stream::Zlib(ZlibStream::new(settings)),
+            EncoderChoice::Own => EncoderStream::Own(Encoder::new(level, window_bits, mem_level)),
+            EncoderChoice::Zlib => EncoderStream::Zlib(ZlibStream::new(settings)),
         };
         Self { settings, stream }
     }
@@ -45,22 +45,22 @@ impl DeflateState {
     /// Compresses `data` up to a byte boundary.
     pub(super) fn flush(&mut self, data: &[u8], output: &mut Vec<u8>) {
         match &mut self.stream {
-            Stream::Own(stream) => stream.encode(data, output),
-            Stream::Zlib(stream) => stream.flush(data, output),
+            EncoderStream::Own(stream) => stream.encode(data, output),
+            EncoderStream::Zlib(stream) => stream.flush(data, output),
         }
     }
 
     pub(super) fn reset(&mut self) {
         match &mut self.stream {
-            Stream::Own(stream) => stream.reset(),
-            Stream::Zlib(stream) => stream.reset(),
+            EncoderStream::Own(stream) => stream.reset(),
+            EncoderStream::Zlib(stream) => stream.reset(),
         }
     }
 
     pub(super) fn set_dictionary(&mut self, dictionary: &[u8]) {
         match &mut self.stream {
-            Stream::Own(stream) => stream.set_dictionary(dictionary),
-            Stream::Zlib(stream) => stream.set_dictionary(dictionary),
+            EncoderStream::Own(stream) => stream.set_dictionary(dictionary),
+            EncoderStream::Zlib(stream) => stream.set_dictionary(dictionary),
         }
     }
 }

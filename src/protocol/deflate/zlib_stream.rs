@@ -24,12 +24,12 @@ impl From<Strategy> for zlib_rs::Strategy {
 
 /// A stream of zlib's.
 pub(super) struct ZlibStream {
-    stream: Stream,
+    stream: Backend,
     /// Bytes that it takes.
     memory: usize,
 }
 
-enum Stream {
+enum Backend {
     Plain(Compress),
     /// With a memory level or strategy, which flate2 can't set.
     Tuned(zlib_rs::Deflate),
@@ -41,9 +41,9 @@ impl ZlibStream {
         let (level, window_bits) = (zlib_rs_level(level), window_bits.max(MIN_ZLIB_WINDOW_BITS));
         let stream = if mem_level == DEFAULT_MEM_LEVEL && strategy == Strategy::Default {
             let level = Compression::new(u32::from(level));
-            Stream::Plain(Compress::new_with_window_bits(level, false, window_bits))
+            Backend::Plain(Compress::new_with_window_bits(level, false, window_bits))
         } else {
-            Stream::Tuned(zlib_rs::Deflate::new_with_config(zlib_rs::DeflateConfig {
+            Backend::Tuned(zlib_rs::Deflate::new_with_config(zlib_rs::DeflateConfig {
                 level: i32::from(level),
                 window_bits: -i32::from(window_bits), // negative: no zlib header
                 mem_level: i32::from(mem_level),
@@ -76,7 +76,7 @@ impl ZlibStream {
     /// Compresses into the room that `output` has; returns how much of `input` was taken.
     fn compress(&mut self, input: &[u8], output: &mut Vec<u8>, flush: Flush) -> usize {
         let (before, after, status) = match &mut self.stream {
-            Stream::Plain(stream) => {
+            Backend::Plain(stream) => {
                 let before = stream.total_in();
                 let flush = match flush {
                     Flush::No => FlushCompress::None,
@@ -85,7 +85,7 @@ impl ZlibStream {
                 let status = stream.compress_vec(input, output, flush).is_ok();
                 (before, stream.total_in(), status)
             }
-            Stream::Tuned(stream) => {
+            Backend::Tuned(stream) => {
                 let (before, written) = (stream.total_in(), stream.total_out());
                 let flush = match flush {
                     Flush::No => DeflateFlush::NoFlush,
@@ -107,16 +107,16 @@ impl ZlibStream {
     /// Begins anew.
     pub(super) fn reset(&mut self) {
         match &mut self.stream {
-            Stream::Plain(stream) => stream.reset(),
-            Stream::Tuned(stream) => stream.reset(),
+            Backend::Plain(stream) => stream.reset(),
+            Backend::Tuned(stream) => stream.reset(),
         }
     }
 
     /// Fills a window that is empty.
     pub(super) fn set_dictionary(&mut self, dictionary: &[u8]) {
         let done = match &mut self.stream {
-            Stream::Plain(stream) => stream.set_dictionary(dictionary).is_ok(),
-            Stream::Tuned(stream) => stream.set_dictionary(dictionary).is_ok(),
+            Backend::Plain(stream) => stream.set_dictionary(dictionary).is_ok(),
+            Backend::Tuned(stream) => stream.set_dictionary(dictionary).is_ok(),
         };
         // A raw stream takes a dictionary wherever no input waits.
         debug_assert!(done);

@@ -38,7 +38,7 @@ fn lends_few_states_to_many_without_context_takeover() {
             exchange(pair, b"the same for everybody");
         }
     }
-    assert_eq!(pool.resident_bytes(), 0);
+    assert_eq!(pool.kept_bytes(), 0);
     assert_eq!(lock(&pool.compressors.spares.0).len(), 1);
     assert_eq!(lock(&pool.decompressors.0).len(), 1);
     // Nobody finds the text of somebody else in the window.
@@ -95,13 +95,13 @@ fn keeps_windows_within_the_limit() {
     for round in 0..4 {
         for (index, pair) in pairs.iter_mut().enumerate() {
             exchange(pair, &text(index as u32, 1000 + 9000 * round));
-            assert!(pool.resident_bytes() <= 2 << 20);
+            assert!(pool.kept_bytes() <= 2 << 20);
         }
     }
-    assert!(pool.resident_bytes() > 1 << 20);
-    assert!(lock(&pool.compressors.residents).queue.len() <= pairs.len() * 2);
+    assert!(pool.kept_bytes() > 1 << 20);
+    assert!(lock(&pool.compressors.kept).queue.len() <= pairs.len() * 2);
     drop(pairs);
-    assert_eq!((pool.resident_bytes(), lock(&pool.compressors.residents).count), (0, 0));
+    assert_eq!((pool.kept_bytes(), lock(&pool.compressors.kept).count), (0, 0));
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn leaves_the_window_of_a_decompressor_behind() {
                 for _ in 0..2 {
                     let data = sender.compress(&message, true);
                     assert!(receiver.decompress(&data, true, None).unwrap() == message);
-                    assert_eq!(pool.resident_bytes(), 0);
+                    assert_eq!(pool.kept_bytes(), 0);
                 }
             }
         }
@@ -185,9 +185,9 @@ fn gives_up_above_a_limit_that_is_lowered() {
     let pool = Arc::new(ContextPool::new(usize::MAX));
     let mut pairs: Vec<_> = (0..5).map(|_| pair(&pool, false)).collect();
     let before: Vec<_> = pairs.iter_mut().map(|pair| exchange(pair, &text(1, 3000))).collect();
-    let limit = pool.resident_bytes() * 2 / 5;
+    let limit = pool.kept_bytes() * 2 / 5;
     pool.set_limit(limit);
-    assert!((1..=limit).contains(&pool.resident_bytes()));
+    assert!((1..=limit).contains(&pool.kept_bytes()));
     let sizes: Vec<_> = pairs.iter_mut().map(|pair| exchange(pair, &text(1, 3000))).collect();
     assert!(sizes.iter().zip(before).filter(|(size, before)| *size == before).count() >= 3);
 }
@@ -202,7 +202,7 @@ fn gives_nobody_what_has_failed() {
         assert!(pair.1.decompress(b"something invalid", true, None).is_err());
         assert!(lock(&pool.decompressors.0).len() <= spares);
         pair.0.reset();
-        assert_eq!(pool.resident_bytes(), 0);
+        assert_eq!(pool.kept_bytes(), 0);
         exchange(&mut pair, b"valid again");
     }
 }
@@ -215,8 +215,8 @@ fn leaves_no_trail_of_connections_that_end() {
     for _ in 0..1000 {
         exchange(&mut pair(&pool, false), b"text");
     }
-    assert!(lock(&pool.compressors.residents).queue.len() <= MIN_SWEPT + 8);
-    assert_eq!(lock(&pool.compressors.residents).count, 1);
+    assert!(lock(&pool.compressors.kept).queue.len() <= MIN_SWEPT + 8);
+    assert_eq!(lock(&pool.compressors.kept).count, 1);
 }
 
 #[test]
@@ -235,5 +235,5 @@ fn is_used_by_several_threads() {
             });
         }
     });
-    assert_eq!(pool.resident_bytes(), 0);
+    assert_eq!(pool.kept_bytes(), 0);
 }

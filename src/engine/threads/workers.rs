@@ -13,7 +13,7 @@ use super::sync::{AtomicUsize, Condvar, Mutex, lock};
 /// Whoever has the turn works as well, and does everything if nobody comes. So he never waits for a
 /// thread that has not begun, only for the job that one is at.
 #[derive(Default)]
-pub(crate) struct Crew {
+pub(crate) struct Workers {
     spawner: Option<Spawner>,
     /// How many may help.
     helpers: usize,
@@ -37,14 +37,14 @@ impl Drop for Call {
     }
 }
 
-impl fmt::Debug for Crew {
+impl fmt::Debug for Workers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Crew").field("helpers", &self.helpers).finish_non_exhaustive()
+        formatter.debug_struct("Workers").field("helpers", &self.helpers).finish_non_exhaustive()
     }
 }
 
 /// What has become of jobs.
-pub(crate) struct Done<J, T> {
+pub(crate) struct Finished<J, T> {
     /// The jobs, in the order in which they were given.
     pub(crate) jobs: Vec<J>,
     /// Those that nobody has begun, which were behind them.
@@ -55,7 +55,7 @@ pub(crate) struct Done<J, T> {
     pub(crate) has_panicked: bool,
 }
 
-impl Crew {
+impl Workers {
     /// Sets who finds threads, and on how many work may be done at a time, this one among them.
     pub(crate) fn set_spawner(&mut self, spawner: Spawner, threads: usize) {
         self.spawner = Some(spawner);
@@ -74,7 +74,7 @@ impl Crew {
         jobs: Vec<J>,
         tools: impl FnMut() -> T,
         work: W,
-    ) -> Done<J, T>
+    ) -> Finished<J, T>
     where
         J: Send + 'static,
         T: Send + 'static,
@@ -82,26 +82,26 @@ impl Crew {
     {
         let wanted = self.helpers.min(jobs.len().saturating_sub(1));
         let tools = std::iter::repeat_with(tools).take(self.size());
-        let shift = Arc::new(Shift {
+        let shared = Arc::new(SharedJobs {
             progress: Mutex::default(),
             finished: Condvar::new(),
             jobs: jobs.into_iter().map(|job| Mutex::new(Some(job))).collect(),
             next: AtomicUsize::new(0),
             tools: tools.map(|tools| Mutex::new(Some(tools))).collect(),
-            members: AtomicUsize::new(0),
+            joined: AtomicUsize::new(0),
             work,
         });
-        self.call(wanted, &shift);
-        shift.serve();
-        let (taken, has_panicked) = shift.finish();
-        let mut jobs = take_all(&shift.jobs);
+        self.call(wanted, &shared);
+        shared.serve();
+        let (taken, has_panicked) = shared.finish();
+        let mut jobs = take_all(&shared.jobs);
         let left = jobs.split_off(taken);
-        Done { jobs, left, tools: take_all(&shift.tools), has_panicked }
+        Finished { jobs, left, tools: take_all(&shared.tools), has_panicked }
     }
 
     /// Calls so many helpers, but for those who were called earlier and are still to come: it takes
     /// as long until others come.
-    fn call<J, T, W>(&self, wanted: usize, shift: &Arc<Shift<J, T, W>>)
+    fn call<J, T, W>(&self, wanted: usize, shared: &Arc<SharedJobs<J, T, W>>)
     where
         J: Send + 'static,
         T: Send + 'static,
@@ -109,10 +109,10 @@ impl Crew {
     {
         let Some(spawner) = &self.spawner else { return };
         for _ in self.called.load(Ordering::Relaxed)..wanted {
-            let (shift, call) = (Arc::clone(shift), Call::new(&self.called));
+            let (shared, call) = (Arc::clone(shared), Call::new(&self.called));
             let help = move || {
                 drop(call);
-                shift.serve();
+                shared.serve();
             };
             // Where the system gives no thread nobody comes, and what was lent must not be lost.
             let _ = catch_unwind(AssertUnwindSafe(|| spawner(Box::new(help))));
@@ -121,7 +121,7 @@ impl Crew {
 }
 
 /// Jobs that several threads share.
-struct Shift<J, T, W> {
+struct SharedJobs<J, T, W> {
     /// Each locked by the thread that is at it; none left in the end.
     jobs: Vec<Mutex<Option<J>>>,
     /// The first job that nobody has taken.
@@ -129,7 +129,7 @@ struct Shift<J, T, W> {
     /// As many as threads may come.
     tools: Vec<Mutex<Option<T>>>,
     /// How many threads have come.
-    members: AtomicUsize,
+    joined: AtomicUsize,
     work: W,
     progress: Mutex<Progress>,
     /// All jobs are done that were taken.
@@ -145,14 +145,14 @@ struct Progress {
     has_panicked: bool,
 }
 
-impl<J, T, W: Fn(&mut T, &mut J) -> bool> Shift<J, T, W> {
+impl<J, T, W: Fn(&mut T, &mut J) -> bool> SharedJobs<J, T, W> {
     /// Does jobs as long as there are some and it is not enough.
     fn serve(&self) {
         if self.next.load(Ordering::Relaxed) >= self.jobs.len() {
             return;
         }
-        let member = self.members.fetch_add(1, Ordering::Relaxed);
-        let Some(tools) = self.tools.get(member) else { return };
+        let index = self.joined.fetch_add(1, Ordering::Relaxed);
+        let Some(tools) = self.tools.get(index) else { return };
         let mut tools = lock(tools);
         let (mut count, mut has_panicked) = (0, false);
         while let Some(job) = self.jobs.get(self.next.fetch_add(1, Ordering::Relaxed)) {
@@ -208,10 +208,10 @@ mod tests {
     use super::super::pool::Job;
     use super::*;
 
-    fn crew(threads: usize) -> Crew {
-        let mut crew = Crew::default();
-        crew.set_spawner(Arc::new(|job| drop(thread::spawn(job))), threads);
-        crew
+    fn workers(threads: usize) -> Workers {
+        let mut workers = Workers::default();
+        workers.set_spawner(Arc::new(|job| drop(thread::spawn(job))), threads);
+        workers
     }
 
     fn double((): &mut (), job: &mut i32) -> bool {
@@ -221,10 +221,10 @@ mod tests {
 
     #[test]
     fn does_every_job_once_and_keeps_their_order() {
-        let crew = crew(4);
+        let workers = workers(4);
         for count in [0, 1, 3, 1000] {
             let jobs = (0..count).map(|number| (number, 0)).collect();
-            let done = crew.work(
+            let done = workers.work(
                 jobs,
                 || 0,
                 |worked, job: &mut (i32, i32)| {
@@ -241,9 +241,9 @@ mod tests {
 
     #[test]
     fn has_others_work_at_the_same_time() {
-        let crew = crew(2);
+        let workers = workers(2);
         let meeting = std::sync::Barrier::new(2);
-        let done = crew.work(
+        let done = workers.work(
             vec![(), ()],
             || (),
             move |(), ()| {
@@ -258,30 +258,30 @@ mod tests {
     fn does_everything_itself_where_nobody_comes() {
         let calls: Arc<Mutex<Vec<Job>>> = Arc::default();
         let called = Arc::clone(&calls);
-        let mut crew = Crew::default();
-        crew.set_spawner(Arc::new(move |job| lock(&called).push(job)), 3);
+        let mut workers = Workers::default();
+        workers.set_spawner(Arc::new(move |job| lock(&called).push(job)), 3);
         for _ in 0..5 {
-            let done = crew.work(vec![1, 2, 3], || (), double);
+            let done = workers.work(vec![1, 2, 3], || (), double);
             assert_eq!(done.jobs, [2, 4, 6]);
             // Who has not come yet is not called again.
             assert_eq!(lock(&calls).len(), 2);
         }
         // Who comes late finds nothing to do, and can be called again.
         lock(&calls).drain(..).for_each(|job| job());
-        crew.work(vec![1, 2], || (), double);
+        workers.work(vec![1, 2], || (), double);
         assert_eq!(lock(&calls).len(), 1);
     }
 
     #[test]
     fn does_everything_itself_where_no_thread_is_to_be_had() {
-        let mut crew = Crew::default();
-        crew.set_spawner(Arc::new(|_| panic!("on purpose")), 3);
+        let mut workers = Workers::default();
+        workers.set_spawner(Arc::new(|_| panic!("on purpose")), 3);
         for _ in 0..2 {
-            let done = crew.work(vec![1, 2, 3], || (), double);
+            let done = workers.work(vec![1, 2, 3], || (), double);
             assert_eq!(done.jobs, [2, 4, 6]);
             assert!(!done.has_panicked);
         }
-        assert_eq!(crew.called.load(Ordering::Relaxed), 0, "nobody is still to come");
+        assert_eq!(workers.called.load(Ordering::Relaxed), 0, "nobody is still to come");
     }
 
     #[test]
@@ -292,7 +292,7 @@ mod tests {
                 *job += 100;
                 *worked < 2
             };
-            let done = crew(threads).work((0..10).collect(), || 0, work);
+            let done = workers(threads).work((0..10).collect(), || 0, work);
             let all: Vec<_> = done.jobs.iter().chain(&done.left).copied().collect();
             let taken = done.jobs.len();
             assert!(taken <= 2 * threads);
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn goes_on_behind_a_panic() {
-        let done = crew(2).work(
+        let done = workers(2).work(
             vec![1, 2, 3, 4],
             || (),
             |(), job| {
@@ -329,9 +329,9 @@ mod model {
     #[test]
     fn does_every_job_once_whoever_comes_when() {
         let model = || {
-            let mut crew = Crew::default();
-            crew.set_spawner(Arc::new(|job| drop(thread::spawn(job))), 3);
-            // The helpers of one shift may come in the next one, or when all is done.
+            let mut workers = Workers::default();
+            workers.set_spawner(Arc::new(|job| drop(thread::spawn(job))), 3);
+            // The helpers of one shared may come in the next one, or when all is done.
             for count in [3, 1, 4] {
                 let jobs = (0..count).map(|number| (number, 0)).collect();
                 let work = |worked: &mut usize, job: &mut (usize, usize)| {
@@ -340,7 +340,7 @@ mod model {
                     thread::yield_now();
                     true
                 };
-                let done = crew.work(jobs, || 0, work);
+                let done = workers.work(jobs, || 0, work);
                 assert_eq!(done.jobs, (0..count).map(|number| (number, 1)).collect::<Vec<_>>());
                 assert_eq!(done.tools.iter().sum::<usize>(), count);
                 assert!(!done.has_panicked);
@@ -352,15 +352,15 @@ mod model {
     #[test]
     fn does_what_it_has_begun_and_leaves_the_rest() {
         let model = || {
-            let mut crew = Crew::default();
-            crew.set_spawner(Arc::new(|job| drop(thread::spawn(job))), 2);
+            let mut workers = Workers::default();
+            workers.set_spawner(Arc::new(|job| drop(thread::spawn(job))), 2);
             for _ in 0..2 {
                 let work = |(): &mut (), job: &mut (usize, usize)| {
                     thread::yield_now();
                     job.1 += 1;
                     job.0 != 1
                 };
-                let done = crew.work((0..4).map(|number| (number, 0)).collect(), || (), work);
+                let done = workers.work((0..4).map(|number| (number, 0)).collect(), || (), work);
                 let taken = done.jobs.len();
                 let all: Vec<_> = done.jobs.into_iter().chain(done.left).collect();
                 let expected = |number| (number, usize::from(number < taken));

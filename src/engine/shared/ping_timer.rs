@@ -13,21 +13,21 @@ pub(crate) const GRACE: Duration = Duration::from_millis(50);
 
 /// What is known of the owner.
 #[derive(Debug, Default)]
-pub(crate) struct Attendance {
+pub(crate) struct PingTimer {
     /// Since when a ping waits for him.
     since: Option<Instant>,
     /// A bit for each connection of which he has taken something, and not said that he is done.
     taken: Vec<u64>,
 }
 
-impl Attendance {
+impl PingTimer {
     /// Notes that a ping waits.
-    pub(crate) fn expect(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.since.get_or_insert_with(Instant::now);
     }
 
     /// Notes that he has come.
-    pub(crate) const fn come(&mut self) {
+    pub(crate) const fn stop(&mut self) {
         self.since = None;
     }
 
@@ -37,7 +37,7 @@ impl Attendance {
     }
 
     /// Whether that is now.
-    pub(crate) fn is_missed(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         self.due().is_some_and(|due| due <= Instant::now())
     }
 
@@ -71,30 +71,30 @@ mod tests {
 
     #[test]
     fn misses_the_owner_once_a_ping_has_waited() {
-        let mut attendance = Attendance::default();
-        assert!(!attendance.is_missed());
-        attendance.expect();
-        let due = attendance.due();
-        attendance.expect();
-        assert_eq!(attendance.due(), due);
-        assert!(!attendance.is_missed());
+        let mut ping_timer = PingTimer::default();
+        assert!(!ping_timer.is_due());
+        ping_timer.start();
+        let due = ping_timer.due();
+        ping_timer.start();
+        assert_eq!(ping_timer.due(), due);
+        assert!(!ping_timer.is_due());
         std::thread::sleep(GRACE);
-        assert!(attendance.is_missed());
-        attendance.come();
-        assert!(!attendance.is_missed() && attendance.due().is_none());
+        assert!(ping_timer.is_due());
+        ping_timer.stop();
+        assert!(!ping_timer.is_due() && ping_timer.due().is_none());
     }
 
     #[test]
     fn knows_whose_answer_may_be_on_its_way() {
-        let mut attendance = Attendance::default();
+        let mut ping_timer = PingTimer::default();
         for id in [0, 63, 64, 1000] {
-            assert!(!attendance.is_taken(id));
-            attendance.note_taken(id);
-            assert!(attendance.is_taken(id) && !attendance.is_taken(id + 1));
+            assert!(!ping_timer.is_taken(id));
+            ping_timer.note_taken(id);
+            assert!(ping_timer.is_taken(id) && !ping_timer.is_taken(id + 1));
         }
-        attendance.note_taken(NO_CONNECTION);
-        assert!(attendance.taken.len() <= 16);
-        attendance.settle();
-        assert!([0, 63, 64, 1000].iter().all(|id| !attendance.is_taken(*id)));
+        ping_timer.note_taken(NO_CONNECTION);
+        assert!(ping_timer.taken.len() <= 16);
+        ping_timer.settle();
+        assert!([0, 63, 64, 1000].iter().all(|id| !ping_timer.is_taken(*id)));
     }
 }
