@@ -185,7 +185,9 @@ function makeServer(context) {
  */
 function makeFace({ random, theme }) {
   const face = {};
-  if (random.chance(0.15))
+  const isStream = random.chance(theme.streaming ?? 0);
+  // A stream takes buffers only.
+  if (!isStream && random.chance(0.15))
     face.binaryType = random.pick(['arraybuffer', 'fragments', 'nodebuffer']);
   if (random.chance(0.08)) face.dom = true;
   if (random.chance(theme.watching ?? 0.1)) face.socket = true;
