@@ -190,6 +190,8 @@ class EngineReceiver {
     const receiver = /** @type {any} */ (new Receiver(options));
     websocket[kReceiver] = receiver;
     receiver[kWebSocket] = websocket;
+    // What has been read already is given as the real one is told.
+    Object.defineProperty(this, '_binaryType', { get: () => receiver._binaryType });
     // Its own part of the states, while there is a connection to ask for it.
     websocket._extensions[PerMessageDeflate.extensionName]?._takeBack();
     // Until the bytes come, its limits are the engine's.

@@ -305,6 +305,21 @@ describe('A paused connection', () => {
 });
 
 describe('A connection', () => {
+  for (const type of ['arraybuffer', 'fragments']) {
+    inBothRoles(
+      `gives what it has read as ${type}, set after the receiver was looked at`,
+      (test) => {
+        const { incoming, note, peer, websocket } = test;
+        websocket.on('message', (data) => note(data));
+        peer.socket.write(Buffer.concat([incoming(2, 'one'), incoming(2, 'two')]));
+        holdUp();
+        note(websocket._receiver !== null);
+        websocket.binaryType = type;
+        return sleep(20);
+      }
+    );
+  }
+
   it('takes what a socket that flows was given back before the upgrade', () =>
     compare(async (world) => {
       const server = http.createServer();
