@@ -3,7 +3,9 @@
 // The WebAssembly build gives what the addon gives, function by function.
 
 const assert = require('node:assert');
+const { execFileSync } = require('node:child_process');
 const { randomBytes } = require('node:crypto');
+const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { describe, it } = require('node:test');
 const zlib = require('node:zlib');
@@ -29,6 +31,7 @@ const OPTIONS = {
   memLevel: 8,
   noContextTakeover: false,
   strategy: 0,
+  usesZlib: false,
   windowBits: 15
 };
 
@@ -281,6 +284,26 @@ describe('The WebAssembly build', () => {
     assert.ok(next.deflate(Buffer.from('x'), true).length > 0);
   });
 
+  for (const env of [{}, { OXWS_DRIVER: 'tokio' }, { OXWS_DRIVER: 'auto' }]) {
+    it(`carries connections, ${JSON.stringify(env)}`, () => {
+      const script = `
+        const { WebSocket, WebSocketServer } = require('.');
+        const wss = new WebSocketServer({ port: 0 }, () => {
+          const ws = new WebSocket('ws://127.0.0.1:' + wss.address().port);
+          ws.on('open', () => ws.send('there and back'));
+          ws.on('message', (data) => { console.log(String(data)); ws.close(); wss.close(); });
+        });
+        wss.on('connection', (ws) => ws.on('message', (data) => ws.send(data)));`;
+      const output = execFileSync(process.execPath, ['-e', script], {
+        cwd: path.join(__dirname, '..'),
+        encoding: 'utf8',
+        env: { ...process.env, OXWS_TRANSPORT: '', ...env, OXWS_BINDING: 'wasm' },
+        timeout: 20_000
+      });
+      assert.strictEqual(output, 'there and back\n');
+    });
+  }
+
   it('loads within 15 ms and is shipped in at most 300 KB', (t) => {
     const file = require.resolve('../binding.wasm.js');
     const { size } = require('node:fs').statSync(file);
@@ -290,7 +313,6 @@ describe('The WebAssembly build', () => {
       const start = process.cpuUsage(); require('./lib/wasm');
       const { user, system } = process.cpuUsage(start);
       console.log((user + system) / 1000);`;
-    const { execFileSync } = require('node:child_process');
     const times = [1, 2, 3].map(() =>
       Number(execFileSync(process.execPath, ['-e', script], { cwd: `${__dirname}/..` }))
     );

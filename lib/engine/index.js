@@ -31,7 +31,7 @@ const MAX_LARGE_BYTES = 4 * 1024 * 1024;
 class Engine {
   constructor() {
     /** @type {any} */
-    this.native = native.createEngine?.(() => this._dispatch()) ?? null;
+    this.native = native.createEngine(() => this._dispatch()) ?? null;
     /** @type {any[]} By their number. */
     this._connections = [];
     /** How many there are. */
@@ -261,6 +261,8 @@ class Engine {
 function createEngines() {
   // Bun has libuv's functions by name, and ends the process when one is called.
   if (process.env.OXWS_TRANSPORT === 'stream' || process.versions.bun) return [];
+  // Neither the addon for Windows nor WebAssembly has an engine.
+  if (native.createEngine === undefined) return [];
   const driver = availableParallelism() > 1 ? process.env.OXWS_DRIVER : undefined;
   const count = driver === 'tokio' || driver === 'auto' ? native.engineThreads() : 1;
   const created = Array.from({ length: count }, () => new Engine());
