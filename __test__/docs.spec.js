@@ -229,6 +229,10 @@ describe('The documents', () => {
     });
   }
 
+  it('stay short where they are to be read first: doc/architecture.md', () => {
+    assert.ok(read('doc/architecture.md').split('\n').length <= 201);
+  });
+
   it('name in each row a test of what ships, doc/conformance.md', () => {
     const sources = sourcesBelow('crates', 'src', 'tests').join('');
     const specs = sourcesBelow('__test__').join('');
