@@ -259,7 +259,7 @@ fn writes_in_order_whoever_writes() {
             let batch = WriteBatch::of(id, 0..10);
             let left = match number % 3 {
                 0 => owner.reactor.send(&bytes, &batch),
-                1 => owner.reactor.send_parts(id, &[&bytes[..3], &bytes[3..]]),
+                1 => owner.reactor.send_long(id, &bytes[..3], &bytes[3..]),
                 _ => false,
             };
             if !left {
@@ -283,7 +283,7 @@ fn tells_of_what_waits_and_of_its_end() {
         let (id, mut peer) = owner.connect();
         let world = Arc::clone(&owner.world);
         let bytes = vec![7; 600_000];
-        assert!(owner.reactor.send_parts(id, &[&bytes]));
+        assert!(owner.reactor.send_long(id, &[], &bytes));
         let reader = thread::spawn(move || {
             peer.set_nonblocking(true).unwrap();
             let mut space = vec![0; 600_000];
