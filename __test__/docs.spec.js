@@ -273,6 +273,15 @@ describe('The documents', () => {
     assert.ok(contents > 0 && contents <= 36, `the contents are in line ${contents + 1}`);
   });
 
+  it('have tests in files of at most 700 lines, CONTRIBUTING.md', () => {
+    const names = fs.readdirSync(__dirname, { encoding: 'utf8', recursive: true });
+
+    for (const name of names.filter((each) => /^(?!.*node_modules).*\.spec\.m?js$/.test(each))) {
+      const lines = read(path.join('__test__', name)).split('\n').length - 1;
+      assert.ok(lines <= 700, `${name}: ${lines} lines`);
+    }
+  });
+
   it('name the version of ws that is replaced', () => {
     const { version } = require('ws/package.json');
 

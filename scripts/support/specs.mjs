@@ -35,6 +35,7 @@ const OF_CONNECTIONS = [
 const OF_PROTOCOL = [
   'buffer-util',
   'compressed-size',
+  'deflate',
   'extension',
   'frame-queue',
   'permessage-deflate',
@@ -48,6 +49,7 @@ const OF_PROTOCOL = [
 const OF_COMPRESSION = [
   'compression-bombs',
   'conformance',
+  'deflate',
   'engine/compression',
   'permessage-deflate'
 ];
@@ -123,13 +125,13 @@ export function specSteps({
       OXWS_TRANSPORT: 'stream'
     }),
     'node --test, connections on the tokio driver': step(
-      ['engine/index', 'engine/compression', ...OF_CONNECTIONS],
+      ['engine/index', 'engine/inbox', 'engine/compression', ...OF_CONNECTIONS],
       {
         OXWS_DRIVER: 'tokio'
       }
     ),
     'node --test, connections on two threads of the tokio driver': step(
-      ['engine/index', 'engine/compression', ...OF_CONNECTIONS],
+      ['engine/index', 'engine/inbox', 'engine/compression', ...OF_CONNECTIONS],
       { OXWS_DRIVER: 'tokio', OXWS_THREADS: '2' }
     ),
     'node --test, compression by zlib-rs': step(OF_COMPRESSION, { OXWS_ENCODER: 'zlib' }),
