@@ -107,6 +107,12 @@ export declare function adopt(engine: ExternalObject<Engine>, descriptor: number
 export declare const ANSWERED_PING: number
 
 /**
+ * Asks for the callback at the end of this turn. `false` where it is ending already: the next time
+ * comes after libuv has waited.
+ */
+export declare function awaitTurnEnd(turnEnd: ExternalObject<TurnEnd>): boolean
+
+/**
  * Has the engine inflate and deflate the messages of a connection, and ends raw mode; whether it
  * does. Not while a message, or something that was read, is under way.
  */
@@ -129,6 +135,12 @@ export declare function createDecoder(isServer: boolean, permessageDeflate: bool
 
 /** Makes an engine whose work is done in `dispatch`; nothing where there is no libuv. */
 export declare function createEngine(dispatch: () => void): ExternalObject<Engine> | null
+
+/**
+ * Makes what calls `callback` at the end of each turn in which that is asked for; nothing where there
+ * is no libuv.
+ */
+export declare function createTurnEnd(callback: () => void): ExternalObject<TurnEnd> | null
 
 /**
  * Decodes `chunk` from `position` on until it or the space for records ends; returns the number

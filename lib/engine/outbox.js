@@ -7,6 +7,7 @@
 const { copy } = require('../buffer-util');
 const { nextTick } = require('../host');
 const native = require('../native');
+const { getTurnEnd } = require('../turn-end');
 const SharedIntegers = require('./shared-integers');
 
 const {
@@ -70,6 +71,9 @@ class Outbox {
     /** @type {any[]} Connections that have callbacks of what was not flushed yet. */
     this._expecting = [];
     this._isScheduled = false;
+    /** Whether that is at the end of the turn. */
+    this._isPutOff = false;
+    this._turnEnd = getTurnEnd();
     this._onTickEnd = () => this._endTick();
   }
 
@@ -240,6 +244,10 @@ class Outbox {
    */
   expect(connection) {
     this._expecting.push(connection);
+    if (!this._isPutOff) return;
+    // A program may wait for the callback before it goes on.
+    this._isPutOff = false;
+    nextTick(this._onTickEnd);
   }
 
   /** Whether callbacks wait for the next flush. */
@@ -248,12 +256,25 @@ class Outbox {
   }
 
   /**
-   * Sees to a flush at the end of the tick, or of the dispatch.
+   * Sees to a flush at the end of the tick, of the dispatch, or of the turn of the event loop.
    */
   schedule() {
-    if (this._isScheduled || this.isDispatching) return;
+    if (this._isScheduled || this.isDispatching) {
+      if (this._isPutOff && this._turnEnd.isLate()) this.endTurn();
+      return;
+    }
     this._isScheduled = true;
-    nextTick(this._onTickEnd);
+    this._isPutOff = this._turnEnd.puts(this);
+    if (!this._isPutOff) nextTick(this._onTickEnd);
+  }
+
+  /**
+   * Hands over what was put off until the end of the turn.
+   */
+  endTurn() {
+    if (!this._isPutOff) return;
+    this._isPutOff = false;
+    this._endTick();
   }
 
   /**

@@ -24,36 +24,41 @@ use tokio::io::unix::AsyncFd;
 
 use super::error::reason;
 
-/// `UV_ASYNC` and `UV_POLL` of `uv_handle_type` and `UV_READABLE` of `uv_poll_event`, parts of
+/// `UV_ASYNC`, `UV_POLL` and `UV_PREPARE` of `uv_handle_type` and `UV_READABLE` of `uv_poll_event`, parts of
 /// libuv's ABI.
 const UV_ASYNC: c_int = 1;
 const UV_POLL: c_int = 8;
+pub(super) const UV_PREPARE: c_int = 9;
 const UV_READABLE: c_int = 1;
 /// More than any member of a libuv handle asks for.
 const HANDLE_ALIGNMENT: usize = 16;
 
-type Handle = *mut c_void;
+pub(super) type Handle = *mut c_void;
 type PollCallback = unsafe extern "C" fn(Handle, c_int, c_int);
-type CloseCallback = unsafe extern "C" fn(Handle);
+pub(super) type CloseCallback = unsafe extern "C" fn(Handle);
 type AsyncCallback = unsafe extern "C" fn(Handle);
+type PrepareCallback = unsafe extern "C" fn(Handle);
 
 /// The functions of libuv that are needed, with the types that its header has had since 1.19.
-struct Libuv {
+pub(super) struct Libuv {
     async_init: unsafe extern "C" fn(*mut c_void, Handle, AsyncCallback) -> c_int,
     async_send: unsafe extern "C" fn(Handle) -> c_int,
-    close: unsafe extern "C" fn(Handle, Option<CloseCallback>),
-    handle_set_data: unsafe extern "C" fn(Handle, *mut c_void),
+    pub(super) close: unsafe extern "C" fn(Handle, Option<CloseCallback>),
+    pub(super) handle_set_data: unsafe extern "C" fn(Handle, *mut c_void),
     handle_size: unsafe extern "C" fn(c_int) -> usize,
     poll_init: unsafe extern "C" fn(*mut c_void, Handle, c_int) -> c_int,
     poll_start: unsafe extern "C" fn(Handle, c_int, PollCallback) -> c_int,
     poll_stop: unsafe extern "C" fn(Handle) -> c_int,
+    pub(super) prepare_init: unsafe extern "C" fn(*mut c_void, Handle) -> c_int,
+    pub(super) prepare_start: unsafe extern "C" fn(Handle, PrepareCallback) -> c_int,
+    pub(super) prepare_stop: unsafe extern "C" fn(Handle) -> c_int,
     reference: unsafe extern "C" fn(Handle),
-    unreference: unsafe extern "C" fn(Handle),
+    pub(super) unreference: unsafe extern "C" fn(Handle),
 }
 
 impl Libuv {
     /// Looks the functions up in the running program; `None` where one is missing.
-    fn find() -> Option<Self> {
+    pub(super) fn find() -> Option<Self> {
         let program = Library::this();
         // SAFETY: the types are those of libuv's header. The program is never unloaded, so the
         // functions outlive the symbols that they are copied from.
@@ -67,6 +72,9 @@ impl Libuv {
                 poll_init: *program.get(b"uv_poll_init\0").ok()?,
                 poll_start: *program.get(b"uv_poll_start\0").ok()?,
                 poll_stop: *program.get(b"uv_poll_stop\0").ok()?,
+                prepare_init: *program.get(b"uv_prepare_init\0").ok()?,
+                prepare_start: *program.get(b"uv_prepare_start\0").ok()?,
+                prepare_stop: *program.get(b"uv_prepare_stop\0").ok()?,
                 reference: *program.get(b"uv_ref\0").ok()?,
                 unreference: *program.get(b"uv_unref\0").ok()?,
             })
@@ -84,9 +92,7 @@ struct Watch {
     waker: Arc<Waker>,
     /// How many of the two libuv still has.
     open_handles: usize,
-    env: sys::napi_env,
-    dispatch: sys::napi_ref,
-    context: sys::napi_async_context,
+    callback: Callback,
     cleanup: sys::napi_async_cleanup_hook_handle,
     /// The readiness set under a descriptor of the watch's own: libuv needs it until the close.
     _watched: OwnedFd,
@@ -94,9 +100,9 @@ struct Watch {
 
 /// Memory of a handle.
 #[derive(Clone, Copy)]
-struct Allocated {
-    handle: Handle,
-    layout: Layout,
+pub(super) struct Allocated {
+    pub(super) handle: Handle,
+    pub(super) layout: Layout,
 }
 
 /// Has libuv call JavaScript soon; for any thread.
@@ -171,14 +177,12 @@ impl LoopDriver {
             wake,
             waker: Arc::clone(&waker),
             open_handles: 2,
-            env: env.raw(),
-            dispatch: ptr::null_mut(),
-            context: ptr::null_mut(),
+            callback: Callback::new(env, dispatch)?,
             cleanup: ptr::null_mut(),
             _watched: descriptor,
         }));
         // SAFETY: `watch` was made above, and nothing else knows it yet.
-        unsafe { connect(env, watch, dispatch)? };
+        unsafe { connect(env, watch)? };
         Ok(Some(Self { watch, waker }))
     }
 
@@ -213,7 +217,7 @@ impl LoopDriver {
 }
 
 /// Allocates a handle of a kind, of the size that this libuv wants.
-fn allocate(libuv: &Libuv, kind: c_int) -> Option<Allocated> {
+pub(super) fn allocate(libuv: &Libuv, kind: c_int) -> Option<Allocated> {
     // SAFETY: the function takes any number.
     let size = unsafe { (libuv.handle_size)(kind) };
     let layout = Layout::from_size_align(size.max(1), HANDLE_ALIGNMENT).ok()?;
@@ -227,15 +231,11 @@ fn allocate(libuv: &Libuv, kind: c_int) -> Option<Allocated> {
 /// # Safety
 ///
 /// - `watch` comes from `Box::into_raw`, its handles were initialised and not started.
-unsafe fn connect(env: &Env, watch: *mut Watch, dispatch: &Function<'_, (), ()>) -> Result<()> {
+unsafe fn connect(env: &Env, watch: *mut Watch) -> Result<()> {
     // SAFETY: the pointers are of this environment and of `watch`, which lives on.
     unsafe {
         let raw = env.raw();
         let this = &mut *watch;
-        check(sys::napi_create_reference(raw, dispatch.raw(), 1, &mut this.dispatch))?;
-        let mut name = ptr::null_mut();
-        check(sys::napi_create_string_utf8(raw, c"OXWS".as_ptr(), 4, &mut name))?;
-        check(sys::napi_async_init(raw, ptr::null_mut(), name, &mut this.context))?;
         let hook = Some(clean_up as unsafe extern "C" fn(_, _));
         check(sys::napi_add_async_cleanup_hook(raw, hook, watch.cast(), &mut this.cleanup))?;
         for Allocated { handle, .. } in [this.poll, this.wake] {
@@ -247,7 +247,7 @@ unsafe fn connect(env: &Env, watch: *mut Watch, dispatch: &Function<'_, (), ()>)
     Ok(())
 }
 
-fn check(status: sys::napi_status) -> Result<()> {
+pub(super) fn check(status: sys::napi_status) -> Result<()> {
     if status == sys::Status::napi_ok { Ok(()) } else { Err(reason("the environment is closing")) }
 }
 
@@ -257,7 +257,7 @@ unsafe extern "C" fn on_readable(handle: Handle, _status: c_int, _events: c_int)
     // callback runs on the environment's thread.
     unsafe {
         let Some(libuv) = Libuv::get_data(handle) else { return };
-        call_dispatch(&*libuv);
+        (*libuv).callback.call();
     }
 }
 
@@ -267,7 +267,7 @@ unsafe extern "C" fn on_woken(handle: Handle) {
     // made.
     unsafe {
         let Some(watch) = Libuv::get_data(handle) else { return };
-        call_dispatch(&*watch);
+        (*watch).callback.call();
     }
 }
 
@@ -284,38 +284,59 @@ impl Libuv {
     }
 }
 
-/// Calls JavaScript as Node calls it after any I/O: ticks and microtasks run behind it, what it
-/// throws is an uncaught exception.
-///
-/// # Safety
-///
-/// - `watch` is connected, and this is the thread of its environment.
-unsafe fn call_dispatch(watch: &Watch) {
-    // SAFETY: see above; each value is used inside of the scope that it was made in.
-    unsafe {
-        let env = watch.env;
-        let mut scope = ptr::null_mut();
-        if sys::napi_open_handle_scope(env, &mut scope) != sys::Status::napi_ok {
-            return;
+/// A function of JavaScript's, for callbacks of libuv.
+pub(super) struct Callback {
+    env: sys::napi_env,
+    function: sys::napi_ref,
+    context: sys::napi_async_context,
+}
+
+impl Callback {
+    /// Holds a function.
+    ///
+    /// # Errors
+    ///
+    /// If the environment refuses it.
+    pub(super) fn new(env: &Env, function: &Function<'_, (), ()>) -> Result<Self> {
+        let env = env.raw();
+        let mut this = Self { env, function: ptr::null_mut(), context: ptr::null_mut() };
+        // SAFETY: the pointers are of this environment and of `this`.
+        unsafe {
+            check(sys::napi_create_reference(env, function.raw(), 1, &mut this.function))?;
+            let mut name = ptr::null_mut();
+            check(sys::napi_create_string_utf8(env, c"OXWS".as_ptr(), 4, &mut name))?;
+            check(sys::napi_async_init(env, ptr::null_mut(), name, &mut this.context))?;
         }
-        let (mut dispatch, mut global) = (ptr::null_mut(), ptr::null_mut());
-        sys::napi_get_reference_value(env, watch.dispatch, &mut dispatch);
-        sys::napi_get_global(env, &mut global);
-        let status = sys::napi_make_callback(
-            env,
-            watch.context,
-            global,
-            dispatch,
-            0,
-            ptr::null(),
-            ptr::null_mut(),
-        );
-        if status == sys::Status::napi_pending_exception {
-            let mut exception = ptr::null_mut();
-            sys::napi_get_and_clear_last_exception(env, &mut exception);
-            sys::napi_fatal_exception(env, exception);
+        Ok(this)
+    }
+
+    /// Calls it as Node calls JavaScript after any I/O: ticks and microtasks run after it, what it
+    /// throws is an uncaught exception.
+    ///
+    /// # Safety
+    ///
+    /// - This is the thread of the environment, which has not ended.
+    pub(super) unsafe fn call(&self) {
+        // SAFETY: see above; each value is used inside of the scope that it was made in.
+        unsafe {
+            let Self { env, function, context } = *self;
+            let mut scope = ptr::null_mut();
+            if sys::napi_open_handle_scope(env, &mut scope) != sys::Status::napi_ok {
+                return;
+            }
+            let (mut callee, mut global) = (ptr::null_mut(), ptr::null_mut());
+            sys::napi_get_reference_value(env, function, &mut callee);
+            sys::napi_get_global(env, &mut global);
+            let nothing = ptr::null_mut();
+            let status =
+                sys::napi_make_callback(env, context, global, callee, 0, ptr::null(), nothing);
+            if status == sys::Status::napi_pending_exception {
+                let mut exception = ptr::null_mut();
+                sys::napi_get_and_clear_last_exception(env, &mut exception);
+                sys::napi_fatal_exception(env, exception);
+            }
+            sys::napi_close_handle_scope(env, scope);
         }
-        sys::napi_close_handle_scope(env, scope);
     }
 }
 

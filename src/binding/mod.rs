@@ -15,6 +15,8 @@ pub mod handshake;
 pub mod loop_driver;
 mod output;
 pub mod runtime;
+#[cfg(unix)]
+pub mod turn_end;
 pub mod wire;
 pub mod work;
 
