@@ -233,7 +233,7 @@ class Sender {
    * @return {boolean} Whether it is sent; if not, nothing has happened
    * @private
    */
-  sendDirectly(data, binary, mask) {
+  _sendDirectly(data, binary, mask) {
     const frames = this._frames;
     if (frames === null || this._state !== DEFAULT || !this._firstFragment) return false;
     return frames.sendDirectly(data, FIN | (binary ? BINARY : TEXT), mask);

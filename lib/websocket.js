@@ -496,7 +496,7 @@ function sendDirectly(websocket, data, options) {
   }
   if (websocket._extensions[PERMESSAGE_DEFLATE]) return false;
 
-  return sender.sendDirectly(data, binary, !websocket._isServer);
+  return sender._sendDirectly(data, binary, !websocket._isServer);
 }
 
 /**
