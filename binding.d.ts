@@ -298,6 +298,8 @@ export interface InflateOptions {
   noContextTakeover: boolean
   /** What an empty window is filled with. */
   dictionary?: Buffer
+  /** The length of the chunks in which a stream of zlib gives its output. */
+  chunkSize: number
 }
 
 /** Whether what was decoded ends with a message. */

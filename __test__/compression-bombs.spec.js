@@ -54,8 +54,9 @@ async function open(world, role, options, parameters = '') {
  * @param {string} [options.parameters] What is agreed on
  * @param {number} options.closeCode The code with which it has to end; 1000 where nothing is wrong
  * @param {string} [options.error] The code of the error
+ * @param {boolean} [options.isLight] Whether it can't take much memory
  */
-function bomb(title, { frames, limits, parameters, closeCode, error }) {
+function bomb(title, { frames, limits, parameters, closeCode, error, isLight = false }) {
   for (const role of ROLES) {
     const begin = (delay) => async (world) => {
       const { websocket, peer } = await open(world, role, limits, parameters);
@@ -79,6 +80,7 @@ function bomb(title, { frames, limits, parameters, closeCode, error }) {
         assert.strictEqual(notes.find(([name]) => /Error$/.test(name))?.[1], error);
       });
     }
+    if (isLight) continue;
     it(`${title}, as ${role}, in little memory`, async () => {
       await perform(oxws, begin(TAKE_OVER_MS)); // what is loaded and compiled
       const before = process.resourceUsage().maxRSS;
@@ -208,5 +210,107 @@ describe('a compressed message', () => {
     parameters: '; client_no_context_takeover; server_no_context_takeover',
     closeCode: 1007,
     error: 'Z_DATA_ERROR'
+  });
+});
+
+describe('a stream of deflate', () => {
+  const SYNC_TAIL = Buffer.from([0, 0, 0xff, 0xff]);
+  /** A block of no type. */
+  const INVALID = Buffer.from([0x07]);
+  const noise = (length) => Buffer.from(Array.from({ length }, (_, i) => (i * i * 7919) >> 5));
+  const text = 'a text that comes ever again';
+  /** A stream that ends: its last block says so. */
+  const ended = zlib.deflateRawSync(Buffer.from(text));
+  const isLight = true;
+  const whole = (role, data) => incoming(role, 2, data, { rsv: 4 });
+  /** A message in fragments. */
+  const parts = (role, ...fragments) =>
+    fragments.map((data, index) =>
+      incoming(role, index === 0 ? 2 : 0, data, {
+        fin: index === fragments.length - 1,
+        rsv: index === 0 ? 4 : 0
+      })
+    );
+  const others = (role) => [whole(role, deflate(text)), whole(role, deflate(text))];
+
+  for (const [title, fragments] of Object.entries({
+    'at the end of a fragment that is not the last': [ended, Buffer.alloc(0)],
+    'in the midst of a fragment that is not the last': [
+      Buffer.concat([ended, Buffer.from('more')]),
+      Buffer.alloc(0)
+    ],
+    'before an empty fragment and another one': [ended, Buffer.alloc(0), Buffer.from('more')],
+    'before two fragments': [ended, Buffer.from('more'), deflate(text)],
+    'in the last fragment': [deflate(text), SYNC_TAIL, ended],
+    'at its end': [ended],
+    'in what is left out of it': [Buffer.from([0x01])]
+  })) {
+    for (const [takeover, parameters] of [
+      ['with', ''],
+      ['without', '; client_no_context_takeover; server_no_context_takeover']
+    ]) {
+      bomb(`whose stream ends ${title}, ${takeover} context takeover`, {
+        frames: (role) => [...parts(role, ...fragments), ...others(role), ...others(role)],
+        parameters,
+        // What follows more than the stream is taken for the beginning of another one.
+        closeCode: title.startsWith('in the midst') && parameters === '' ? 1007 : 1000,
+        error: title.startsWith('in the midst') && parameters === '' ? 'Z_DATA_ERROR' : undefined,
+        isLight
+      });
+    }
+  }
+
+  // What a match refers to is there as long as zlib is at the same chunk.
+  for (const [title, { distance, before = 0, closeCode }] of Object.entries({
+    'within a chunk': { distance: 1900, closeCode: 1000 },
+    'from one chunk to the next': { distance: 1900, before: 15_000, closeCode: 1007 },
+    'within the second chunk': { distance: 1900, before: 17_000, closeCode: 1000 },
+    'over a chunk': { distance: 17_000, closeCode: 1007 }
+  })) {
+    bomb(`that refers to before the window ${title}`, {
+      frames: (role) => {
+        const bytes = noise(distance);
+        const first = Buffer.concat([deflate(Buffer.alloc(before)), SYNC_TAIL]);
+        const again = deflate(Buffer.concat([bytes, bytes.subarray(0, 300)]), { windowBits: 15 });
+        return [whole(role, before > 0 ? Buffer.concat([first, again]) : again)];
+      },
+      parameters: '; client_max_window_bits=9; server_max_window_bits=9',
+      closeCode,
+      error: closeCode === 1007 ? 'Z_DATA_ERROR' : undefined,
+      isLight
+    });
+  }
+
+  for (const [title, { lengths, closeCode }] of Object.entries({
+    'before its first chunk is full': { lengths: [3000], closeCode: 1007 },
+    'when the chunk is full': { lengths: [16_384], closeCode: 1007 },
+    'behind the first chunk': { lengths: [17_000], closeCode: 1009 },
+    'behind a fragment that is too long': { lengths: [3000, 0], closeCode: 1009 },
+    'in the fragment that makes it too long': { lengths: [900, 900], closeCode: 1007 },
+    'behind the fragment that makes it too long': { lengths: [900, 900, 0], closeCode: 1009 }
+  })) {
+    bomb(`that is too long, and invalid ${title}`, {
+      frames: (role) => {
+        const fragments = lengths.map((length) =>
+          Buffer.concat([deflate(Buffer.alloc(length)), SYNC_TAIL])
+        );
+        fragments[lengths.length - 1] = Buffer.concat([fragments.at(-1), INVALID]);
+        return parts(role, ...fragments);
+      },
+      limits: { maxPayload: 1000 },
+      closeCode,
+      error: closeCode === 1007 ? 'Z_DATA_ERROR' : 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH',
+      isLight
+    });
+  }
+
+  bomb('that is invalid, in chunks that are longer, as the options say', {
+    frames: (role) => [
+      whole(role, Buffer.concat([deflate(Buffer.alloc(17_000)), SYNC_TAIL, INVALID]))
+    ],
+    limits: { maxPayload: 1000, perMessageDeflate: { zlibInflateOptions: { chunkSize: 20_000 } } },
+    closeCode: 1007,
+    error: 'Z_DATA_ERROR',
+    isLight
   });
 });

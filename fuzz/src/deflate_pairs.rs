@@ -84,7 +84,12 @@ impl Pair {
             Ok(sender) => sender,
             Err(error) => panic!("{error}"),
         };
-        let config = DecompressorConfig { window_bits, no_context_takeover, dictionary };
+        let config = DecompressorConfig {
+            window_bits,
+            no_context_takeover,
+            dictionary,
+            ..DecompressorConfig::default()
+        };
         Self { sender, receiver: Decompressor::with_pool(config, pool), sent: Vec::new() }
     }
 

@@ -34,9 +34,10 @@ pub fn check(bytes: &[u8]) {
         let result = inflate(&mut decompressor, data, fin, 1 << (budget & 15), &mut output);
         let mut expected = Vec::new();
         let status = reference.inflate(data, fin, &mut expected);
-        assert!(output == expected, "{} bytes, {} expected", output.len(), expected.len());
         match (result, status) {
-            (Ok(()), Ok(())) => {}
+            (Ok(()), Ok(())) => {
+                assert!(output == expected, "{} bytes, {} expected", output.len(), expected.len());
+            }
             (Err(InflateError::InvalidData(_)), Err(None)) => break,
             (Err(error), Err(Some(message))) => {
                 assert_eq!(error.to_string(), message);
@@ -61,11 +62,15 @@ fn inflate(
 }
 
 /// The stream as zlib-rs decodes it.
-struct Reference(Decompress);
+struct Reference {
+    stream: Decompress,
+    /// The stream has ended, and nothing has come behind it: the next piece goes with it.
+    has_ended: bool,
+}
 
 impl Reference {
     fn new() -> Self {
-        Self(Decompress::new(false))
+        Self { stream: Decompress::new(false), has_ended: false }
     }
 
     /// Inflates a piece. The error is what zlib-rs says of it, if it says something.
@@ -75,23 +80,29 @@ impl Reference {
         fin: bool,
         output: &mut Vec<u8>,
     ) -> Result<(), Option<String>> {
-        let ended = self.run(data, output)? || fin && self.run(&TAIL, output)?;
-        if ended {
-            self.0.reset(false);
+        let mut rest = data;
+        self.has_ended |= self.run(&mut rest, output)?;
+        if fin && rest.is_empty() {
+            rest = &TAIL;
+            self.has_ended |= self.run(&mut rest, output)?;
+        }
+        if self.has_ended && !rest.is_empty() {
+            self.stream.reset(false);
+            self.has_ended = false;
         }
         Ok(())
     }
 
     /// Says whether the stream has ended.
-    fn run(&mut self, mut data: &[u8], output: &mut Vec<u8>) -> Result<bool, Option<String>> {
+    fn run(&mut self, data: &mut &[u8], output: &mut Vec<u8>) -> Result<bool, Option<String>> {
         let mut buffer = [0; ROOM];
-        loop {
-            let (taken, produced) = (self.0.total_in(), self.0.total_out());
-            let result = self.0.decompress(data, &mut buffer, FlushDecompress::Sync);
-            let taken = (self.0.total_in() - taken) as usize;
-            let produced = (self.0.total_out() - produced) as usize;
+        while !self.has_ended {
+            let (taken, produced) = (self.stream.total_in(), self.stream.total_out());
+            let result = self.stream.decompress(data, &mut buffer, FlushDecompress::Sync);
+            let taken = (self.stream.total_in() - taken) as usize;
+            let produced = (self.stream.total_out() - produced) as usize;
             output.extend_from_slice(&buffer[..produced]);
-            data = &data[taken..];
+            *data = &data[taken..];
             match result {
                 Err(error) => return Err(error.message().map(str::to_owned)),
                 Ok(Status::StreamEnd) => return Ok(true),
@@ -99,5 +110,6 @@ impl Reference {
                 Ok(_) => {}
             }
         }
+        Ok(false)
     }
 }

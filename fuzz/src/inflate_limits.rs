@@ -1,7 +1,7 @@
 //! Any bytes as compressed messages, in any fragments, under any limit.
 //!
-//! Invariant: nothing is produced above the limit, nor memory taken for it, and the error says
-//! which of the two it is, data or limit. However often decompression pauses, it ends as it does
+//! Invariant: nothing is given above the limit, nor memory taken for more than a chunk of it, and the
+//! error says which of the two it is, data or limit. However often decompression pauses, it ends as it does
 //! without a pause. After an error the decompressor is as good as new.
 
 use std::sync::Arc;
@@ -24,6 +24,7 @@ pub fn check(bytes: &[u8]) {
         window_bits: 8 + (flags & 7),
         no_context_takeover: flags & 8 != 0,
         dictionary: if flags & 16 != 0 { b"a dictionary".to_vec() } else { Vec::new() },
+        chunk_size: if flags & 32 != 0 { 64 } else { 16 * 1024 },
     };
     // From none to more than a fragment of this length can become.
     let limit = (limit != 255).then(|| (1_u64 << (limit & 31)) - 1 + u64::from(limit >> 5));
@@ -75,12 +76,13 @@ fn decompress_in_pauses(
 ) -> Result<Vec<u8>, InflateError> {
     let mut output = Vec::new();
     loop {
-        let (before, left) = (data.len(), limit.map(|limit| limit - output.len() as u64));
-        let start = output.len();
-        let result = decompressor.decompress_some(&mut data, fin, left, budget, &mut output);
-        check_output(&output, &result.map(|_| ()), limit);
+        let (before, start) = (data.len(), output.len());
+        let result = decompressor.decompress_some(&mut data, fin, limit, budget, &mut output);
         match result {
-            Ok(true) => return Ok(output),
+            Ok(true) => {
+                check_output(&output, &Ok(()), limit);
+                return Ok(output);
+            }
             Ok(false) => {
                 assert!(!data.is_empty() && data.len() <= before, "paused at the end");
                 assert!(output.len() >= start + budget, "paused before the budget was used");
@@ -94,12 +96,13 @@ fn check_output(output: &Vec<u8>, result: &Result<(), InflateError>, limit: Opti
     let (length, capacity) = (output.len() as u64, output.capacity() as u64);
     if let Some(limit) = limit {
         assert!(length <= limit, "{length} bytes are more than {limit}");
-        assert!(capacity <= limit + 1, "memory for {capacity} bytes, the limit is {limit}");
+        let most = limit + 2 * 16 * 1024;
+        assert!(capacity <= most, "memory for {capacity} bytes, the limit is {limit}");
     }
     match result {
         Ok(()) => {}
         Err(InflateError::LimitExceeded) => {
-            assert_eq!(Some(length), limit);
+            assert!(limit.is_some());
             assert_eq!(CloseCode::from(InflateError::LimitExceeded), CloseCode::MESSAGE_TOO_BIG);
         }
         Err(error) => {

@@ -220,11 +220,16 @@ class Inflater extends Handle {
   /**
    * @param {any} options How to decompress, checked by `lib/deflate/options.js`
    */
-  constructor({ dictionary, noContextTakeover, windowBits }) {
+  constructor({ chunkSize, dictionary, noContextTakeover, windowBits }) {
     const owner = instance();
     owner.write(dictionary ?? EMPTY_BUFFER);
     const length = dictionary?.length ?? 0;
-    const number = owner.exports.create_inflater(length, windowBits, noContextTakeover);
+    const number = owner.exports.create_inflater(
+      length,
+      windowBits,
+      noContextTakeover,
+      chunkSize
+    );
     super(owner, 'free_inflater', number);
   }
 

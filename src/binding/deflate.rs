@@ -262,6 +262,8 @@ pub struct InflateOptions {
     pub no_context_takeover: bool,
     /// What an empty window is filled with.
     pub dictionary: Option<Buffer>,
+    /// The length of the chunks in which a stream of zlib gives its output.
+    pub chunk_size: f64,
 }
 
 impl From<InflateOptions> for DecompressorConfig {
@@ -270,6 +272,8 @@ impl From<InflateOptions> for DecompressorConfig {
             window_bits: narrow(options.window_bits),
             no_context_takeover: options.no_context_takeover,
             dictionary: dictionary(options.dictionary),
+            // As a cast does: what is too large counts as the largest.
+            chunk_size: options.chunk_size as u32,
         }
     }
 }
@@ -293,9 +297,8 @@ impl Paused {
     /// Inflates on from where the operation is; `None` if that fails.
     fn complete(mut self, state: &Shared<Decompressor>, latest: &Mutex<Latest>) -> Option<Vec<u8>> {
         let Self { data, fin, limit, output } = &mut self;
-        let limit = limit.map(|limit| limit.saturating_sub(output.len() as u64));
         let mut rest = data.as_slice();
-        let result = lock(state).decompress_some(&mut rest, *fin, limit, usize::MAX, output);
+        let result = lock(state).decompress_some(&mut rest, *fin, *limit, usize::MAX, output);
         match result {
             Ok(_) => Some(fitted(self.output)),
             Err(error) => {

@@ -111,11 +111,14 @@ pub extern "C" fn create_inflater(
     length: usize,
     window_bits: u32,
     no_context_takeover: bool,
+    chunk_size: f64,
 ) -> u32 {
     let config = DecompressorConfig {
         window_bits: narrow(window_bits),
         no_context_takeover,
         dictionary: with_input(length, |bytes| bytes.to_vec()),
+        // As a cast does: what is too large counts as the largest.
+        chunk_size: chunk_size as u32,
     };
     let inflater = Inflater {
         decompressor: Decompressor::with_pool(config, &CONTEXTS),
@@ -153,9 +156,8 @@ pub extern "C" fn resume_inflate(number: u32, budget: usize) -> u32 {
 impl Inflater {
     fn go_on(&mut self, budget: usize) -> u32 {
         let Self { decompressor, data, position, fin, limit, output, error } = self;
-        let limit = limit.map(|limit| limit.saturating_sub(output.len() as u64));
         let mut rest = data.get(*position..).unwrap_or_default();
-        match decompressor.decompress_some(&mut rest, *fin, limit, budget, output) {
+        match decompressor.decompress_some(&mut rest, *fin, *limit, budget, output) {
             Ok(true) => {
                 *data = Vec::new();
                 give_output(mem::take(output));

@@ -61,7 +61,6 @@ impl background::Work for InflateWork {
 
     fn run(self) -> Outcome {
         let Self { inflation, data, fin, limit, mut output } = self;
-        let limit = limit.map(|limit| limit.saturating_sub(output.len() as u64));
         lock(&inflation).decompress_some(
             &mut data.as_slice(),
             fin,
@@ -158,6 +157,8 @@ impl Compression {
         inflating: &mut Inflating,
     ) -> Result<Inflated, Refusal> {
         let Inflating { scratch, output, .. } = inflating;
+        // Deviation (ws 8.23): ws adds the lengths of fragments up when each is inflated, so of one
+        // that is invalid, far behind where there was too much, it says that. Here memory comes first.
         let limit = match checks.max_payload {
             0 => None,
             max => Some(max.saturating_sub(self.message.len() as u64)),

@@ -9,32 +9,52 @@ use std::sync::Arc;
 use oxws_deflate::{Bounds, Decoder, InflateError, Output, Stop, Window};
 
 use super::context_pool::ContextPool;
-use super::{MAX_WINDOW_BITS, MIN_ZLIB_WINDOW_BITS, TAIL};
+use super::{MAX_WINDOW_BITS, MIN_WINDOW_BITS, TAIL};
 
 /// How to decompress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecompressorConfig {
-    /// The window as agreed, from 8 to 15; 8 counts as 9. Default: 15.
+    /// The window as agreed, from 8 to 15. Default: 15.
     pub window_bits: u8,
     /// Whether each message starts with an empty window. Default: no.
     pub no_context_takeover: bool,
     /// What an empty window is filled with. Default: nothing.
     pub dictionary: Vec<u8>,
+    /// The length of the chunks in which zlib gives its output to ws. Where they end decides which
+    /// shows first, that there is too much output or that the data is invalid, and how far back a
+    /// match may reach where the window is small. Default: 16 KiB.
+    pub chunk_size: u32,
 }
 
 impl Default for DecompressorConfig {
     fn default() -> Self {
-        Self { window_bits: MAX_WINDOW_BITS, no_context_takeover: false, dictionary: Vec::new() }
+        Self {
+            window_bits: MAX_WINDOW_BITS,
+            no_context_takeover: false,
+            dictionary: Vec::new(),
+            chunk_size: 16 * 1024,
+        }
     }
 }
 
 /// The decompressing side of permessage-deflate.
+///
+/// RFC 7692, section 7.1.2: no message refers to what is before the agreed window. zlib moves its
+/// window after each call only; within one, a match may reach as far back as there is output. A call
+/// ends where the data ends that zlib is given, and where a chunk does. It is the same here, so that
+/// what ws takes is taken, and what it refuses is refused.
 pub struct Decompressor {
     config: DecompressorConfig,
     /// What matches may refer to, once the stream has begun.
     window: Option<Window>,
     /// The stream's state, while it is within a block.
     decoder: Option<Box<Decoder>>,
+    /// How much there is of the chunk to which the next output is added.
+    filled: usize,
+    /// The output of the fragment so far, while it is paused.
+    produced: u64,
+    /// The stream has ended, and nothing has come behind it.
+    has_ended: bool,
     pool: Arc<ContextPool>,
 }
 
@@ -54,14 +74,23 @@ impl Decompressor {
     /// Makes a decompressor that shares memory with others. Between messages it has none if each
     /// starts with an empty window, and otherwise the window, as long as what was received.
     pub fn with_pool(mut config: DecompressorConfig, pool: &Arc<ContextPool>) -> Self {
-        config.window_bits = config.window_bits.clamp(MIN_ZLIB_WINDOW_BITS, MAX_WINDOW_BITS);
-        Self { config, window: None, decoder: None, pool: Arc::clone(pool) }
+        config.window_bits = config.window_bits.clamp(MIN_WINDOW_BITS, MAX_WINDOW_BITS);
+        config.chunk_size = config.chunk_size.max(1);
+        Self {
+            config,
+            window: None,
+            decoder: None,
+            filled: 0,
+            produced: 0,
+            has_ended: false,
+            pool: Arc::clone(pool),
+        }
     }
 
     /// Decompresses the next fragment of a message, or the whole of one.
     ///
     /// `fin` says that the message ends here. `limit` is the largest output allowed, `None` for no
-    /// limit: nothing is produced above it, however much the data would become.
+    /// limit: no more than a chunk is produced above it, however much the data would become.
     ///
     /// # Errors
     ///
@@ -82,7 +111,7 @@ impl Decompressor {
     ///
     /// # Errors
     ///
-    /// As there; `output` then holds what could be decompressed, within the limit.
+    /// As there; `output` is as it was before, then.
     pub fn decompress_into(
         &mut self,
         mut data: &[u8],
@@ -97,7 +126,7 @@ impl Decompressor {
     /// were produced and data is left, so that a caller can bound the time that one call takes.
     ///
     /// Returns whether all of the data is decompressed. If not, `data` is what is left of it: the
-    /// next call has to go on with that, with the same `fin`, and with what is left of the limit.
+    /// next call has to go on with that, with the same `fin` and `limit`.
     ///
     /// # Errors
     ///
@@ -110,34 +139,45 @@ impl Decompressor {
         budget: usize,
         output: &mut Vec<u8>,
     ) -> Result<bool, InflateError> {
-        let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-        let bounds = Bounds {
-            limit: limit.saturating_add(output.len()),
-            pause: budget.saturating_add(output.len()),
-        };
-        let window = self.window.take().unwrap_or_else(|| self.first_window());
-        let mut decoder = self.decoder.take().unwrap_or_else(|| self.borrow_decoder());
-
-        let mut output = Output::new(output, bounds);
-        let stop = inflate_fragment(&mut decoder, data, fin, &window, &mut output);
-        // That there is too much says more than what is wrong behind it.
-        let produced = output.finish();
-        match produced.and_then(|produced| Ok((stop?, produced))) {
-            Ok((stop, produced)) => {
-                self.leave(decoder, window, stop, fin, produced);
-                Ok(stop != Stop::Pause)
+        if self.has_ended {
+            // zlib takes nothing more for this stream, and ws makes another one for what comes next.
+            if fin || !data.is_empty() {
+                self.reset();
             }
-            Err(error) => {
-                self.give_back(decoder);
-                Err(error)
+            *data = &[];
+            return Ok(true);
+        }
+        let limit = limit.unwrap_or(u64::MAX);
+        let mut stream = Stream {
+            window: self.window.take().unwrap_or_else(|| self.first_window()),
+            decoder: self.decoder.take().unwrap_or_else(|| self.borrow_decoder()),
+        };
+        let start = output.len();
+        let pause = start.saturating_add(budget);
+        let result = self.inflate_fragment(&mut stream, data, fin, limit, pause, output);
+        match result {
+            Ok(Stop::Pause) => self.keep(stream),
+            Ok(stop) => {
+                self.produced = 0;
+                self.leave(stream, stop, !data.is_empty(), fin);
+                *data = &[];
+            }
+            Err(_) => {
+                output.truncate(start);
+                self.give_back(stream.decoder);
+                self.reset();
             }
         }
+        result.map(|stop| stop != Stop::Pause)
     }
 
-    /// Forgets the window, as before the first message.
+    /// Forgets the stream, as before the first message.
     pub fn reset(&mut self) {
         self.window = None;
         self.decoder = None;
+        self.filled = 0;
+        self.produced = 0;
+        self.has_ended = false;
     }
 
     /// The window in front of a stream.
@@ -159,25 +199,98 @@ impl Decompressor {
         self.pool.decompressors.give((), decoder);
     }
 
-    /// Keeps what the next call needs.
+    /// Inflates `data`, and what was left out behind it if the message ends there.
     ///
-    /// A peer may end a message within a block: then the next message goes on with it.
-    fn leave(
+    /// RFC 7692, section 7.2.3.4: a block may say that it is the last. What follows it in the same
+    /// fragment is ignored, as ws does.
+    fn inflate_fragment(
         &mut self,
-        decoder: Box<Decoder>,
-        mut window: Window,
-        stop: Stop,
+        stream: &mut Stream,
+        data: &mut &[u8],
         fin: bool,
-        produced: &[u8],
-    ) {
-        let is_over = fin && stop == Stop::Input;
-        if stop == Stop::End || is_over && self.config.no_context_takeover {
-            self.give_back(decoder);
-            return;
+        limit: u64,
+        pause: usize,
+        output: &mut Vec<u8>,
+    ) -> Result<Stop, InflateError> {
+        let stop = self.inflate(stream, data, limit, pause, output)?;
+        if stop == Stop::Pause || !fin {
+            return Ok(stop);
         }
-        // RFC 7692, section 7.1.2: no message refers to what is before the agreed window. Within a message
-        // zlib can't tell either, and nothing can be referred to beyond the largest.
-        window.push(produced, if is_over { self.window_length() } else { 1 << MAX_WINDOW_BITS });
+        *data = &TAIL;
+        if stop == Stop::End {
+            return Ok(stop);
+        }
+        // No data would be left to go on with: no pause.
+        self.inflate(stream, data, limit, usize::MAX, output)
+    }
+
+    /// Inflates what zlib is given at a time.
+    fn inflate(
+        &mut self,
+        stream: &mut Stream,
+        data: &mut &[u8],
+        limit: u64,
+        pause: usize,
+        output: &mut Vec<u8>,
+    ) -> Result<Stop, InflateError> {
+        loop {
+            let end = output.len().saturating_add(self.step(limit));
+            // Where the window is small, a pause within a call of zlib's would make a difference.
+            let bounds =
+                Bounds { end, pause: if self.has_small_window() { usize::MAX } else { pause } };
+            if self.has_small_window() && self.produced > 0 {
+                self.double(output, limit);
+            }
+            let mut call = Output::new(output, bounds);
+            let stop = stream.decoder.decode(data, &stream.window, &mut call);
+            let produced = call.finish();
+            // Of a call that finds something wrong ws gets nothing.
+            let stop = stop?;
+            self.filled = (self.filled + produced.len()) % self.chunk_size();
+            self.produced += produced.len() as u64;
+            stream.window.push(produced, self.window_length());
+            if stop == Stop::Pause && output.len() < end {
+                return Ok(stop);
+            }
+            if self.produced > limit {
+                return Err(InflateError::LimitExceeded);
+            }
+            if stop != Stop::Pause || output.len() >= pause && !data.is_empty() {
+                return Ok(stop);
+            }
+        }
+    }
+
+    /// How much may be produced before the output is to be looked at: up to the end of the chunk in
+    /// which there is too much for the limit, or of each chunk where the window is small.
+    fn step(&self, limit: u64) -> usize {
+        let chunk = self.chunk_size();
+        let first = chunk - self.filled;
+        if self.has_small_window() {
+            return first;
+        }
+        let allowed = self.allowed(limit);
+        match allowed.checked_sub(first) {
+            Some(more) => (more / chunk + 1).saturating_mul(chunk).saturating_add(first),
+            None => first,
+        }
+    }
+
+    /// Makes room that is given in chunks otherwise, each time by a copy of all that there is.
+    fn double(&self, output: &mut Vec<u8>, limit: u64) {
+        if output.capacity() - output.len() < self.chunk_size() {
+            let most = self.allowed(limit).saturating_add(self.chunk_size());
+            output.reserve_exact(output.len().max(self.chunk_size()).min(most));
+        }
+    }
+
+    /// How much may still be produced.
+    fn allowed(&self, limit: u64) -> usize {
+        usize::try_from(limit.saturating_sub(self.produced)).unwrap_or(usize::MAX)
+    }
+
+    /// Keeps what the next call needs.
+    fn keep(&mut self, Stream { window, decoder }: Stream) {
         self.window = Some(window);
         if decoder.is_at_rest() {
             self.give_back(decoder);
@@ -186,28 +299,39 @@ impl Decompressor {
         }
     }
 
+    /// Ends a fragment.
+    ///
+    /// A peer may end a message within a block: then the next message goes on with it.
+    fn leave(&mut self, stream: Stream, stop: Stop, is_followed: bool, fin: bool) {
+        let is_reset = fin && self.config.no_context_takeover;
+        if stop == Stop::End || is_reset {
+            self.give_back(stream.decoder);
+            // ws goes on with another stream of zlib once something has come behind the end.
+            self.has_ended = stop == Stop::End && !is_followed && !is_reset;
+            if stop == Stop::End && is_followed {
+                self.filled = 0;
+            }
+        } else {
+            self.keep(stream);
+        }
+    }
+
+    /// Whether there are distances beyond the window.
+    const fn has_small_window(&self) -> bool {
+        self.config.window_bits < MAX_WINDOW_BITS
+    }
+
     const fn window_length(&self) -> usize {
         1 << self.config.window_bits
     }
+
+    const fn chunk_size(&self) -> usize {
+        self.config.chunk_size as usize
+    }
 }
 
-/// Inflates `data`, and what was left out behind it if the message ends there.
-///
-/// RFC 7692, section 7.2.3.4: a block may say that it is the last. What follows it in the same call is
-/// ignored, as ws does, and the next call starts a new stream.
-fn inflate_fragment(
-    decoder: &mut Decoder,
-    data: &mut &[u8],
-    fin: bool,
-    window: &Window,
-    output: &mut Output<'_>,
-) -> Result<Stop, InflateError> {
-    match decoder.decode(data, window, output)? {
-        Stop::Input if fin => {
-            // No data would be left to go on with.
-            output.finish_without_pause();
-            decoder.decode(&mut TAIL.as_slice(), window, output)
-        }
-        stop => Ok(stop),
-    }
+/// A stream of RFC 1951 while it is worked on.
+struct Stream {
+    window: Window,
+    decoder: Box<Decoder>,
 }

@@ -73,9 +73,7 @@ fn decompresses_the_examples_of_the_rfc() {
             let (head, tail) = message.split_at(split);
             let mut output = context.decompress(head, false, None).unwrap();
             output.extend(context.decompress(tail, true, None).unwrap());
-            if message[0] != 0xf3 || split == 0 {
-                assert_eq!(output, text, "{message:02x?} split at {split}");
-            }
+            assert_eq!(output, text, "{message:02x?} split at {split}");
         }
         let mut context = decompressor();
         for _ in 0..3 {
@@ -91,8 +89,10 @@ fn starts_anew_after_the_last_block_of_a_stream() {
     for _ in 0..2 {
         assert_eq!(context.decompress(&ended, true, None).unwrap(), b"12345678");
     }
-    // A last block that the tail completes: nothing is left over that would tell.
+    // A last block that the tail completes: nothing is left over that would tell, so the next message is
+    // what zlib takes for what follows the end.
     assert_eq!(context.decompress(&[0x01], true, None).unwrap(), b"");
+    assert_eq!(context.decompress(&ended, true, None).unwrap(), b"");
     assert_eq!(context.decompress(&ended, true, None).unwrap(), b"12345678");
 }
 
@@ -157,6 +157,7 @@ fn agrees_with_zlib_on_window_bits_8() {
                     window_bits: bits,
                     no_context_takeover,
                     dictionary: Vec::new(),
+                    ..Default::default()
                 };
                 sender.reset();
                 let mut receiver = Decompressor::new(config);
@@ -185,6 +186,7 @@ fn fills_the_window_with_a_dictionary() {
                         dictionary: dictionary.clone(),
                         no_context_takeover,
                         window_bits,
+                        ..Default::default()
                     });
                     sender.reset();
                     for _ in 0..3 {
@@ -269,7 +271,7 @@ fn tells_what_is_invalid_within_long_data() {
 }
 
 #[test]
-fn produces_nothing_above_the_limit() {
+fn produces_no_more_than_a_chunk_above_the_limit() {
     let bomb = compressor().compress(&vec![b'A'; 16 << 20], true);
     assert!(bomb.len() < 32 << 10);
     for limit in [0, 1, 25, 1023, 1024, 1025, 65536, (16 << 20) - 1] {
@@ -279,8 +281,8 @@ fn produces_nothing_above_the_limit() {
         assert_eq!(error, InflateError::LimitExceeded);
         assert_eq!(error.to_string(), "more output than the limit");
         assert_eq!(CloseCode::from(error), CloseCode::MESSAGE_TOO_BIG);
-        assert_eq!(output.len() as u64, limit);
-        assert!(output.capacity() as u64 <= limit + 1);
+        assert_eq!(output, b"");
+        assert!(output.capacity() as u64 <= limit + (16 << 10));
     }
     for limit in [16 << 20, (16 << 20) + 1, u64::MAX] {
         let output = decompressor().decompress(&bomb, true, Some(limit)).unwrap();
@@ -298,16 +300,99 @@ fn produces_nothing_above_the_limit() {
 }
 
 #[test]
-fn produces_nothing_above_the_limit_before_invalid_data() {
-    let mut data = compressor().compress(b"some text", true);
-    data.extend(TAIL);
+fn says_of_invalid_data_that_is_too_long_what_shows_first() {
+    // As ws: with each chunk that is full, and at the end of the data, the length is looked at.
+    let text = noise(5, 40_000);
+    let mut data = compressor().compress(&text, false);
     data.push(0x07); // a block of no type
-    for limit in 0..20 {
-        let mut output = Vec::new();
-        let error = decompressor().decompress_into(&data, true, Some(limit), &mut output);
-        assert!(matches!(error, Err(InflateError::InvalidData(_) | InflateError::LimitExceeded)));
-        assert!(output.len() as u64 <= limit);
+    let invalid = InflateError::InvalidData("invalid block type");
+    for (chunk_size, limit, expected) in [
+        (16 << 10, 0, InflateError::LimitExceeded),
+        (16 << 10, (32 << 10) - 1, InflateError::LimitExceeded),
+        (16 << 10, 32 << 10, invalid),
+        (16 << 10, 39_999, invalid),
+        (16 << 10, 40_000, invalid),
+        (1000, 38_999, InflateError::LimitExceeded),
+        // Full, but nothing of what follows needs room.
+        (1000, 39_999, invalid),
+        (999, 39_950, InflateError::LimitExceeded),
+        (999, 39_960, invalid),
+        (64 << 10, 0, invalid),
+    ] {
+        for window_bits in [14, 15] {
+            for budget in [1, 10_000, usize::MAX] {
+                let config = DecompressorConfig { window_bits, chunk_size, ..Default::default() };
+                let mut context = Decompressor::new(config);
+                let (mut rest, mut output) = (data.as_slice(), Vec::new());
+                let result = loop {
+                    let limit = Some(limit);
+                    match context.decompress_some(&mut rest, true, limit, budget, &mut output) {
+                        Ok(false) => {}
+                        result => break result,
+                    }
+                };
+                assert_eq!(result, Err(expected), "{chunk_size} {limit} {window_bits} {budget}");
+                assert!(output.capacity() as u64 <= limit.max(1) + 2 * u64::from(chunk_size));
+            }
+        }
     }
+    // The end of the data, where no chunk is full.
+    let result = decompressor().decompress(&data[..data.len() - 1], false, Some(39_999));
+    assert_eq!(result, Err(InflateError::LimitExceeded));
+}
+
+#[test]
+fn takes_the_length_of_chunks_over_into_the_next_message() {
+    let config =
+        || DecompressorConfig { chunk_size: 1000, no_context_takeover: true, ..Default::default() };
+    let config_of_sender = CompressorConfig { no_context_takeover: true, ..Default::default() };
+    let mut sender = Compressor::new(config_of_sender).unwrap();
+    let first = sender.compress(&noise(6, 900), true);
+    let mut second = sender.compress(&noise(7, 150), false);
+    second.push(0x07);
+    let mut context = Decompressor::new(config());
+    context.decompress(&first, true, None).unwrap();
+    assert_eq!(context.decompress(&second, true, Some(99)), Err(InflateError::LimitExceeded));
+    let mut context = Decompressor::new(config());
+    let invalid = InflateError::InvalidData("invalid block type");
+    assert_eq!(context.decompress(&second, true, Some(99)), Err(invalid));
+}
+
+#[test]
+fn refuses_references_before_a_small_window_where_zlib_can_tell() {
+    // A letter, others, and a match that refers to the first: RFC 1951, section 3.2.5.
+    let far = |distance: usize| {
+        let text = [noise(8, 40).as_slice(), &vec![b'-'; distance - 40]].concat();
+        let mut sender = compressor();
+        [sender.compress(&text, false), sender.compress(&text[..40], true)].concat()
+    };
+    for (distance, chunk_size, is_valid) in [
+        // Within a chunk everything can be referred to, whatever was agreed on.
+        (600, 16 << 10, true),
+        (16_000, 16 << 10, true),
+        (16_380, 16 << 10, false),
+        (20_000, 16 << 10, false),
+        (20_000, 32 << 10, true),
+        (500, 400, true),
+        (600, 400, true),
+        (1000, 400, false),
+    ] {
+        let config = DecompressorConfig { window_bits: 9, chunk_size, ..Default::default() };
+        let result = Decompressor::new(config).decompress(&far(distance), true, None);
+        let error = InflateError::InvalidData("invalid distance too far back");
+        match result {
+            Ok(output) => assert!(is_valid && output.len() == distance + 40, "{distance}"),
+            Err(other) => assert_eq!((is_valid, other), (false, error), "{distance}"),
+        }
+    }
+    // Nor does it tell within the data that it's given at a time: a frame is.
+    let data = far(600);
+    let config = DecompressorConfig { window_bits: 9, ..Default::default() };
+    let mut context = Decompressor::new(config);
+    let at = data.len() - 12;
+    let result = context.decompress(&data[..at], false, None);
+    let result = result.and_then(|_| context.decompress(&data[at..], true, None));
+    assert_eq!(result, Err(InflateError::InvalidData("invalid distance too far back")));
 }
 
 #[test]
@@ -320,7 +405,7 @@ fn pauses_within_a_budget() {
         let mut output = Vec::new();
         let mut calls = 0;
         loop {
-            let limit = Some((text.len() - output.len()) as u64);
+            let limit = Some(text.len() as u64);
             let start = output.len();
             let done =
                 context.decompress_some(&mut data, true, limit, 10_000, &mut output).unwrap();
@@ -339,9 +424,8 @@ fn pauses_within_a_budget() {
     let mut output = Vec::new();
     let result = context.decompress_some(&mut data, true, Some(50_000), 1, &mut output);
     assert_eq!(result, Ok(false));
-    let limit = 50_000 - output.len() as u64;
-    let result = context.decompress_some(&mut data, true, Some(limit), usize::MAX, &mut output);
-    assert_eq!((result, output.len()), (Err(InflateError::LimitExceeded), 50_000));
+    let result = context.decompress_some(&mut data, true, Some(50_000), usize::MAX, &mut output);
+    assert_eq!(result, Err(InflateError::LimitExceeded));
 }
 
 #[test]
@@ -435,6 +519,7 @@ proptest! {
             window_bits: config.window_bits,
             no_context_takeover: config.no_context_takeover,
             dictionary: config.dictionary.clone(),
+            ..Default::default()
         });
         let mut sender = Compressor::new(config).unwrap();
         for message in messages {
@@ -494,10 +579,8 @@ proptest! {
         for _ in 0..2 {
             let mut output = Vec::new();
             let result = context.decompress_into(&data, fin, Some(limit), &mut output);
-            prop_assert!(output.len() as u64 <= limit);
-            if result == Err(InflateError::LimitExceeded) {
-                prop_assert_eq!(output.len() as u64, limit);
-            }
+            let most = result.map_or(0, |()| limit);
+            prop_assert!(output.len() as u64 <= most);
         }
     }
 }

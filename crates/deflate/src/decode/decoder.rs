@@ -205,7 +205,7 @@ impl Decoder {
             if bits.is_empty() {
                 return Ok(Some(Stop::Input));
             }
-            if !output.make_room(bits.unread())? {
+            if !output.make_room(bits.unread()) {
                 return Ok(Some(Stop::Pause));
             }
             let (_, bytes, at) = output.parts();
@@ -237,7 +237,7 @@ impl Decoder {
             };
             match symbol {
                 Symbol::Literal(byte) => {
-                    if !output.make_room(bits.unread())? {
+                    if !output.make_room(bits.unread()) {
                         return Ok(Some(Stop::Pause));
                     }
                     let (_, bytes, at) = output.parts();
@@ -247,11 +247,11 @@ impl Decoder {
                 }
                 Symbol::Match { distance, length } => {
                     bits.skip(count);
-                    check_distance(distance, window, output)?;
                     if length > output.room() {
                         self.step = Step::Match { distance, length };
                         return Ok(None);
                     }
+                    check_distance(distance, window, output)?;
                     copy_within_room(distance, length, window, output);
                 }
                 Symbol::EndOfBlock => {
@@ -273,9 +273,11 @@ impl Decoder {
     ) -> Result<Option<Stop>, InflateError> {
         while length > 0 {
             self.step = Step::Match { distance, length };
-            if !output.make_room(bits.unread())? {
+            if !output.make_room(bits.unread()) {
                 return Ok(Some(Stop::Pause));
             }
+            // Not before: what a match may refer to is another window after a pause.
+            check_distance(distance, window, output)?;
             let count = length.min(output.room());
             copy_within_room(distance, count, window, output);
             length -= count;

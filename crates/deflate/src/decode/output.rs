@@ -1,6 +1,5 @@
 //! What is produced, and the room for it.
 
-use crate::InflateError;
 use crate::symbols::MAX_MATCH;
 
 /// One turn of the fast loop writes no more than this: some literals, and a match.
@@ -12,19 +11,18 @@ const MIN_ROOM: usize = 1024;
 /// More room than this is given for output that exists, not for input that promises it.
 const MAX_FIRST_ROOM: usize = 64 * 1024;
 
-/// Lengths of the output.
+/// Lengths of the output, with what the caller had there before.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Above it there is an error.
-    pub limit: usize,
-    /// From here on decompression pauses.
+    /// Nothing is written behind it: decoding pauses where there would be more.
+    pub end: usize,
+    /// From here on decoding pauses as well, if there is input left.
     pub pause: usize,
 }
 
 /// The output of a call, behind what the caller had there.
 ///
-/// Invariant: `bytes` is no longer than the limit and one byte, which tells an output that is as long as the limit
-/// from one that is longer.
+/// Invariant: `bytes` is no longer than `bounds.end`, unless the caller's are.
 #[derive(Debug)]
 pub struct Output<'a> {
     /// Longer than the output: by what is to be written next.
@@ -43,21 +41,9 @@ impl<'a> Output<'a> {
     }
 
     /// What was produced, and nothing behind it any more.
-    ///
-    /// # Errors
-    ///
-    /// If it is more than the limit; then it is as much as that.
-    pub fn finish(self) -> Result<&'a [u8], InflateError> {
-        self.bytes.truncate(self.at.min(self.bounds.limit));
-        if self.at > self.bounds.limit {
-            return Err(InflateError::LimitExceeded);
-        }
-        Ok(&self.bytes[self.start..])
-    }
-
-    /// From now on there is no pause.
-    pub fn finish_without_pause(&mut self) {
-        self.bounds.pause = usize::MAX;
+    pub fn finish(self) -> &'a [u8] {
+        self.bytes.truncate(self.at);
+        &self.bytes[self.start..]
     }
 
     /// Where the output of this call starts; all that can be written; where to write.
@@ -92,35 +78,25 @@ impl<'a> Output<'a> {
     }
 
     /// Makes room for one byte at least. Says whether there is some; if not, it's time for a pause.
-    ///
-    /// # Errors
-    ///
-    /// If there is more output than allowed.
-    pub(super) fn make_room(&mut self, unread: usize) -> Result<bool, InflateError> {
+    pub(super) fn make_room(&mut self, unread: usize) -> bool {
         if self.room() > 0 {
-            return Ok(true);
+            return true;
         }
-        if self.at > self.bounds.limit {
-            return Err(InflateError::LimitExceeded);
-        }
-        if self.is_at_pause() && unread > 0 {
-            return Ok(false);
+        if self.at >= self.bounds.end || self.is_at_pause() && unread > 0 {
+            return false;
         }
         if self.bytes.capacity() == self.at {
             let room =
                 if self.produced() == 0 { first_room(unread) } else { self.at.max(MIN_ROOM) };
-            let allowed = self.bounds.limit.saturating_add(1) - self.at;
-            self.bytes.reserve_exact(room.min(allowed));
+            self.bytes.reserve_exact(room.min(self.bounds.end - self.at));
         }
         self.use_capacity(unread);
-        Ok(true)
+        true
     }
 
     /// Makes room of the capacity. It must be written to beforehand, so it's not all of it if it's much.
     fn use_capacity(&mut self, unread: usize) {
-        let end = (self.at + first_room(unread))
-            .min(self.bytes.capacity())
-            .min(self.bounds.limit.saturating_add(1));
+        let end = (self.at + first_room(unread)).min(self.bytes.capacity()).min(self.bounds.end);
         self.bytes.resize(end.max(self.bytes.len()), 0);
     }
 }

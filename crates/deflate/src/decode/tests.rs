@@ -18,9 +18,9 @@ fn inflate(pieces: &[&[u8]], pause: usize) -> Result<(Vec<u8>, Stop), InflateErr
         let mut data = *piece;
         loop {
             let mut bytes = Vec::new();
-            let mut output = Output::new(&mut bytes, Bounds { limit: usize::MAX, pause });
+            let mut output = Output::new(&mut bytes, Bounds { end: usize::MAX, pause });
             stop = decoder.decode(&mut data, &window, &mut output)?;
-            let produced = output.finish()?;
+            let produced = output.finish();
             window.push(produced, 1 << 15);
             all.extend_from_slice(produced);
             match stop {
@@ -260,10 +260,10 @@ fn links_where_a_match_may_begin() {
                 code(0, 7),
             ]);
             let mut bytes = Vec::new();
-            let bounds = Bounds { limit: usize::MAX, pause: usize::MAX };
+            let bounds = Bounds { end: usize::MAX, pause: usize::MAX };
             let mut output = Output::new(&mut bytes, bounds);
             let result = Decoder::new().decode(&mut data.as_slice(), &window, &mut output);
-            let result = result.and_then(|_| output.finish());
+            let result = result.map(|_| output.finish());
             match dictionary[filled as usize - length.min(filled as usize)..]
                 .len()
                 .checked_sub(distance)
