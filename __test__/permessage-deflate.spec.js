@@ -46,6 +46,7 @@ describe('PerMessageDeflate', () => {
     /** Runs a program in a process of its own, as the first value given holds; gives its output. */
     function run(program) {
       const script = `
+        const { promisify } = require('node:util');
         const PerMessageDeflate = require('./lib/permessage-deflate');
         const text = Buffer.from('a message that is sent more than once, to tell its window');
         function agreed(options) {
