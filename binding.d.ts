@@ -386,7 +386,7 @@ export declare function parseExtensions(header: string): ExtensionHeader
 /** Parses a `Sec-WebSocket-Protocol` header. */
 export declare function parseSubprotocols(header: string): SubprotocolHeader
 
-/** How many bytes wait to be written. */
+/** How many bytes wait to be written, or would if the connection was not broken. */
 export declare function pendingBytes(engine: ExternalObject<Engine>, id: number): number
 
 /** Takes what has arrived; returns the number of records. */
@@ -413,7 +413,7 @@ export declare const RECORD_END: number
 /** The connection has to fail; why is asked for apart. */
 export declare const RECORD_ERROR: number
 
-/** The socket failed: detail is the error number. */
+/** The socket failed; `socketFailure` says why. */
 export declare const RECORD_FAILED: number
 
 /**
@@ -524,6 +524,17 @@ export declare function shutDown(engine: ExternalObject<Engine>, id: number): bo
 
 /** Bytes of the memory that a turn of the engine reads into. */
 export declare const SLAB_LENGTH: number
+
+/** Why a connection is broken; none where it isn't. */
+export declare function socketFailure(engine: ExternalObject<Engine>, id: number): SocketFailure | null
+
+/** Why a connection is broken. */
+export interface SocketFailure {
+  /** The number of the system's error; 0 where the engine has panicked. */
+  number: number
+  /** Whether it was a write that failed, not a read. */
+  writing: boolean
+}
 
 /** Nothing more to take; the descriptor announces what comes. */
 export declare const STATUS_IDLE: number

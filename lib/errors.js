@@ -3,6 +3,8 @@
 
 // Makes JavaScript errors of what the native part says about what a peer did.
 
+const { getSystemErrorName } = require('node:util');
+
 const { kStatusCode } = require('./constants');
 const native = require('./native');
 
@@ -57,4 +59,28 @@ function createInflateError({ errno, message, code, closeCode }) {
   return Object.assign(new Error(message), { errno, code, [kStatusCode]: closeCode });
 }
 
-module.exports = { createInflateError, createInternalError, createProtocolError };
+/** What is said of a mistake of ours. Where it is, the native part has printed. */
+const PANIC = 'the engine has panicked';
+
+/**
+ * Builds the error with which a socket of the engine fails.
+ *
+ * @param {import('../binding.js').SocketFailure} failure What the native part says
+ * @return {Error} The error as Node makes it
+ */
+function createSocketError({ number, writing }) {
+  if (number === 0) return createInternalError(PANIC);
+  const code = getSystemErrorName(-number);
+  const syscall = writing ? 'write' : 'read';
+  const error = new Error(`${syscall} ${code}`);
+  Error.captureStackTrace(error, createSocketError);
+  return Object.assign(error, { errno: -number, code, syscall });
+}
+
+module.exports = {
+  createInflateError,
+  createInternalError,
+  createProtocolError,
+  createSocketError,
+  PANIC
+};

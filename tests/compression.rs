@@ -229,7 +229,7 @@ fn see(event: ConnectionEvent, memory: &[u8]) -> Seen {
         ConnectionEvent::Violation(error) => Seen::Violation(error),
         ConnectionEvent::Uninflatable(error) => Seen::Uninflatable(error),
         ConnectionEvent::End => Seen::End,
-        ConnectionEvent::Failed(_) => Seen::Failed,
+        ConnectionEvent::Failed(..) => Seen::Failed,
         other => panic!("not expected: {other:?}"),
     }
 }

@@ -38,7 +38,7 @@ impl Sink for Count {
         match event {
             ConnectionEvent::Raw(Payload::InPlace(range)) => self.bytes += range.len(),
             ConnectionEvent::End => self.ends += 1,
-            ConnectionEvent::Failed(_) => self.failures += 1,
+            ConnectionEvent::Failed(..) => self.failures += 1,
             other => panic!("not expected: {other:?}"),
         }
     }

@@ -10,8 +10,8 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use oxws::engine::{
-    Connection, ConnectionConfig, ConnectionEvent, ConnectionId, Fault, MIN_READ, NO_CONNECTION,
-    Reactor, Sink, Status,
+    Connection, ConnectionConfig, ConnectionEvent, ConnectionId, FailedCall, Fault, MIN_READ,
+    NO_CONNECTION, Reactor, Sink, Status,
 };
 use oxws::protocol::deflate::InflateError;
 use oxws::protocol::{
@@ -239,7 +239,7 @@ fn see(event: ConnectionEvent, memory: &[u8]) -> (bool, Seen) {
         ConnectionEvent::Violation(error) => Seen::Violation(error),
         ConnectionEvent::Uninflatable(error) => Seen::Uninflatable(error),
         ConnectionEvent::End => Seen::End,
-        ConnectionEvent::Failed(error) => Seen::Failed(error.kind()),
+        ConnectionEvent::Failed(_, error) => Seen::Failed(error.kind()),
         ConnectionEvent::Written => Seen::Written,
         ConnectionEvent::ShutDown => Seen::ShutDown,
         ConnectionEvent::Fault => Seen::Fault,
@@ -771,7 +771,8 @@ fn reports_a_reset_behind_what_came_before_it() {
     driver.expect(&[(id, text("before"))]);
     reset(theirs);
     driver.expect(&[(id, Seen::Failed(io::ErrorKind::ConnectionReset))]);
-    assert_eq!(driver.write(id, b"to nobody"), 0);
+    assert_eq!(driver.connection(id).failure().unwrap().0, FailedCall::Read);
+    assert_eq!(driver.write(id, b"to nobody"), 9);
     assert!(driver.shutdown(id));
     driver.expect(&[]);
 }
@@ -780,12 +781,16 @@ fn reports_a_reset_behind_what_came_before_it() {
 fn reports_a_failure_of_writing_in_the_next_turn_and_once() {
     let mut driver = Driver::new();
     let (id, mut theirs) = driver.pair(SERVER);
-    theirs.write_all(&text_to(Role::Server, "before")).unwrap();
+    theirs.write_all(&text_to(Role::Server, "unread")).unwrap();
     drop(theirs);
-    assert_eq!(driver.write(id, b"to nobody"), 0);
-    assert_eq!(driver.write(id, b"to nobody"), 0);
+    assert!(driver.connection(id).failure().is_none());
+    assert_eq!(driver.write(id, b"to nobody"), 9);
+    assert_eq!(driver.write(id, b"to nobody else"), 23);
+    let (call, error) = driver.connection(id).failure().unwrap();
+    assert_eq!((call, error.kind()), (FailedCall::Write, io::ErrorKind::BrokenPipe));
     assert!(driver.reactor.has_ready());
-    driver.expect(&[(id, text("before")), (id, Seen::Failed(io::ErrorKind::BrokenPipe))]);
+    driver.expect(&[(id, Seen::Failed(io::ErrorKind::BrokenPipe))]);
+    assert_eq!(driver.connection(id).pending(), 23);
     driver.reactor.update(id, |it| it.set_paused(false));
     driver.reactor.update(id, |it| it.feed(b"too late"));
     driver.expect(&[]);
@@ -874,7 +879,7 @@ fn ends_the_sending_side_behind_what_waits() {
 fn reports_a_reset_instead_of_what_waits() {
     let mut driver = Driver::new();
     let (id, theirs) = driver.tcp_pair(SERVER);
-    fill(&mut driver, id);
+    let written = fill(&mut driver, id).len();
     assert!(!driver.shutdown(id));
     driver.reactor.update(id, |it| it.set_paused(true));
     reset(theirs);
@@ -884,7 +889,8 @@ fn reports_a_reset_instead_of_what_waits() {
     assert!(
         matches!(driver.seen[..], [(of, Seen::Failed(kind))] if of == id && kinds.contains(&kind))
     );
-    assert_eq!(driver.connection(id).pending(), 0);
+    let taken = driver.connection(id).bytes_written() as usize;
+    assert_eq!(driver.connection(id).pending(), written - taken);
 }
 
 #[test]
@@ -1050,8 +1056,8 @@ fn writes_nothing_behind_a_panic_that_leaves_a_frame_half_written() {
     let mut driver = Driver::new();
     let (id, mut theirs) = driver.pair(SERVER);
     driver.reactor.inject(id, Fault::Write);
-    driver.write(id, b"first");
-    assert_eq!(driver.write(id, b"second"), 0);
+    assert_eq!(driver.write(id, b"first"), 5);
+    assert_eq!(driver.write(id, b"second"), 11);
     driver.expect(&[(id, Seen::Fault), (id, Seen::Failed(io::ErrorKind::Other))]);
     driver.reactor.close(id, false);
     let mut bytes = Vec::new();
@@ -1059,11 +1065,13 @@ fn writes_nothing_behind_a_panic_that_leaves_a_frame_half_written() {
     assert_eq!(bytes, b"");
     // The same where it comes while what waits is written.
     let (id, mut theirs) = driver.pair(SERVER);
-    let written = fill(&mut driver, id).len() - driver.connection(id).pending();
+    let filled = fill(&mut driver, id).len();
+    let waiting = driver.connection(id).pending();
+    let written = filled - waiting;
     driver.reactor.inject(id, Fault::Write);
     theirs.read_exact(&mut vec![0; written]).unwrap();
     driver.expect(&[(id, Seen::Fault), (id, Seen::Failed(io::ErrorKind::Other))]);
-    assert_eq!(driver.write(id, b"more"), 0);
+    assert_eq!(driver.write(id, b"more"), waiting + 4);
 }
 
 #[test]

@@ -286,6 +286,34 @@ fn tells_of_what_waits_and_of_its_end() {
 }
 
 #[test]
+fn forgets_what_was_read_of_a_connection_that_it_cannot_write_to() {
+    let mut owner = Owner::new();
+    let (broken, mut gone) = owner.connect();
+    let (other, mut peer) = owner.connect();
+    owner.reactor.set_tasked(true);
+    gone.write_all(b"unread").unwrap();
+    peer.write_all(b"read").unwrap();
+    owner.wait_until_read();
+    drop(gone);
+    assert!(owner.reactor.send_long(broken, b"to ", b"nobody"));
+    let start = Instant::now();
+    while owner.reactor.inspect(broken, |it| it.failure().is_none()).unwrap() {
+        assert!(start.elapsed() < PATIENCE, "it did not fail");
+        thread::sleep(Duration::from_millis(1));
+    }
+    owner.take_until(|owner| {
+        owner
+            .others
+            .iter()
+            .any(|(id, what)| *id == broken && matches!(what, ConnectionEvent::Failed(..)))
+            && !owner.bytes[other as usize].is_empty()
+    });
+    assert_eq!(owner.bytes[broken as usize], b"");
+    assert_eq!(owner.bytes[other as usize], b"read");
+    assert_eq!(owner.reactor.inspect(broken, Connection::pending), Some(9));
+}
+
+#[test]
 fn keeps_what_a_full_socket_does_not_take_of_long_payloads() {
     let mut owner = Owner::new();
     owner.reactor.set_tasked(true);

@@ -61,6 +61,18 @@ class EngineSocket extends net.Socket {
   }
 
   /**
+   * @param {any} chunk What to write
+   * @param {any} [encoding] The encoding of a string; or the callback
+   * @param {(error?: Error | null) => void} [callback] Called when it's written
+   * @return {boolean} Whether more is wanted now
+   */
+  write(chunk, encoding, callback) {
+    // What was sent before and waits is in the stream's queue before this.
+    connectionOf(this)?.flushBefore();
+    return super.write(chunk, encoding, callback);
+  }
+
+  /**
    * @param {...any} parameters What `end()` takes
    * @return {this}
    */

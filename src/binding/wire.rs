@@ -50,7 +50,7 @@ pub const RECORD_RAW: i32 = 16;
 /// The peer will send nothing more.
 #[napi]
 pub const RECORD_END: i32 = 17;
-/// The socket failed: detail is the error number.
+/// The socket failed; `socketFailure` says why.
 #[napi]
 pub const RECORD_FAILED: i32 = 18;
 /// Some of what waited has been written.

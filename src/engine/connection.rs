@@ -11,7 +11,7 @@ use mio::event::Event as Readiness;
 
 use super::compression::direction::{Deflation, Shared};
 use super::compression::incoming::{Compression, Inflating, Outcome};
-use super::event::{ConnectionConfig, ConnectionEvent, ConnectionId, Sink};
+use super::event::{ConnectionConfig, ConnectionEvent, ConnectionId, FailedCall, Sink};
 use super::fault::Injected;
 use crate::protocol::deflate::Decompressor;
 use crate::protocol::{Decoder, DecoderConfig, Limits, Role};
@@ -99,6 +99,13 @@ enum Sending {
     Ended,
 }
 
+/// Why a connection is broken.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) call: FailedCall,
+    pub(super) error: io::Error,
+}
+
 /// A connection behind its opening handshake.
 #[derive(Debug)]
 pub struct Connection {
@@ -110,8 +117,10 @@ pub struct Connection {
     fed: Vec<u8>,
     /// Bytes that the kernel did not take yet; none instead of an empty queue.
     queue: Option<Box<WriteQueue>>,
-    /// What broke the sending side, until it is reported.
-    failure: Option<io::Error>,
+    /// What broke the connection.
+    failure: Option<Failure>,
+    /// Bytes that were to be written, and never are since it is broken.
+    lost: usize,
     bytes_read: u64,
     bytes_written: u64,
     /// Calls of the kernel that were to write something.
@@ -136,8 +145,8 @@ pub struct Connection {
     writable: bool,
     /// The queue has become empty, which is to be reported.
     written: bool,
-    /// Bytes are on their way to the kernel, which a panic would leave uncounted.
-    writing: bool,
+    /// Bytes that are on their way to the kernel, which a panic would leave uncounted.
+    writing: usize,
     /// A panic is to be reported.
     fault_due: bool,
     injected: Injected,
@@ -148,6 +157,8 @@ pub struct Connection {
     awaits_memory: bool,
     /// The peer has ended, which is to be reported.
     end_due: bool,
+    /// The connection is broken, which is to be reported.
+    failure_due: bool,
 }
 
 impl Connection {
@@ -167,6 +178,7 @@ impl Connection {
             fed: Vec::new(),
             queue: None,
             failure: None,
+            lost: 0,
             bytes_read: 0,
             bytes_written: 0,
             calls: 0,
@@ -182,12 +194,13 @@ impl Connection {
             watched: false,
             writable: false,
             written: false,
-            writing: false,
+            writing: 0,
             fault_due: false,
             injected: Injected::default(),
             expects_large: false,
             awaits_memory: false,
             end_due: false,
+            failure_due: false,
         })
     }
 
@@ -208,9 +221,11 @@ impl Connection {
         self.fed = Vec::new();
         self.compression = None;
         self.awaits_memory = false;
-        if self.writing || self.raw || self.receiving == Receiving::Discarding {
-            self.fail(io::Error::other("a panic"));
+        if self.writing > 0 || self.raw || self.receiving == Receiving::Discarding {
+            self.lost += self.writing;
+            self.fail(FailedCall::Write, io::Error::other("a panic"));
         }
+        self.writing = 0;
         self.receiving = match self.receiving {
             // It was given up before, and panics all the same.
             Receiving::Discarding | Receiving::Ended => Receiving::Ended,
@@ -263,10 +278,16 @@ impl Connection {
         self.socket.set_keep_alive(after)
     }
 
-    /// How many bytes wait for the kernel to take them.
+    /// How many bytes wait for the kernel to take them, or would if the connection was not broken.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.queue.as_deref().map_or(0, WriteQueue::len)
+        self.lost + self.queue.as_deref().map_or(0, WriteQueue::len)
+    }
+
+    /// Which call has found that the connection is broken, and why.
+    #[must_use]
+    pub fn failure(&self) -> Option<(FailedCall, &io::Error)> {
+        self.failure.as_ref().map(|Failure { call, error }| (*call, error))
     }
 
     /// How many bytes the socket was read.
@@ -306,7 +327,7 @@ impl Connection {
                 self.fed.extend_from_slice(&space[..count]);
             }
             Ok(None) => {}
-            Err(error) => self.fail(error),
+            Err(error) => self.fail(FailedCall::Read, error),
         }
     }
 
@@ -373,7 +394,9 @@ impl Connection {
 
     /// Whether such a frame is to be taken up again.
     fn has_outcome(&self) -> bool {
-        !self.is_withheld() && self.compression.as_deref().is_some_and(Compression::has_outcome)
+        let is_over = self.failure.is_some() && !self.failure_due;
+        let has_outcome = self.compression.as_deref().is_some_and(Compression::has_outcome);
+        has_outcome && !is_over && !self.is_withheld()
     }
 
     /// Whether what was decoded ends with a message, so that raw mode can begin or end.
@@ -473,15 +496,17 @@ impl Connection {
 
     /// Whether it is to be reported that the connection is broken, as far as reading goes.
     fn may_report_failure(&self) -> bool {
-        self.failure.is_some() && !self.is_withheld() && !self.awaits_memory && !self.is_inflating()
+        let is_read = || !self.is_withheld() && !self.awaits_memory && !self.is_inflating();
+        let finds_all = |failure: &Failure| failure.call == FailedCall::Write || is_read();
+        self.failure_due && self.failure.as_ref().is_some_and(finds_all)
     }
 
     /// Does what there is to do, but reads at most once.
     pub(super) fn serve<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) -> Served {
         if self.writable && self.queue.is_some() {
-            self.writing = true;
+            self.writing = self.pending();
             self.flush();
-            self.writing = false;
+            self.writing = 0;
         }
         let mut has_received = false;
         while let Some(step) = self.next_step(has_received) {
@@ -521,24 +546,43 @@ impl Connection {
         Served::Done
     }
 
-    /// Notes that the connection is broken. It is reported after what can still be read.
-    pub(super) fn fail(&mut self, error: io::Error) {
-        self.failure.get_or_insert(error);
-        self.sending = Sending::Ended;
+    /// Notes that the connection is broken.
+    pub(super) fn fail(&mut self, call: FailedCall, error: io::Error) {
+        if self.failure.is_none() {
+            self.failure = Some(Failure { call, error });
+            self.failure_due = true;
+        }
+        self.lost = self.pending();
         self.queue = None;
+        self.sending = Sending::Ended;
         self.written = false;
-        // Reading finds the end, which no event may announce any more.
-        self.readable = true;
+        match call {
+            FailedCall::Read => self.readable = true, // finds the end, which no event may announce
+            FailedCall::Write => self.stop_receiving(),
+        }
+    }
+
+    /// Takes nothing more of the peer, not even its end.
+    fn stop_receiving(&mut self) {
+        self.receiving = Receiving::Ended;
+        self.end_due = false;
+        self.fed = Vec::new();
+        self.awaits_memory = false;
     }
 
     /// Reports that the connection is broken, after which nothing is reported.
     fn report_failure<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) {
-        let Some(failure) = self.failure.take() else { return };
-        self.receiving = Receiving::Ended;
-        self.end_due = false;
-        self.fed = Vec::new();
-        turn.sink.push(id, ConnectionEvent::Failed(failure));
+        let Some(Failure { call, error }) = &self.failure else { return };
+        let event = ConnectionEvent::Failed(*call, copy_of(error));
+        self.failure_due = false;
+        self.stop_receiving();
+        turn.sink.push(id, event);
     }
+}
+
+/// An error as good as `error`, of which there can be only one.
+fn copy_of(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 #[cfg(test)]

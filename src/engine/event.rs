@@ -43,6 +43,15 @@ impl ConnectionConfig {
     }
 }
 
+/// What finds that a connection is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailedCall {
+    /// Reading. What the peer had sent before is reported first.
+    Read,
+    /// Writing. What the peer had sent and was not reported yet is lost.
+    Write,
+}
+
 /// What has happened to a connection.
 ///
 /// A payload in place is a range of the memory that was handed to
@@ -66,8 +75,8 @@ pub enum ConnectionEvent {
     Uninflatable(InflateError),
     /// The peer sends nothing any more. Comes once, behind everything that it sent.
     End,
-    /// The connection is broken. Comes once, and nothing after it.
-    Failed(io::Error),
+    /// The connection is broken, which this call has found. Comes once, and nothing after it.
+    Failed(FailedCall, io::Error),
     /// All that [`Reactor::write`](super::Reactor::write) had left waiting is with the kernel.
     Written,
     /// Something that was left to a task to write waits for the kernel to take it.

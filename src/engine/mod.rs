@@ -24,7 +24,8 @@ mod write_batch;
 pub use self::{
     connection::Connection,
     event::{
-        ConnectionConfig, ConnectionEvent, ConnectionId, MIN_READ, NO_CONNECTION, Sink, Status,
+        ConnectionConfig, ConnectionEvent, ConnectionId, FailedCall, MIN_READ, NO_CONNECTION, Sink,
+        Status,
     },
     fault::Fault,
     reactor::{MaskingKeys, Reactor, batch::BATCH_MEMORY},

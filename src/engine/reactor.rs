@@ -27,7 +27,9 @@ use super::compression::direction::{Deflation, Shared};
 use super::compression::incoming::{self, Compression, Inflating};
 use super::compression::outgoing::{Broadcast, Outgoing, is_worth_sharing};
 use super::connection::{Chunk, Connection, Served, Turn};
-use super::event::{ConnectionConfig, ConnectionEvent, ConnectionId, NO_CONNECTION, Sink, Status};
+use super::event::{
+    ConnectionConfig, ConnectionEvent, ConnectionId, FailedCall, NO_CONNECTION, Sink, Status,
+};
 use super::fault::{Fault, Injected};
 use super::threads::background::{Background, Spawner, WAKER};
 use super::threads::workers::{Finished, Workers};
@@ -432,8 +434,8 @@ impl Reactor {
     /// Writes all `parts`, at once if nothing waits; what the kernel does not take is copied.
     /// Returns how many bytes wait.
     ///
-    /// An error is reported in the next turn. Nothing is written after
-    /// [`Connection::shutdown`].
+    /// Where the connection is broken they wait for good; [`Connection::failure`] tells, and the next
+    /// turn reports it. Nothing is written after [`Connection::shutdown`].
     pub fn write(&mut self, id: ConnectionId, parts: &mut [IoSlice<'_>]) -> usize {
         self.write_by(id, |connection| connection.write(parts))
     }
@@ -464,12 +466,14 @@ impl Reactor {
                 let interest = Interest::READABLE | Interest::WRITABLE;
                 let raw = connection.socket().as_fd().as_raw_fd();
                 if let Err(error) = registry.reregister(&mut SourceFd(&raw), token, interest) {
-                    connection.fail(error);
+                    connection.fail(FailedCall::Write, error);
                 }
             }
             pending
         };
-        self.connections.update(id, write).unwrap_or(0)
+        self.connections
+            .update(id, write)
+            .unwrap_or_else(|| self.connection(id).map_or(0, Connection::pending))
     }
 
     /// Answers a ping with this payload, where nothing waits to be written. Returns how many bytes

@@ -4,9 +4,11 @@
 
 const { once } = require('node:events');
 const { describe } = require('node:test');
+const { setImmediate: turn } = require('node:timers/promises');
 
 const { closed, sleep } = require('../../support/differential');
 const { inBothRoles, watch } = require('../../support/roles');
+const until = require('../../support/until');
 
 describe('The end of the sending side', () => {
   for (const how of ['end', 'destroySoon']) {
@@ -58,4 +60,182 @@ describe('The end of the sending side', () => {
       await once(socket, 'finish');
     }
   );
+});
+
+describe('What the kernel refuses', () => {
+  const CODES = ['ECONNRESET', 'EPIPE'];
+  const isRefused = (error) => CODES.includes(error?.code) && error.syscall === 'write';
+
+  inBothRoles('is reported to callbacks, whatever was sent how', async (test) => {
+    const { note, peer, socket, websocket } = test;
+    const called = [];
+    const sent = (title) => (error) => called.push([title, isRefused(error)]);
+    watch(test);
+    peer.socket.resetAndDestroy();
+    websocket.send('small', sent('small'));
+    websocket.send('smaller', sent('smaller'));
+    websocket.send(Buffer.alloc(100_000), sent('large'));
+    websocket.ping('', undefined, sent('ping'));
+    socket.write('raw', sent('raw'));
+    await closed(websocket);
+    note(called.sort());
+  });
+
+  for (const [title, send] of Object.entries({
+    'a small message': ({ websocket }, callback) => websocket.send('small', callback),
+    'a large message': ({ websocket }, callback) => websocket.send(Buffer.alloc(70_000), callback),
+    'a raw write': ({ socket }, callback) => socket.write('raw', callback),
+    'a corked write': ({ socket }, callback) => {
+      socket.cork();
+      socket.write('one');
+      socket.write('two', callback);
+      socket.uncork();
+    }
+  })) {
+    inBothRoles(`ends the connection: ${title}`, async (test) => {
+      const { note, peer, socket, websocket } = test;
+      for (const event of ['error', 'close', 'end', 'finish']) {
+        socket.on(event, (value) => note(`socket ${event}`, value));
+      }
+      websocket.on('close', (code) => note('close', code));
+      peer.socket.resetAndDestroy();
+      send(test, (error) => note('called', error));
+      note(websocket.bufferedAmount, websocket.readyState);
+      await closed(websocket);
+      note(socket.destroyed, socket.errored?.code);
+    });
+  }
+
+  inBothRoles(
+    'is reported where the peer has gone while something was on its way',
+    async (test) => {
+      const { incoming, note, peer, socket, websocket } = test;
+      socket.on('error', ({ code }) => note('socket error', CODES.includes(code)));
+      websocket.on('error', ({ code }) => note('error', code));
+      websocket.on('close', (code) => note('close', code));
+      peer.socket.write(incoming(3, ''));
+      websocket.send('on its way');
+      note(websocket.bufferedAmount); // sends it now
+      peer.socket.destroy();
+      const start = performance.now();
+      await closed(websocket);
+      note(performance.now() - start < 5000);
+    }
+  );
+
+  inBothRoles('is no clean close', async ({ incoming, note, peer, websocket }) => {
+    websocket.onclose = ({ code, wasClean }) => note(code, wasClean);
+    peer.socket.write(incoming(8, Buffer.from([3, 232])));
+    peer.socket.resetAndDestroy();
+    await closed(websocket);
+  });
+
+  inBothRoles('loses what the peer had sent and nobody has read', async (test) => {
+    const { incoming, note, peer, websocket } = test;
+    websocket.on('message', (data) => note('message', data));
+    websocket.on('close', (code) => note('close', code));
+    peer.socket.write(incoming(1, 'unread'));
+    peer.socket.resetAndDestroy();
+    websocket.send('to nobody', (error) => note(isRefused(error)));
+    await closed(websocket);
+  });
+
+  inBothRoles('is reported of a socket that its peer resets while bytes wait', async (test) => {
+    const { note, peer, websocket } = test;
+    peer.socket.pause();
+    const results = [];
+    let sent = 0;
+    while (websocket.bufferedAmount === 0) {
+      sent++;
+      websocket.send(Buffer.alloc(100_000), (error) => results.push(error));
+    }
+    websocket.send('behind', (error) => results.push(error));
+    peer.socket.resetAndDestroy();
+    await closed(websocket);
+    await sleep(5);
+    note(results.length === sent + 1, results.at(-1)?.code);
+  });
+});
+
+describe('What waits', () => {
+  const raw = Buffer.from([0x82, 3, 1, 2, 3]);
+  const ways = {
+    'raw writes': ({ socket }, callback) => {
+      socket.write(raw, callback);
+      return raw.length;
+    },
+    'long raw writes': ({ socket }, callback) => {
+      socket.write(Buffer.alloc(10_000), callback);
+      return 10_000;
+    },
+    'messages that are corked': ({ socket, websocket }, callback) => {
+      socket.cork();
+      websocket.send(Buffer.alloc(16_000), { mask: false }, callback);
+      socket.uncork();
+      return 16_004;
+    },
+    'a cork between them': ({ socket, websocket }, callback) => {
+      socket.cork();
+      socket.write(raw);
+      websocket.send('text', { mask: false }, callback);
+      socket.uncork();
+      return raw.length + 6;
+    },
+    'large messages': ({ websocket }, callback) => {
+      websocket.send(Buffer.alloc(60_000), { mask: false }, callback);
+      return 60_004;
+    }
+  };
+  for (const [title, send] of Object.entries(ways)) {
+    inBothRoles(`leaves in the end: messages and ${title}`, async (test) => {
+      const { note, peer, socket, websocket } = test;
+      peer.socket.pause();
+      let [sent, calls, called] = [0, 0, 0];
+      const onCalled = () => called++;
+      while (socket.writableLength === 0) {
+        websocket.send(Buffer.alloc(16_000), { mask: false });
+        sent += 16_004 + send(test, onCalled);
+        calls++;
+        await turn();
+      }
+      note(called < calls, websocket.bufferedAmount > 0);
+      websocket.send('last', { mask: false }, () => note('called', called === calls));
+      sent += 6;
+      peer.socket.resume();
+      await peer.until(({ bytes }) => bytes.length >= sent);
+      await until(() => websocket.bufferedAmount === 0, 'an empty queue');
+      note(peer.bytes.length === sent, websocket.bufferedAmount, socket.writableLength);
+      websocket.send('more', { mask: false });
+      await peer.until(({ bytes }) => bytes.length >= sent + 6);
+    });
+  }
+
+  inBothRoles('is counted', async ({ note, peer, websocket }) => {
+    peer.socket.pause();
+    let sent = 0;
+    while (websocket.bufferedAmount === 0) {
+      websocket.send(Buffer.alloc(16_000), { mask: false });
+      websocket.send(Buffer.alloc(60_000), { mask: false });
+      sent += 76_008;
+      await turn();
+    }
+    const waiting = websocket.bufferedAmount;
+    websocket.terminate();
+    peer.socket.resume();
+    await peer.until(({ isClosed, isEnded }) => isClosed || isEnded);
+    // What ws counts is up to a frame more than what waits.
+    const rest = sent - peer.bytes.length;
+    note(waiting >= rest, waiting <= rest + 76_008);
+  });
+
+  inBothRoles('is not called back', async ({ note, peer, socket, websocket }) => {
+    peer.socket.pause();
+    let isCalled = false;
+    websocket.send('small');
+    socket.write(Buffer.alloc(50_000_000), () => {
+      isCalled = true;
+    });
+    await sleep(50);
+    note(isCalled, websocket.bufferedAmount > 0, socket.writableNeedDrain);
+  });
 });

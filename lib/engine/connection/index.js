@@ -5,12 +5,15 @@
 // transport stand: it is the `_handle` of the socket (`handle.js`), the frame queue of the
 // sender (`sending.js`), and what the receiver is asked for.
 
-const { getSystemErrorName } = require('node:util');
-
 const { convertMessage } = require('../../binary-type');
 const { EMPTY_BUFFER, kReceiver, kWebSocket } = require('../../constants');
 const { EngineFrameQueue, NONE } = require('./sending');
-const { createInflateError, createInternalError, createProtocolError } = require('../../errors');
+const {
+  createInflateError,
+  createInternalError,
+  createProtocolError,
+  PANIC
+} = require('../../errors');
 const { setImmediate } = require('../../host');
 const native = require('../../native');
 const { notePayload } = require('../../payload-memory');
@@ -36,8 +39,6 @@ const {
   RECORD_WRITTEN
 } = native;
 
-/** What is said of a mistake of ours. Where it is, the native part has printed. */
-const PANIC = 'the engine has panicked';
 /** What a large message may take in advance, whatever length its header declares. */
 const MAX_UNPROVEN_LENGTH = 64 * 1024;
 /** How many times what has arrived of it may be taken for it. */
@@ -310,8 +311,8 @@ class EngineConnection extends EngineFrameQueue {
       // In a turn of its own: what listeners of the last message have begun comes before.
       setImmediate(endReading, this);
     } else if (kind === RECORD_FAILED) {
-      // Without a number it's one that `RECORD_FAULT` has told of.
-      socket.destroy(detail === 0 ? createInternalError(PANIC) : systemError(detail));
+      const failure = this._findFailure();
+      if (failure) socket.destroy(failure);
     } else if (kind === RECORD_FAULT) {
       this.handlers.fail(createInternalError(PANIC));
     } else if (kind === RECORD_WRITTEN) {
@@ -426,17 +427,6 @@ function grow(memory, length) {
   const grown = Buffer.allocUnsafeSlow(size);
   grown.set(memory);
   return grown;
-}
-
-/**
- * @param {number} number The number of the operating system's error
- * @return {Error} The error as Node makes it
- */
-function systemError(number) {
-  const code = getSystemErrorName(-number);
-  const syscall = code === 'EPIPE' ? 'write' : 'read';
-  const error = new Error(`${syscall} ${code}`);
-  return Object.assign(error, { errno: -number, code, syscall });
 }
 
 module.exports = EngineConnection;

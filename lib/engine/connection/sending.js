@@ -4,8 +4,11 @@
 // What a connection of the engine sends: the frames of the sender and the bytes of the socket, in
 // one order, and the callbacks of both.
 
+const { Writable } = require('node:stream');
+
 const { isBuffer } = require('../../buffer-util');
 const { EMPTY_BUFFER } = require('../../constants');
+const { createSocketError } = require('../../errors');
 const { nextTick, setImmediate } = require('../../host');
 const { COMPRESSED, MAX_COMPRESSED_LENGTH, MAX_COPY_LENGTH, RAW } = require('../outbox');
 const EngineHandle = require('./handle');
@@ -15,6 +18,9 @@ const { isCallable, setApart } = require('../../send-callback');
 /** An empty list for all connections: an idle one needs none of its own. @type {any[]} */
 const NONE = [];
 Object.freeze(NONE);
+
+/** The `write()` that nobody has wrapped. @type {Function} */
+const writeToStream = Writable.prototype.write;
 
 /**
  * What a socket is told to write while bytes wait in the engine: nothing, but as many bytes.
@@ -105,8 +111,8 @@ class EngineFrameQueue extends EngineHandle {
    * @private
    */
   _isFree() {
-    const { corked, ending, length } = this._socket._writableState;
-    return length === 0 && corked === 0 && !ending && !this._isClosed;
+    const { corked, ending, errored, length } = this._socket._writableState;
+    return length === 0 && corked === 0 && !ending && !errored && !this._isClosed;
   }
 
   /**
@@ -207,18 +213,17 @@ class EngineFrameQueue extends EngineHandle {
    */
   write(list, callback) {
     const parts = list.map((part) => (typeof part === 'string' ? Buffer.from(part) : part));
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
-    if (this.fits(length) && isCallable(callback)) {
+    const [head, body = EMPTY_BUFFER] = parts;
+    const length = head.length + body.length;
+    const isGood = isCallable(callback);
+    if (isGood && this.fits(length)) {
       for (const part of parts) this.append(part, part.length, RAW, false, undefined);
-    } else if (!this.fits(0) || !isCallable(callback)) {
+      if (callback) this._expect(callback);
+    } else if (!isGood || !this._writeLong(head, body, callback)) {
       // Behind what the socket holds back. It says by itself what is wrong with it, or with a
       // callback that is none.
-      this._socket.write(parts.length === 1 ? parts[0] : Buffer.concat(parts), setApart(callback));
-      return;
-    } else {
-      this._writeLong(parts[0], parts[1] ?? EMPTY_BUFFER, callback);
+      this._socket.write(parts.length === 1 ? head : Buffer.concat(parts), setApart(callback));
     }
-    if (callback) this._expect(callback);
   }
 
   /**
@@ -240,6 +245,13 @@ class EngineFrameQueue extends EngineHandle {
   }
 
   /**
+   * Hands over what was sent before something that the socket is about to write.
+   */
+  flushBefore() {
+    if (!this._isBacklogged) this.flushAll();
+  }
+
+  /**
    * Writes bytes of the socket's own.
    *
    * @param {any} bytes The bytes
@@ -247,12 +259,14 @@ class EngineFrameQueue extends EngineHandle {
    *   nothing waits, so that nothing that is sent later gets past them
    */
   writeForSocket(bytes, callback) {
+    // What is found to wait needs no stand-in: this write is one.
+    this._isBacklogged = true;
     this._engine.outbox.flush(true);
-    if (isBacklog(bytes) || this._hand(bytes, EMPTY_BUFFER) > 0) {
-      this._onDrained = callback;
-    } else {
-      callback();
-    }
+    const pending = isBacklog(bytes) ? this._countPending() : this._hand(bytes, EMPTY_BUFFER);
+    this._isBacklogged = pending > 0;
+    const failure = pending > 0 ? this._findFailure(true) : null;
+    if (pending > 0 && failure === null) this._onDrained = callback;
+    else callback(failure);
   }
 
   /**
@@ -274,9 +288,39 @@ class EngineFrameQueue extends EngineHandle {
   becomeBacklogged() {
     if (this._isBacklogged || this._isClosed) return;
     this._isBacklogged = true;
-    const { ending } = this._socket._writableState;
-    const pending = native.pendingBytes(this._engine.native, this._id);
-    if (pending > 0 && !ending) this._socket.write(createBacklog(pending));
+    const pending = this._countPending();
+    this._isBacklogged = pending > 0;
+    const { destroyed, ending } = this._socket._writableState;
+    if (pending === 0 || destroyed || ending) return;
+    const onWritten = (/** @type {Error | null | undefined} */ error) => {
+      if (error) this._fail(error);
+    };
+    writeToStream.call(this._socket, createBacklog(pending), undefined, onWritten);
+  }
+
+  /**
+   * @param {boolean} [isWriting] Whether it's a write that fails for that
+   * @return {Error | null} What broke the connection
+   * @protected
+   */
+  _findFailure(isWriting = false) {
+    if (this._isClosed) return null;
+    const failure = native.socketFailure(this._engine.native, this._id);
+    if (!failure) return null;
+    return createSocketError({ ...failure, writing: isWriting || failure.writing });
+  }
+
+  /**
+   * Calls all callbacks: some of what was sent is written, the rest never is.
+   *
+   * @param {Error} error Why
+   * @private
+   */
+  _fail(error) {
+    this._callBack(this._countWritten());
+    const callbacks = this._callbacks;
+    this._callbacks = NONE;
+    for (const { callback } of callbacks) callback(error);
   }
 
   /**
@@ -344,6 +388,7 @@ class EngineFrameQueue extends EngineHandle {
    * @private
    */
   _countWritten() {
+    if (this._isClosed) return this._writtenBytes;
     const pending = this._countPending();
     if (pending > 0 && this._sender !== null) return 0;
     return this._sentBytes - pending;
@@ -368,14 +413,16 @@ class EngineFrameQueue extends EngineHandle {
    * @private
    */
   _abandon(heldFrom) {
+    const error = this._socket._writableState.errored ?? destroyedError();
     this._callBack(this._writtenBytes);
-    for (const { end, callback } of this._callbacks) {
-      callback(end > heldFrom ? compressingError() : destroyedError());
-    }
+    const callbacks = this._callbacks;
     this._callbacks = NONE;
+    for (const { end, callback } of callbacks) {
+      callback(end > heldFrom ? compressingError() : error);
+    }
     const onDrained = this._onDrained;
     this._onDrained = null;
-    onDrained?.(destroyedError());
+    onDrained?.(error);
   }
 
   /**
@@ -395,18 +442,24 @@ class EngineFrameQueue extends EngineHandle {
    * Writes a frame that is too long for the scratch: from where it is, or by the task, which gets a
    * copy. A callback has to be true when it comes, so it isn't left to the task then.
    *
-   * @param {Buffer} head What to write as it is
-   * @param {Buffer} body What follows it
-   * @param {Function | undefined} callback Whether somebody waits for that
+   * @param {Buffer} head Its beginning
+   * @param {Buffer} body The rest
+   * @param {((error?: Error | null) => void) | undefined} callback Called when it's written
+   * @return {boolean} `false` where it has to wait for what the socket holds back
    * @private
    */
   _writeLong(head, body, callback) {
+    if (!this._isFree()) return false;
     if (!callback && this._engine.outbox.leave(this._id, head, body)) {
       this._sentBytes += head.length + body.length;
-      return;
+      return true;
     }
-    this._engine.outbox.flush(true);
+    // May find that something waits.
+    this.flushAll();
+    if (!this._isFree()) return false;
     if (this._hand(head, body) > 0) this.becomeBacklogged();
+    if (callback) this._expect(callback);
+    return true;
   }
 
   /**

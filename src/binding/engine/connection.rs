@@ -10,7 +10,7 @@ use napi_derive::napi;
 use super::super::deflate::{Deflater, Inflater};
 use super::super::loop_driver::borrow_descriptor;
 use super::Engine;
-use crate::engine::{Connection, ConnectionConfig};
+use crate::engine::{Connection, ConnectionConfig, FailedCall};
 use crate::protocol::{Limits, Role};
 
 /// Takes a duplicate of a socket's descriptor into the engine; the number of the connection, or a
@@ -184,7 +184,27 @@ pub fn counters(engine: &External<Engine>, id: u32) -> Vec<f64> {
     counters.unwrap_or_default().map(|count| count as f64).to_vec()
 }
 
-/// How many bytes wait to be written.
+/// Why a connection is broken.
+#[napi(object)]
+pub struct SocketFailure {
+    /// The number of the system's error; 0 where the engine has panicked.
+    pub number: i32,
+    /// Whether it was a write that failed, not a read.
+    pub writing: bool,
+}
+
+/// Why a connection is broken; none where it isn't.
+#[napi(catch_unwind)]
+pub fn socket_failure(engine: &External<Engine>, id: u32) -> Option<SocketFailure> {
+    let failure = |connection: &Connection| {
+        let (call, error) = connection.failure()?;
+        let number = error.raw_os_error().unwrap_or(0);
+        Some(SocketFailure { number, writing: call == FailedCall::Write })
+    };
+    engine.reactor.inspect(id, failure).flatten()
+}
+
+/// How many bytes wait to be written, or would if the connection was not broken.
 #[napi(catch_unwind)]
 pub fn pending_bytes(engine: &External<Engine>, id: u32) -> f64 {
     engine.reactor.inspect(id, Connection::pending).unwrap_or(0) as f64

@@ -174,9 +174,7 @@ impl Sink for Records<'_> {
                 [RECORD_UNINFLATABLE, self.inflate_errors.len() as i32 - 1, 0, 0]
             }
             ConnectionEvent::End => [RECORD_END, 0, 0, 0],
-            ConnectionEvent::Failed(error) => {
-                [RECORD_FAILED, error.raw_os_error().unwrap_or(0), 0, 0]
-            }
+            ConnectionEvent::Failed(..) => [RECORD_FAILED, 0, 0, 0],
             ConnectionEvent::Written => [RECORD_WRITTEN, 0, 0, 0],
             ConnectionEvent::Waiting => [RECORD_WAITING, 0, 0, 0],
             ConnectionEvent::ShutDown => [RECORD_SHUT_DOWN, 0, 0, 0],

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::super::compression::incoming::{Checks, Inflated, Refusal};
-use super::super::event::{ConnectionEvent, ConnectionId, MIN_READ, Sink};
+use super::super::event::{ConnectionEvent, ConnectionId, FailedCall, MIN_READ, Sink};
 use super::super::fault::Fault;
 use super::{Chunk, Connection, Receiving, Served, Turn};
 use crate::protocol::{Event, Opcode, Payload, ProtocolError};
@@ -208,7 +208,7 @@ impl Connection {
             }
             Err(error) => {
                 self.receiving = Receiving::Ended;
-                self.fail(error);
+                self.fail(FailedCall::Read, error);
                 None
             }
         }

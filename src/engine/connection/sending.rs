@@ -6,6 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::super::compression::outgoing::{Broadcast, Outgoing};
+use super::super::event::FailedCall;
 use super::super::fault::Fault;
 use super::super::write_batch::Frame;
 use super::socket::MAX_PARTS;
@@ -23,10 +24,11 @@ const MIN_SHARED: usize = 512;
 impl Connection {
     /// Writes `parts`, or lets them wait behind what waits. Returns how much waits.
     pub(in crate::engine) fn write(&mut self, parts: &mut [IoSlice<'_>]) -> usize {
-        if self.sending != Sending::Open || self.failure.is_some() {
-            return self.pending();
+        let total = length(parts);
+        if self.sending != Sending::Open {
+            return self.lose(total);
         }
-        self.writing = true;
+        self.writing = total;
         let rest = if self.queue.is_none() { self.write_now(parts) } else { parts };
         if rest.iter().any(|part| !part.is_empty()) {
             let queue = self.queue.get_or_insert_default();
@@ -34,7 +36,7 @@ impl Connection {
                 queue.push(part);
             }
         }
-        self.writing = false;
+        self.writing = 0;
         self.pending()
     }
 
@@ -46,11 +48,11 @@ impl Connection {
         body: &[u8],
         keep: impl FnOnce(usize) -> Bytes,
     ) -> usize {
-        if self.sending != Sending::Open || self.failure.is_some() {
-            return self.pending();
-        }
-        self.writing = true;
         let total = head.len() + body.len();
+        if self.sending != Sending::Open {
+            return self.lose(total);
+        }
+        self.writing = total;
         let rest = match self.queue {
             None => length(self.write_now(&mut [IoSlice::new(head), IoSlice::new(body)])),
             Some(_) => total,
@@ -63,7 +65,7 @@ impl Connection {
                 queue.push_shared(keep(written.saturating_sub(head.len())));
             }
         }
-        self.writing = false;
+        self.writing = 0;
         self.pending()
     }
 
@@ -97,10 +99,10 @@ impl Connection {
         flush: &Broadcast<'_>,
         outgoing: &mut Outgoing,
     ) -> usize {
-        if self.sending != Sending::Open || self.failure.is_some() {
-            return self.pending();
+        if self.sending != Sending::Open {
+            let plain = frames.iter().filter_map(|frame| plain(&flush.frames[*frame as usize]));
+            return self.lose(plain.map(|bytes| bytes.len()).sum());
         }
-        self.writing = true;
         let mut written = 0;
         if self.queue.is_none() {
             written = self.write_joined(frames, flush, outgoing);
@@ -108,7 +110,7 @@ impl Connection {
         if self.failure.is_none() {
             self.keep(frames, flush, written);
         }
-        self.writing = false;
+        self.writing = 0;
         self.pending()
     }
 
@@ -130,6 +132,7 @@ impl Connection {
                 _ => ranges.push(bytes.clone()),
             }
         }
+        self.writing = total;
         let slices = ranges.iter().map(|range| &flush.bytes[range.clone()]);
         let rest = if let [range] = &ranges[..] {
             length(self.write_now(&mut [IoSlice::new(&flush.bytes[range.clone()])]))
@@ -162,6 +165,15 @@ impl Connection {
         }
     }
 
+    /// Counts bytes that come too late, unless it's the owner who has ended the sending side. Returns
+    /// how much waits.
+    fn lose(&mut self, length: usize) -> usize {
+        if self.failure.is_some() {
+            self.lost += length;
+        }
+        self.pending()
+    }
+
     /// Whether there is a queue for the first time, so that the kernel has to tell when it takes
     /// more.
     pub(in crate::engine) fn begins_to_wait(&mut self) -> bool {
@@ -172,13 +184,14 @@ impl Connection {
     fn write_now<'a, 'b>(&mut self, mut parts: &'a mut [IoSlice<'b>]) -> &'a mut [IoSlice<'b>] {
         while !parts.is_empty() {
             let group = &parts[..parts.len().min(MAX_PARTS)];
-            let length: usize = group.iter().map(|part| part.len()).sum();
-            let count = if length == 0 { 0 } else { self.send(group) };
+            let total = length(group);
+            let count = if total == 0 { 0 } else { self.send(group) };
             IoSlice::advance_slices(&mut parts, count);
             if self.failure.is_some() {
+                self.lose(length(parts));
                 return &mut [];
             }
-            if count < length {
+            if count < total {
                 self.writable = false;
                 break;
             }
@@ -196,7 +209,7 @@ impl Connection {
                 count
             }
             Err(error) => {
-                self.fail(error);
+                self.fail(FailedCall::Write, error);
                 0
             }
         }
@@ -211,6 +224,7 @@ impl Connection {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let count = self.send(parts);
         if self.failure.is_some() {
+            self.lose(queue.len());
             return;
         }
         self.writable = count == length;
@@ -228,7 +242,7 @@ impl Connection {
     /// Ends the sending side after what waits. Returns whether that is done; if not,
     /// [`ConnectionEvent::ShutDown`](super::super::ConnectionEvent::ShutDown) reports it later.
     pub fn shutdown(&mut self) -> bool {
-        if self.sending == Sending::Open && self.failure.is_none() {
+        if self.sending == Sending::Open {
             if self.queue.is_none() {
                 self.end_sending(Sending::Ended);
             } else {
@@ -242,7 +256,7 @@ impl Connection {
     fn end_sending(&mut self, ended: Sending) {
         match self.socket.shutdown() {
             Ok(()) => self.sending = ended,
-            Err(error) => self.fail(error),
+            Err(error) => self.fail(FailedCall::Write, error),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use super::super::event::{ConnectionEvent, ConnectionId, MIN_READ, Sink};
+use super::super::event::{ConnectionEvent, ConnectionId, FailedCall, MIN_READ, Sink};
 use crate::protocol::{Event, Payload, ProtocolError};
 
 /// Memory of a batch, into which the sockets are read.
@@ -41,6 +41,8 @@ pub(crate) struct EventList {
     pub(crate) charges: Vec<(ConnectionId, usize)>,
     /// There was a ping among them.
     pub(crate) pinged: bool,
+    /// Connections of which nothing that was read before is to be reported.
+    pub(crate) broken: Vec<ConnectionId>,
 }
 
 impl Sink for EventList {
@@ -55,6 +57,10 @@ impl Sink for EventList {
         self.pinged |= matches!(event, ConnectionEvent::Frame(Event::Ping(_)));
         if let Some(Payload::Owned(bytes)) = event.payload_mut() {
             self.owned += bytes.len();
+        }
+        if matches!(event, ConnectionEvent::Failed(FailedCall::Write, _)) {
+            self.list.retain(|(of, _)| *of != id);
+            self.broken.push(id);
         }
         let weight = weight_of(&mut event);
         match self.charges.last_mut() {

@@ -70,6 +70,11 @@ impl Inbox {
                 self.credits.charge(id, weight);
             }
         }
+        for id in mem::take(&mut batch.events.broken) {
+            for (earlier, _) in &mut self.batches {
+                earlier.withdraw(id, |_, _| {});
+            }
+        }
         if batch.events.pinged {
             self.ping_timer.start();
         }
