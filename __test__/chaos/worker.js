@@ -28,20 +28,21 @@ function holdings() {
   };
 }
 
-/** Measures how late timers are. */
-function watchTimers() {
-  const delays = [];
+/** Measures how late timers are; adds to what is known. */
+function watchTimers(delays) {
   let due = performance.now() + PERIOD;
   const timer = setInterval(() => {
     const now = performance.now();
     delays.push(Math.max(0, now - due));
     due = now + PERIOD;
   }, PERIOD);
-  return () => {
-    clearInterval(timer);
-    delays.sort((a, b) => a - b);
-    return { longest: delays[delays.length - 1], p99: delays[Math.floor(delays.length * 0.99)] };
-  };
+  return () => clearInterval(timer);
+}
+
+/** Sums up how late timers were. */
+function summary(delays) {
+  delays.sort((a, b) => a - b);
+  return { longest: delays[delays.length - 1], p99: delays[Math.floor(delays.length * 0.99)] };
 }
 
 /** Lets what has been closed go. */
@@ -54,18 +55,17 @@ async function main() {
   process.on('uncaughtException', (error) => failures.push(`uncaught: ${error.stack}`));
   process.on('unhandledRejection', (error) => failures.push(`unhandled: ${error}`));
   const held = [];
-  let timers = { longest: 0, p99: 0 };
+  const delays = [];
   for (let i = 0; i < Number(rounds); i++) {
     const round = new Round(implementation, new Random(Number(seed) * 1000 + i), Number(steps));
-    const stop = watchTimers();
+    const stop = watchTimers(delays);
     await round.run();
-    const { longest, p99 } = stop();
-    timers = { longest: Math.max(timers.longest, longest), p99: Math.max(timers.p99, p99) };
+    stop();
     for (const failure of round.failures) failures.push(`round ${i}: ${failure}`);
     await rest();
     held.push(holdings());
   }
-  console.log(JSON.stringify({ failures, timers, held }));
+  console.log(JSON.stringify({ failures, timers: summary(delays), held }));
   process.exit();
 }
 
