@@ -68,7 +68,9 @@ const OF_WEBSOCKET = {
       ws.binaryType
     ];
     // Whether one that is destroyed had ended depends on how it met the end of its peer.
-    if (socket?.destroyed)
+    // And when a callback comes isn't said.
+    if (lane.endsWith(' callbacks')) parts.length = 1;
+    else if (socket?.destroyed)
       parts.push('socket destroyed', `length ${run.amount(ws, socket.writableLength)}`);
     else if (socket) {
       parts.push(

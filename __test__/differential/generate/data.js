@@ -22,7 +22,7 @@ const TYPES = [
   [2, 'DataView'],
   [4, 'ArrayBuffer'],
   [1, 'SharedArrayBuffer'],
-  [0.5, 'Blob'],
+  [0.04, 'Blob'],
   [1, 'number'],
   [0.5, 'Array'],
   [0.5, 'zero'],

@@ -221,7 +221,8 @@ const OF_RAW_PEER = {
     (context, end) => {
       const { random } = context;
       const operation = { do: 'frames', frames: makeFrames(context, end.isClient) };
-      if (random.chance(0.2)) {
+      // A listener that does something in a later turn does it between two pieces, or not.
+      if (!context.theme.isTimely && random.chance(0.2)) {
         operation.cuts = Array.from({ length: random.between(1, 4) }, () =>
           Number(random.next().toFixed(3))
         );
