@@ -38,7 +38,8 @@ async function overTls(t, { WebSocketServer }) {
   );
   const [[ws]] = await Promise.all([once(wss, 'connection'), once(peer, 'data')]);
   peer.on('data', (data) => received.push(data));
-  return { peer, received: () => Buffer.concat(received), ws };
+  const give = (bytes) => peer.write(bytes);
+  return { give, received: () => Buffer.concat(received), ws };
 }
 
 /** The same over a stream of a user's, which takes what is written at once. */
@@ -57,7 +58,8 @@ async function overDuplex(_t, { WebSocket }) {
   });
   const ws = new WebSocket(null, undefined, {});
   ws.setSocket(duplex, Buffer.alloc(0), {});
-  return { received: () => Buffer.concat(received), ws };
+  const give = (bytes) => duplex.push(bytes);
+  return { give, received: () => Buffer.concat(received), ws };
 }
 
 /** Runs a script on ws and on oxws, over TLS and over a `Duplex`, and compares what it notes. */
@@ -213,6 +215,17 @@ describe('The frames of a tick and the socket', () => {
     await sleep(5);
     note(Buffer.concat(seen).toString('latin1'));
     note(await settle(3 * FRAME + 5));
+  });
+
+  onEach('callbacks come before an error that follows', async ({ give, note, settle, ws }) => {
+    ws.on('message', (data) => {
+      note('message', String(data));
+      ws.send(TEN, (error) => note('sent', error?.message));
+    });
+    ws.on('error', (error) => note('error', error.code));
+    const key = Buffer.alloc(4);
+    give(Buffer.concat([frame(1, 'a', { key }), frame(1, 'b', { key }), frame(3, '', { key })]));
+    note(await settle(2 * FRAME + 4));
   });
 
   it('a method replaced before the connection is open stays in its place', () => {
