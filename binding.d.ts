@@ -577,7 +577,10 @@ export declare function unmask(buffer: Buffer, key: Buffer): void
 /** Describes the error of a text that is not UTF-8 once inflated. */
 export declare function utf8Error(): ErrorDescription
 
-/** The version of the native part; `lib/native.js` compares it with the package's. */
+/**
+ * The version of the native part, which isn't that of the package; `lib/addon.js` compares it with
+ * the one that the package needs.
+ */
 export declare function version(): string
 
 /**

@@ -7,7 +7,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { describe, it } = require('node:test');
 
-const { version } = require('../package.json');
+const { devDependencies, nativeVersion, version } = require('../package.json');
 const { platformName } = require('../lib/platform');
 
 const ROOT = path.join(__dirname, '..');
@@ -60,9 +60,17 @@ function load(cwd, env, flags = []) {
 }
 
 describe('The native part', () => {
-  it('is the addon, of the version of the package', () => {
+  it('is the addon, of the version that the package needs', () => {
     assert.strictEqual(load(ROOT).kind, 'native');
-    assert.strictEqual(require('../lib/native').version(), version);
+    assert.strictEqual(require('../lib/native').version(), nativeVersion);
+    const manifest = fs.readFileSync(path.join(ROOT, 'Cargo.toml'), 'utf8');
+    assert.ok(manifest.includes(`name = "oxws"\nversion = "${nativeVersion}"\n`));
+  });
+
+  it('has a version of its own: that of the package is of the line of ws', () => {
+    const line = (text) => text.split('.').slice(0, 2);
+    assert.deepStrictEqual(line(version), line(devDependencies.ws));
+    assert.match(version, /^\d+\.\d+\.\d+$/);
   });
 
   it('is the WebAssembly build where that is wanted', () => {
@@ -116,7 +124,7 @@ describe('The native part', () => {
     });
     const { code, message } = load(folder, { OXWS_BINDING: 'native' });
     assert.strictEqual(code, 'ERR_OXWS_NATIVE');
-    assert.match(message, /the binary is of version 0\.0\.0/);
+    assert.match(message, /the binary is of version 0\.0\.0, the package needs \d/);
   });
 
   it('is the WebAssembly build without a word where Node.js loads no addons', () => {

@@ -8,7 +8,11 @@ const { existsSync } = require('node:fs');
 const { createRequire } = require('node:module');
 const { join } = require('node:path');
 
-const { optionalDependencies = {}, version } = /** @type {any} */ (require('../package.json'));
+const {
+  nativeVersion,
+  optionalDependencies = {},
+  version
+} = /** @type {any} */ (require('../package.json'));
 const { platformNames } = require('./platform');
 
 /**
@@ -106,12 +110,13 @@ function requireFile(file) {
 /**
  * @param {any} addon An addon
  * @return {any} The same
- * @throws {Error} If it belongs to another version of the package
+ * @throws {Error} If it isn't of the version that the package needs: the native part has versions of
+ *   its own, as those of the package follow ws
  */
 function checked(addon) {
   const found = addon.version?.();
-  if (found !== version) {
-    throw new Error(`the binary is of version ${found}, the package of version ${version}`);
+  if (found !== nativeVersion) {
+    throw new Error(`the binary is of version ${found}, the package needs ${nativeVersion}`);
   }
   return addon;
 }

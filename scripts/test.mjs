@@ -15,6 +15,7 @@ const SUITES = {
   nodes: true,
   package: false,
   bundlers: true,
+  managers: false,
   target: true,
   asan: false,
   ws: true,

@@ -44,22 +44,24 @@ async function startRegistry(folder, unpublished = new Set()) {
       return;
     }
     const { manifest, tarball } = found;
+    // Managers ask for those of other platforms, too, unless they know a hash for their lock file.
+    const bytes = fs.existsSync(tarball) ? fs.readFileSync(tarball) : '';
     if (kind === '-') {
-      response.end(fs.readFileSync(tarball));
+      response.writeHead(bytes === '' ? 404 : 200).end(bytes);
       return;
     }
     const { name, version } = manifest;
     const dist = {
       tarball: `${url}/-/${encodeURIComponent(name)}`,
-      integrity: fs.existsSync(tarball)
-        ? `sha512-${createHash('sha512').update(fs.readFileSync(tarball)).digest('base64')}`
-        : undefined
+      integrity: `sha512-${createHash('sha512').update(bytes).digest('base64')}`
     };
     const hasInstallScript = manifest.scripts?.install !== undefined;
     response.end(
       JSON.stringify({
         name,
         'dist-tags': { latest: version },
+        // Some managers don't take what is too new.
+        time: { [version]: '2020-01-01T00:00:00.000Z' },
         versions: { [version]: { ...manifest, dist, hasInstallScript } }
       })
     );

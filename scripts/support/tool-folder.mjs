@@ -8,9 +8,11 @@ import { capture, npmCommand, root, run, Stop } from './command.mjs';
  * Installs the tools of a folder, unless they are there already.
  *
  * @param {string} name The folder in `__test__`, with a `package.json` and a lock file
+ * @param {string[]} [command] What npm does, where `ci` refuses: if a package names optional ones for
+ *   other platforms that nobody has published
  * @return {Promise<string>} Where they and the other files of it are
  */
-export async function installTools(name) {
+export async function installTools(name, command = ['ci']) {
   const sources = join(root, '__test__', name);
   const folder = join(root, '.cache', name);
   const lock = join(folder, 'package-lock.json');
@@ -21,9 +23,25 @@ export async function installTools(name) {
   for (const file of readdirSync(sources)) copyFileSync(join(sources, file), join(folder, file));
   if (fresh) return folder;
   const [program, ...first] = npmCommand();
-  const args = [...first, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
-  if ((await run(program, args, { cwd: folder })) !== 0) throw new Stop('npm ci failed');
+  const args = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  const code = await run(program, [...first, ...command, ...args], { cwd: folder });
+  if (code !== 0) throw new Stop(`npm ${command[0]} failed`);
   return folder;
+}
+
+/**
+ * Packs the package and the binary of this platform into `packed/`.
+ *
+ * @param {string} folder Where the tools are
+ * @return {string[]} The tarballs, by their paths in the folder
+ */
+export function pack(folder) {
+  const out = join(folder, 'packed');
+  const args = ['scripts/pack.mjs', '--partial', '--binaries', '.', '--out', out];
+  capture(process.execPath, args, { cwd: root });
+  return readdirSync(out)
+    .filter((name) => name.endsWith('.tgz'))
+    .map((name) => join('packed', name));
 }
 
 /**
@@ -34,12 +52,7 @@ export async function installTools(name) {
  * @return {string[]} The tarballs, by their paths in the folder
  */
 export function installPackage(folder, alias) {
-  const out = join(folder, 'packed');
-  const pack = ['scripts/pack.mjs', '--partial', '--binaries', '.', '--out', out];
-  capture(process.execPath, pack, { cwd: root });
-  const tarballs = readdirSync(out)
-    .filter((name) => name.endsWith('.tgz'))
-    .map((name) => join('packed', name));
+  const tarballs = pack(folder);
   const whole = tarballs.find((name) => /oxws-\d/.test(name));
   const [program, ...first] = npmCommand();
   const files = tarballs.map((path) => `file:${path}`);

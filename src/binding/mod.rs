@@ -22,7 +22,8 @@ pub mod work;
 
 use napi_derive::napi;
 
-/// The version of the native part; `lib/native.js` compares it with the package's.
+/// The version of the native part, which isn't that of the package; `lib/addon.js` compares it with
+/// the one that the package needs.
 #[napi(catch_unwind)]
 pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
