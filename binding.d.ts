@@ -11,8 +11,8 @@ export declare class ExternalObject<T> {
 /** The compressing side of one connection. */
 export declare class Deflater {
   /**
-   * Takes memory from the first message on, growing up to some 260 KB (380 KB at once above level 6), and between
-   * messages if the window is taken over and the limit allows it.
+   * Takes memory from the first message on, growing up to some 260 KB (380 KB at once above
+   * level 6), and between messages if the window is taken over and the limit allows it.
    */
   constructor(options: DeflateOptions)
   /** Compresses a fragment of a message; `fin` says that it is the last. */
@@ -42,7 +42,10 @@ export declare class DeflationQueue {
  * output is longer than may be produced at once and `resume` gives the whole of it.
  */
 export declare class Inflater {
-  /** Takes memory from the first message on: between messages the window, while one is under way some 11 KB more. */
+  /**
+   * Takes memory from the first message on: between messages the window, while one is under way
+   * some 11 KB more.
+   */
   constructor(options: InflateOptions)
   /**
    * Decompresses a fragment of a message; `fin` says that it is the last. The output may have
@@ -50,8 +53,8 @@ export declare class Inflater {
    */
   inflate(data: Buffer, fin: boolean, limit: number, budget: number): Buffer | null
   /**
-   * Does as `inflate`, without a budget, on another thread; `results` hears of it by `number`. `data` is
-   * copied.
+   * Does as `inflate`, without a budget, on another thread; `results` hears of it by `number`.
+   * `data` is copied.
    */
   inflateApart(results: WorkResults, number: number, data: Buffer, fin: boolean, limit: number): void
   /** Goes on, on another thread, with an `inflate` that used its budget up. */
@@ -65,8 +68,8 @@ export declare class Inflater {
 /** Takes what the work of a JavaScript thread came to. */
 export declare class WorkResults {
   /**
-   * `callback` is called with the number of each piece of work that ends, with ticks and microtasks of its
-   * own behind it.
+   * `callback` is called with the number of each piece of work that ends, with ticks and
+   * microtasks of its own behind it.
    */
   constructor(callback: (number: number, bytes: Buffer | null | undefined, lengths: number[] | null | undefined, isFinished: boolean) => void)
   /** Sets whether the event loop is kept alive, as it is in the beginning. */
@@ -137,8 +140,8 @@ export declare function createDecoder(isServer: boolean, permessageDeflate: bool
 export declare function createEngine(dispatch: () => void): ExternalObject<Engine> | null
 
 /**
- * Makes what calls `callback` at the end of each turn in which that is asked for; nothing where there
- * is no libuv.
+ * Makes what calls `callback` at the end of each turn in which that is asked for; nothing where
+ * there is no libuv.
  */
 export declare function createTurnEnd(callback: () => void): ExternalObject<TurnEnd> | null
 
@@ -248,9 +251,9 @@ export declare function fillMaskingKey(key: Buffer): void
 export declare const FINAL_FRAME: number
 
 /**
- * Writes `frame_count` frames, to which `command_count` commands refer. Gives the connections of which
- * something waits now, or nothing where there are none. The tokio driver may be left to write later,
- * and tell then, unless that has to be done at once.
+ * Writes `frame_count` frames, to which `command_count` commands refer. Gives the connections of
+ * which something waits now, or nothing where there are none. The tokio driver may be left to
+ * write later, and tell then, unless that has to be done at once.
  */
 export declare function flushEngine(engine: ExternalObject<Engine>, frames: Buffer, frameCount: number, commands: Buffer, commandCount: number, scratch: Buffer, atOnce: boolean): Uint32Array | null
 
@@ -267,8 +270,8 @@ export declare const FRAME_FIELDS: number
 export declare const FRAME_MASKED: number
 
 /**
- * The last field of a frame: the bytes go as they are. Otherwise it is the first byte of the header,
- * and the flags below.
+ * The last field of a frame: the bytes go as they are. Otherwise it is the first byte of the
+ * header, and the flags below.
  */
 export declare const FRAME_RAW: number
 
@@ -401,7 +404,10 @@ export declare function receiveLarge(engine: ExternalObject<Engine>, id: number,
 /** A binary message. */
 export declare const RECORD_BINARY: number
 
-/** A close frame: detail is the close code, 1005 where the frame has none; the payload is the reason. */
+/**
+ * A close frame: detail is the close code, 1005 where the frame has none; the payload is the
+ * reason.
+ */
 export declare const RECORD_CLOSE: number
 
 /** One data frame of a compressed message: detail is the opcode, plus 16 on the last frame. */
@@ -563,8 +569,9 @@ export declare function takeEnginePayload(engine: ExternalObject<Engine>, index:
 export declare function takePayload(decoder: ExternalObject<RecordDecoder>, index: number): Buffer
 
 /**
- * Has an exception that JavaScript has caught be an uncaught one, at once. Behind that Node has forgotten
- * in which asynchronous contexts it was, as it does for an exception that nobody catches.
+ * Has an exception that JavaScript has caught be an uncaught one, at once. Behind that Node has
+ * forgotten in which asynchronous contexts it was, as it does for an exception that nobody
+ * catches.
  */
 export declare function throwUncaught(exception: unknown): void
 

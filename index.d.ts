@@ -63,8 +63,8 @@ declare class WebSocket extends EventEmitter {
   static readonly CLOSED: 3;
 
   /**
-   * What the native part is: the addon, or the same protocol as WebAssembly where the addon can't be
-   * loaded or isn't wanted (`OXWS_BINDING`). Not part of ws.
+   * What the native part is: the addon, or the same protocol as WebAssembly where the addon can't
+   * be loaded or isn't wanted (`OXWS_BINDING`). Not part of ws.
    */
   static readonly binding: 'native' | 'wasm';
 
@@ -87,8 +87,8 @@ declare class WebSocket extends EventEmitter {
    *
    * May change at any time and holds from the next message on. Any other value is ignored.
    *
-   * `'blob'` can be set, but isn't among the types read, as in `@types/ws`: so a `WebSocket` of ours
-   * may be passed where one of those types is expected.
+   * `'blob'` can be set, but isn't among the types read, as in `@types/ws`: so a `WebSocket` of
+   * ours may be passed where one of those types is expected.
    *
    * @default 'nodebuffer'
    */
@@ -122,10 +122,10 @@ declare class WebSocket extends EventEmitter {
   readonly url: string;
 
   /**
-   * What carries the connection: `'engine'`, the Rust engine; or `'stream'`, a socket of Node.js or any
-   * other `Duplex`. `null` before it's open. It may change while it's open: a compressed connection
-   * goes to the engine after 20 ms, one whose bytes are looked at leaves it. Not part of ws: optional
-   * here, so that a WebSocket of `@types/ws` goes where one of oxws is expected.
+   * What carries the connection: `'engine'`, the Rust engine; or `'stream'`, a socket of Node.js or
+   * any other `Duplex`. `null` before it's open. It may change while it's open: a compressed
+   * connection goes to the engine after 20 ms, one whose bytes are looked at leaves it. Not part of
+   * ws: optional here, so that a WebSocket of `@types/ws` goes where one of oxws is expected.
    */
   readonly transport?: 'engine' | 'stream' | null;
 
@@ -526,11 +526,11 @@ declare namespace WebSocket {
      */
     concurrencyLimit?: number | undefined;
     /**
-     * Bytes of the compressors that are kept from one message to the next where context takeover was
-     * agreed, in the whole process; the first value given holds. Beyond it the connections that were
-     * quiet longest give theirs back: the next message they send is compressed like a first one.
-     * 0: after each message; `Infinity`: never. Of what is received the window is kept in any case, at
-     * most 32 KiB a connection. Not in ws.
+     * Bytes of the compressors that are kept from one message to the next where context takeover
+     * was agreed, in the whole process; the first value given holds. Beyond it the connections that
+     * were quiet longest give theirs back: the next message they send is compressed like a first
+     * one. 0: after each message; `Infinity`: never. Of what is received the window is kept in any
+     * case, at most 32 KiB a connection. Not in ws.
      *
      * @default 268435456
      */
@@ -622,7 +622,9 @@ declare namespace WebSocket {
     upgrade: [request: IncomingMessage];
   }
 
-  /** What a server needs of the class of its connections: `WebSocket`, or a class derived from it. */
+  /**
+   * What a server needs of the class of its connections: `WebSocket`, or a class derived from it.
+   */
   interface ConnectionConstructor {
     new (address: null, protocols?: any, options?: any): WebSocket;
   }

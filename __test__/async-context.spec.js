@@ -24,7 +24,9 @@ function watch(world, websocket, storage) {
   });
 }
 
-/** A server whose connections are handed over in a context; `behind` follows the request at once. */
+/**
+ * A server whose connections are handed over in a context; `behind` follows the request at once.
+ */
 async function openServer(world, storage, { behind = Buffer.alloc(0), onConnection } = {}) {
   const server = http.createServer();
   const wss = new world.WebSocketServer({ noServer: true, maxPayload: 100 });

@@ -1,8 +1,8 @@
 'use strict';
 
-// What the RFCs ask of both endpoints where the rules of the protocol meet the transport: the closing
-// handshake, pongs, failures, compressed frames. A peer that speaks raw bytes watches. Each script runs
-// on ws and on this package, which have to do the same. See doc/conformance.md.
+// What the RFCs ask of both endpoints where the rules of the protocol meet the transport: the
+// closing handshake, pongs, failures, compressed frames. A peer that speaks raw bytes watches. Each
+// script runs on ws and on this package, which have to do the same. See doc/conformance.md.
 
 const assert = require('node:assert');
 const { describe, it } = require('node:test');

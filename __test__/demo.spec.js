@@ -120,7 +120,8 @@ describe('The demo', { skip, timeout: 180_000 }, () => {
     await waitForFigure(ada, 'round-trip', (value) => value > 0);
     await waitForFigure(ada, 'messages', (value) => value > 0);
 
-    // How fast a burst goes is the machine's affair; without one the two windows make 12 messages a second.
+    // How fast a burst goes is the machine's affair; without one the two windows make 12 messages a
+    // second.
     await ada.click('#load');
     await waitForFigure(bob, 'messages', (value) => value > 60);
     await until(async () => {

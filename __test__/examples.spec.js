@@ -66,8 +66,8 @@ function start(name, env) {
  *
  * @param {string} address Where to
  * @param {WebSocket.ClientOptions} [options] Options of the client
- * @return {Promise<{ ws: WebSocket, next: () => Promise<string> }>} The open connection: `next` gives
- *   the next message, as text
+ * @return {Promise<{ ws: WebSocket, next: () => Promise<string> }>} The open connection: `next`
+ *   gives the next message, as text
  */
 async function connect(address, options) {
   const ws = new WebSocket(address.replace(/^http/, 'ws'), options);
@@ -207,7 +207,10 @@ describe('The examples', { timeout: 120_000 }, () => {
           (/** @type {number} */ alpha, /** @type {number} */ i) => i % 4 === 3 && alpha > 0
         ).length;
       });
-    /** @type {(page: import('playwright-core').Page, wanted: (ink: number) => boolean) => Promise<void>} */
+    /**
+     * @type {(page: import('playwright-core').Page, wanted: (ink: number) => boolean) =>
+     * Promise<void>}
+     */
     const waitForInk = async (page, wanted) => {
       let ink = 0;
       await until(

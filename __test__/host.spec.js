@@ -28,8 +28,8 @@ function fromHost(text) {
   return names.split(',').map((name) => name.trim());
 }
 
-// Loads oxws where `process` and the timers are copies that a program can replace, as jest does, and
-// sends messages both ways while they are fakes. `when`: before oxws is loaded, or after.
+// Loads oxws where `process` and the timers are copies that a program can replace, as jest does,
+// and sends messages both ways while they are fakes. `when`: before oxws is loaded, or after.
 const SCRIPT = `
 const Module = require('node:module');
 const { once } = require('node:events');

@@ -25,7 +25,8 @@ afterEach(() => fs.rmSync(folder, { recursive: true }));
  *
  * @param {'javascriptImports' | 'rustImports'} language Which
  * @param {Record<string, string>} files Their contents by name
- * @return {Promise<{ graph: Record<string, string[]>, circles: string[][] }>} What needs what, and circles
+ * @return {Promise<{ graph: Record<string, string[]>, circles: string[][] }>} What needs what, and
+ *   circles
  */
 async function importsOf(language, files) {
   for (const [name, text] of Object.entries(files)) {

@@ -1,6 +1,7 @@
 'use strict';
 
-// The package as a whole: what `require()` and `import` give, and how a process with it lives and ends.
+// The package as a whole: what `require()` and `import` give, and how a process with it lives and
+// ends.
 
 const assert = require('node:assert');
 const { spawn } = require('node:child_process');

@@ -1,8 +1,8 @@
 // @ts-check
 'use strict';
 
-// Packs the package with the binary of this platform, and installs it as a user would: from a registry, on
-// machines with and without Rust.
+// Packs the package with the binary of this platform, and installs it as a user would: from a
+// registry, on machines with and without Rust.
 
 const assert = require('node:assert/strict');
 const { execFile, execFileSync } = require('node:child_process');

@@ -33,8 +33,8 @@ const SCRIPT = `
   wss.on('connection', (ws) => ws.on('message', (data) => ws.send(data)));`;
 
 /**
- * Compresses or inflates on other threads, so few at a time that no input sees two collections of the
- * young generation, and tells how many bytes of theirs V8 keeps in the end.
+ * Compresses or inflates on other threads, so few at a time that no input sees two collections of
+ * the young generation, and tells how many bytes of theirs V8 keeps in the end.
  */
 const APART_SCRIPT = `
   const { randomBytes } = require('node:crypto');
@@ -83,7 +83,10 @@ const APART_SCRIPT = `
  */
 const MAX_RUNS = 3;
 
-/** Whether V8 mostly collected the young generation. Each payload is received twice, 512 MiB together. */
+/**
+ * Whether V8 mostly collected the young generation. Each payload is received twice, 512 MiB
+ * together.
+ */
 const isYoung = ({ minor, major }) => minor >= 10 && major <= 4;
 
 describe('the memory of payloads', () => {

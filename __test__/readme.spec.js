@@ -1,7 +1,8 @@
 // @ts-check
 'use strict';
 
-// Runs the examples of the README and of the recipes as they stand there, each in a process of its own.
+// Runs the examples of the README and of the recipes as they stand there, each in a process of its
+// own.
 
 const assert = require('node:assert');
 const { spawn } = require('node:child_process');

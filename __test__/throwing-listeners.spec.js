@@ -1,7 +1,7 @@
 'use strict';
 
-// What comes after a listener that throws is delivered, and the connection ends as any other. With ws
-// it's stuck for good, so there is nothing to compare with.
+// What comes after a listener that throws is delivered, and the connection ends as any other. With
+// ws it's stuck for good, so there is nothing to compare with.
 
 const assert = require('node:assert');
 const { once } = require('node:events');

@@ -163,8 +163,8 @@ export const cases = [
 /**
  * Fills in what all cases with permessage-deflate have in common.
  *
- * @param {Pick<Case, 'id' | 'title' | 'load'> & { deflate: NonNullable<Case['deflate']> }} which What
- *   makes it
+ * @param {Pick<Case, 'id' | 'title' | 'load'> & { deflate: NonNullable<Case['deflate']> }} which
+ *   What makes it
  * @return {Case} The case
  */
 function deflateCase({ id, title, load, deflate }) {

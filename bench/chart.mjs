@@ -20,7 +20,8 @@ const FOOTER_HEIGHT = 62;
  * @param {object} run What was measured
  * @param {import('./cases.mjs').Case[]} run.cases The cases
  * @param {import('./contenders.mjs').Contender[]} run.contenders The contenders
- * @param {Map<string, Map<string, import('./figures.mjs').Summary>>} run.summaries By case and contender
+ * @param {Map<string, Map<string, import('./figures.mjs').Summary>>} run.summaries By case and
+ *   contender
  * @param {string} run.caption The line below the chart
  * @return {string | undefined} An SVG document; `undefined` where there is nothing to compare
  */

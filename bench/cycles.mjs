@@ -1,8 +1,9 @@
-// `npm run soak:cycles [-- --cycles N]`: opens a connection, sends a message back and forth and closes,
-// N times (200 000), 50 at a time, on each driver of the engine. A third is ended by a closing
-// handshake, a third by `terminate()`, a third by a reset.
+// `npm run soak:cycles [-- --cycles N]`: opens a connection, sends a message back and forth and
+// closes, N times (200 000), 50 at a time, on each driver of the engine. A third is ended by a
+// closing handshake, a third by `terminate()`, a third by a reset.
 //
-// The exit code is 1 when descriptors or memory have grown: behind the first fifth both must be flat.
+// The exit code is 1 when descriptors or memory have grown: behind the first fifth both must be
+// flat.
 
 import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -45,8 +45,8 @@ export function figuresOf(which) {
 /**
  * Sums up the rounds of a case.
  *
- * A ratio is taken within a round, where both ran within seconds of each other, and the median of the
- * rounds is its value: what slows the whole machine for a while then counts for neither.
+ * A ratio is taken within a round, where both ran within seconds of each other, and the median of
+ * the rounds is its value: what slows the whole machine for a while then counts for neither.
  *
  * @param {import('./cases.mjs').Case} which The case
  * @param {Map<string, (Record<string, number> | undefined)[]>} rounds By contender; `undefined`

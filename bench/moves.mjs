@@ -1,6 +1,6 @@
 // `node bench/moves.mjs [ROUNDS]`: how the choice of the driver follows the load. A server with
-// `OXWS_DRIVER=auto`, and one pinned to each driver, get little to do, then much, then little again;
-// what counts is the second that begins one second after each change.
+// `OXWS_DRIVER=auto`, and one pinned to each driver, get little to do, then much, then little
+// again; what counts is the second that begins one second after each change.
 
 import { parseArgs } from 'node:util';
 import { main, Stop } from '../scripts/support/command.mjs';

@@ -1,9 +1,10 @@
-// `npm run soak [-- --minutes N]`: mixed compressed load for a long time, to see whether memory grows.
+// `npm run soak [-- --minutes N]`: mixed compressed load for a long time, to see whether memory
+// grows.
 //
 // An echo server of each contender with permessage-deflate gets the same load: messages of 64 B to
 // 1 MiB of JSON, connections that come, exchange some, and go. Resident memory is noted every ten
-// seconds. The exit code is 1 when that of oxws still grows in the second half, or a message comes back
-// changed.
+// seconds. The exit code is 1 when that of oxws still grows in the second half, or a message comes
+// back changed.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -16,8 +16,8 @@ const {
 const { platformNames } = require('./platform');
 
 /**
- * Requires the package with the binary of a platform. Each name stands here as a whole, within `try`:
- * bundlers see which packages there are, and let those fail that aren't installed.
+ * Requires the package with the binary of a platform. Each name stands here as a whole, within
+ * `try`: bundlers see which packages there are, and let those fail that aren't installed.
  *
  * @param {string} platform The name of the platform
  * @return {any} The addon
@@ -110,8 +110,8 @@ function requireFile(file) {
 /**
  * @param {any} addon An addon
  * @return {any} The same
- * @throws {Error} If it isn't of the version that the package needs: the native part has versions of
- *   its own, as those of the package follow ws
+ * @throws {Error} If it isn't of the version that the package needs: the native part has versions
+ *   of its own, as those of the package follow ws
  */
 function checked(addon) {
   const found = addon.version?.();

@@ -1,6 +1,6 @@
 // What `lib/` asks of a native part for everything but the engine: the one interface that the addon
-// (`src/binding`) and the WebAssembly build (`src/wasm`, `lib/wasm`) give. `npm test -- types` holds
-// both against it.
+// (`src/binding`) and the WebAssembly build (`src/wasm`, `lib/wasm`) give. `npm test -- types`
+// holds both against it.
 
 import type * as addon from '../binding';
 

@@ -3,11 +3,11 @@
 
 // The frames that one socket sends in a tick: they leave as one buffer, by one write.
 //
-// ws writes to the socket for each frame, which is a system call, or a TLS record, each. Here frames
-// are put one after another into one piece of memory; what the socket is given is that piece, at the
-// end of the tick or before anything else is done with the socket (`write-order.js`). Callbacks,
-// errors and backpressure are the stream's. What a user may do with a payload after `send()` is as
-// with ws: a small payload is copied, a large one is handed over at once.
+// ws writes to the socket for each frame, which is a system call, or a TLS record, each. Here
+// frames are put one after another into one piece of memory; what the socket is given is that
+// piece, at the end of the tick or before anything else is done with the socket (`write-order.js`).
+// Callbacks, errors and backpressure are the stream's. What a user may do with a payload after
+// `send()` is as with ws: a small payload is copied, a large one is handed over at once.
 
 const { copy, FastBuffer, unmask } = require('./buffer-util');
 const { isExiting, nextTick } = require('./host');
@@ -70,8 +70,8 @@ class FrameQueue {
   }
 
   /**
-   * Tells whether the socket takes anything. While a piece waits it does: whatever ends the socket has
-   * that written before.
+   * Tells whether the socket takes anything. While a piece waits it does: whatever ends the socket
+   * has that written before.
    *
    * @private
    */
@@ -190,8 +190,8 @@ class FrameQueue {
   /**
    * Takes what waits, which from then on doesn't any more.
    *
-   * @return {{bytes: Buffer, callback: ((error?: Error | null) => void) | undefined}} The frames, and
-   *   what is called when they are written
+   * @return {{bytes: Buffer, callback: ((error?: Error | null) => void) | undefined}} The frames,
+   *   and what is called when they are written
    * @private
    */
   _takePiece() {
@@ -236,8 +236,8 @@ class FrameQueue {
   }
 
   /**
-   * Moves the piece to where it can grow: other sockets have taken what is next to it. Twice as much
-   * each time, so that what is sent to many sockets in turns isn't copied for each frame.
+   * Moves the piece to where it can grow: other sockets have taken what is next to it. Twice as
+   * much each time, so that what is sent to many sockets in turns isn't copied for each frame.
    *
    * @param {number} used Its bytes
    * @param {number} length Bytes that it is to grow by at least

@@ -4,9 +4,9 @@
 // What is taken from Node when the package is loaded, and not looked up when it's needed.
 //
 // Test frameworks put fakes in the place of `process.nextTick`, `setImmediate` and the clock, some
-// before anything is loaded: a tick that never ends would keep frames from being sent, and what waits
-// for it would wait in the tests after that one, too. jest gives programs a copy of `process`, whose
-// functions it replaces: the one that Node works with is that of its own context.
+// before anything is loaded: a tick that never ends would keep frames from being sent, and what
+// waits for it would wait in the tests after that one, too. jest gives programs a copy of
+// `process`, whose functions it replaces: the one that Node works with is that of its own context.
 //
 // The timer of a closing handshake isn't taken from here: its clock is the program's to fake, as
 // with ws.

@@ -91,8 +91,8 @@ function finishAfterCloseFrame(websocket) {
 }
 
 /**
- * Limits the time that the closing handshake may take, in which pings aren't answered. RFC 6455, section 7.1.1: a peer that doesn't
- * end the connection is not waited for any longer.
+ * Limits the time that the closing handshake may take, in which pings aren't answered. RFC 6455,
+ * section 7.1.1: a peer that doesn't end the connection is not waited for any longer.
  *
  * @param {any} websocket The WebSocket
  */
@@ -309,8 +309,8 @@ function onSocketData(chunk) {
 }
 
 /**
- * Reads on after a listener threw: the exception ended the loop in which Node hands out what a socket
- * has read, and nothing might begin it again.
+ * Reads on after a listener threw: the exception ended the loop in which Node hands out what a
+ * socket has read, and nothing might begin it again.
  *
  * @param {any} socket The socket
  * @private

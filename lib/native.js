@@ -1,8 +1,8 @@
 // @ts-check
 'use strict';
 
-// Loads the native part: the addon, or where that can't be loaded, or isn't wanted, the same protocol
-// as WebAssembly.
+// Loads the native part: the addon, or where that can't be loaded, or isn't wanted, the same
+// protocol as WebAssembly.
 //
 //   OXWS_BINDING=auto|native|wasm|PATH   which one, or the path of an addon; `auto` by default
 //   OXWS_FALLBACK=warn|silent|error      what happens where `auto` can't load the addon

@@ -18,14 +18,16 @@ let keepsFreedMemory = false;
 let _ballast = null;
 
 /**
- * Has V8 notice a payload that isn't part of a slab, and the allocator keep the memory of large ones.
+ * Has V8 notice a payload that isn't part of a slab, and the allocator keep the memory of large
+ * ones.
  *
  * Most payloads are let go of at once, and collecting the young generation would free them. V8 does
- * that when it is full, a few MiB at first, of which a buffer takes two hundred bytes, however long it is.
- * So they stay until 64 MiB of them make V8 mark the whole heap (on Node 24; 20 and 22 are better at
- * it): a third of the time of large messages, and no cache has memory any more that was used so long
- * ago. Ballast, garbage of a sixteenth of their length, makes V8 come earlier. Of 300 µs of CPU time for
- * 1 MiB it leaves 200, of 180 MB of resident memory 90 (bench 4x1MiB-2, Node 24).
+ * that when it is full, a few MiB at first, of which a buffer takes two hundred bytes, however long
+ * it is. So they stay until 64 MiB of them make V8 mark the whole heap (on Node 24; 20 and 22 are
+ * better at it): a third of the time of large messages, and no cache has memory any more that was
+ * used so long ago. Ballast, garbage of a sixteenth of their length, makes V8 come earlier. Of 300
+ * µs of CPU time for 1 MiB it leaves 200, of 180 MB of resident memory 90 (bench 4x1MiB-2, Node
+ * 24).
  *
  * @param {number} length The bytes of the payload
  */

@@ -1,7 +1,8 @@
 // @ts-check
 'use strict';
 
-// Turns messages into frames and writes them to a socket. Headers and masking are the native part's.
+// Turns messages into frames and writes them to a socket. Headers and masking are the native
+// part's.
 
 const { types } = require('node:util');
 
@@ -161,7 +162,8 @@ class Sender {
    * @param {string | Uint8Array} [reason] The close reason, at most 123 bytes
    * @param {boolean} [mask=false] Whether the frame is masked
    * @param {(error?: Error | null) => void} [callback] Called when the frame is written
-   * @throws {TypeError} If the close code is not one that may be sent, or the reason of no such type
+   * @throws {TypeError} If the close code is not one that may be sent, or the reason of no such
+   *   type
    * @throws {RangeError} If the reason is too long
    */
   close(code, reason, mask, callback) {
@@ -224,8 +226,8 @@ class Sender {
   }
 
   /**
-   * Sends a message that is neither compressed nor fragmented, without a callback, if it's bytes or text
-   * and nothing is in its way.
+   * Sends a message that is neither compressed nor fragmented, without a callback, if it's bytes or
+   * text and nothing is in its way.
    *
    * @param {any} data The message
    * @param {boolean} binary Whether it is binary
@@ -273,7 +275,8 @@ class Sender {
     const perMessageDeflate = this._extensions[PerMessageDeflate.extensionName];
     if (!perMessageDeflate) return true;
     const { params } = perMessageDeflate;
-    // Each name by itself: one that is put together is looked for among all strings, for each message.
+    // Each name by itself: one that is put together is looked for among all strings, for each
+    // message.
     const startsEmpty = perMessageDeflate._isServer
       ? params.server_no_context_takeover
       : params.client_no_context_takeover;

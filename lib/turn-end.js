@@ -3,11 +3,11 @@
 
 // What several ticks of one turn of the event loop send leaves together, before the loop waits.
 //
-// A handler that awaits something, a promise that a timer or an immediate resolves, goes on in a tick of
-// its own, and so does each of a thousand. Their frames would be a system call each if they left at
-// the end of the tick. While few ticks send, they do: nothing is to be late that nothing else can
-// join. So a turn is looked at now and then; where several ticks of it send, the others and those
-// of the turns that follow put it off.
+// A handler that awaits something, a promise that a timer or an immediate resolves, goes on in a
+// tick of its own, and so does each of a thousand. Their frames would be a system call each if they
+// left at the end of the tick. While few ticks send, they do: nothing is to be late that nothing
+// else can join. So a turn is looked at now and then; where several ticks of it send, the others
+// and those of the turns that follow put it off.
 
 const { now } = require('./host');
 const native = require('./native');
@@ -21,8 +21,8 @@ const MAX_PAUSE = 64;
 /** What was put off leaves after so many milliseconds, however long the turn is. */
 const MAX_DELAY_MS = 4;
 /**
- * Ticks that take longer, in milliseconds for each message, gain too little by waiting for others; that
- * is known after so many messages, or so many milliseconds.
+ * Ticks that take longer, in milliseconds for each message, gain too little by waiting for others;
+ * that is known after so many messages, or so many milliseconds.
  */
 const SLOW_MS = 0.03;
 const ENOUGH_MESSAGES = 8;
@@ -35,7 +35,8 @@ const MAX_UNWATCHED = 64;
  */
 class TurnEnd {
   /**
-   * @param {() => boolean} await_ Has `end` called at the end of the turn; `false` where it's ending
+   * @param {() => boolean} await_ Has `end` called at the end of the turn; `false` where it's
+   *   ending
    * @param {() => number} [clock] Gives the time in milliseconds
    */
   constructor(await_, clock = now) {

@@ -511,8 +511,8 @@ function trackClient(wss, websocket) {
 }
 
 /**
- * Makes the listener that takes WebSockets out of `clients`: one for all of a server, a function for
- * each would be a twentieth of what an idle connection takes.
+ * Makes the listener that takes WebSockets out of `clients`: one for all of a server, a function
+ * for each would be a twentieth of what an idle connection takes.
  *
  * @param {WebSocketServer} wss The server
  * @return {(this: any) => void} The listener

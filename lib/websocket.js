@@ -71,7 +71,8 @@ const RECEIVER = {
 };
 
 /**
- * The field `_sender`. A connection of the engine has none until something is sent, or somebody asks.
+ * The field `_sender`. A connection of the engine has none until something is sent, or somebody
+ * asks.
  */
 const SENDER = {
   configurable: true,
@@ -394,7 +395,8 @@ class WebSocket extends EventEmitter {
    * @throws {Error} While the connection is being established
    */
   send(data, options, callback) {
-    // Most are whole, open and uncompressed; and few calls are left between a loop and the outbox then.
+    // Most are whole, open and uncompressed; and few calls are left between a loop and the outbox
+    // then.
     if (callback === undefined && sendDirectly(this, data, options)) return;
     if (this.readyState === CONNECTING) throw notOpenError(this);
 

@@ -14,8 +14,8 @@ const METHODS = ['cork', 'destroy', 'end', 'uncork', 'write'];
 const PROPERTIES = ['bytesWritten', 'writableBuffer', 'writableLength', 'writableNeedDrain'];
 
 /**
- * What a socket gets as its prototype, by the one that it had. Not methods of the socket itself: who
- * replaces a method there, or on the class, finds everything where it was.
+ * What a socket gets as its prototype, by the one that it had. Not methods of the socket itself:
+ * who replaces a method there, or on the class, finds everything where it was.
  *
  * @type {WeakMap<object, object>}
  */

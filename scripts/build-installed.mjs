@@ -1,5 +1,5 @@
-// `npx oxws build`: builds the addon of an installed package with cargo, from the sources in it, for
-// platforms that no binary is published for.
+// `npx oxws build`: builds the addon of an installed package with cargo, from the sources in it,
+// for platforms that no binary is published for.
 
 import { copyFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,9 +1,9 @@
-// `npm run build:targets [-- TRIPLE ...]`: builds the binaries that are published, all or some, and puts
-// them into `prebuilt/`.
+// `npm run build:targets [-- TRIPLE ...]`: builds the binaries that are published, all or some, and
+// puts them into `prebuilt/`.
 //
-// On any system Linux and macOS are built by cargo-zigbuild, but macOS by its own tools on a Mac. Windows is
-// built on Windows; elsewhere the code for it is only checked. `x86_64-pc-windows-gnu`, which isn't
-// published, can be built everywhere, to run the same code.
+// On any system Linux and macOS are built by cargo-zigbuild, but macOS by its own tools on a Mac.
+// Windows is built on Windows; elsewhere the code for it is only checked. `x86_64-pc-windows-gnu`,
+// which isn't published, can be built everywhere, to run the same code.
 
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, setPriority, tmpdir } from 'node:os';
@@ -67,8 +67,8 @@ function methodOf({ triple, platform, abi }) {
 }
 
 /**
- * Makes a folder with an empty `libnode`: napi links one for the GNU ABI of Windows, though it looks up
- * what it needs of Node at run time.
+ * Makes a folder with an empty `libnode`: napi links one for the GNU ABI of Windows, though it
+ * looks up what it needs of Node at run time.
  *
  * @return {string} The folder
  */

@@ -1,11 +1,12 @@
-// `npm run pack:packages [-- --partial] [--binaries prebuilt] [--out packed]`: makes the tarballs that are
-// published: the package, and one for each binary, which `npm/` has the rest of. `--update` writes `npm/` anew
-// instead, after a change of the version or of the targets.
+// `npm run pack:packages [-- --partial] [--binaries prebuilt] [--out packed]`: makes the tarballs
+// that are published: the package, and one for each binary, which `npm/` has the rest of.
+// `--update` writes `npm/` anew instead, after a change of the version or of the targets.
 //
-// Everything is put together in the folder `--out`; the tarballs are there, too. What it had before is deleted.
-// `package.json` of the repository names no package of a binary: those of a version exist only once it is
-// published, so that `npm ci` could never be run before. The copy that is packed names them all.
-// `--partial` packs what binaries there are, also those that ask for the glibc of this machine.
+// Everything is put together in the folder `--out`; the tarballs are there, too. What it had before
+// is deleted. `package.json` of the repository names no package of a binary: those of a version
+// exist only once it is published, so that `npm ci` could never be run before. The copy that is
+// packed names them all. `--partial` packs what binaries there are, also those that ask for the
+// glibc of this machine.
 
 import {
   copyFileSync,
@@ -44,8 +45,8 @@ function writeManifest(folder, manifest) {
 }
 
 /**
- * Says where the sources are, where a workflow of GitHub packs: npm compares that with the provenance. In
- * the repository OWNER stands for who has it.
+ * Says where the sources are, where a workflow of GitHub packs: npm compares that with the
+ * provenance. In the repository OWNER stands for who has it.
  *
  * @param {any} manifest The `package.json` of a package
  * @return {any} The same with the addresses of this repository

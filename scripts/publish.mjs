@@ -1,6 +1,7 @@
-// `npm run publish:packages [-- --dry-run] [--from packed]`: publishes the tarballs that
-// `npm run pack:packages` has made, those of the binaries first: who installs the package then finds its
-// binary. What is published already is left alone, so that a run that failed half-way can be repeated.
+// `npm run publish:packages [-- --dry-run] [--from packed]`: publishes the tarballs that `npm run
+// pack:packages` has made, those of the binaries first: who installs the package then finds its
+// binary. What is published already is left alone, so that a run that failed half-way can be
+// repeated.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';

@@ -1,5 +1,6 @@
-// `npm test [-- SUITE ...]`: builds what is needed and runs suites of tests: without names those that ask for
-// nothing but Node and Rust. What stands after a suite that takes arguments is its own.
+// `npm test [-- SUITE ...]`: builds what is needed and runs suites of tests: without names those
+// that ask for nothing but Node and Rust. What stands after a suite that takes arguments is its
+// own.
 
 import { main, Stop } from './support/command.mjs';
 import { runSteps } from './support/steps.mjs';

@@ -1,5 +1,5 @@
-// The client that the Autobahn testsuite fuzzes: asks for one case after the other and sends back what it
-// gets.
+// The client that the Autobahn testsuite fuzzes: asks for one case after the other and sends back
+// what it gets.
 //
 //   node client.mjs PORT AGENT FOLDER_OF_THE_PACKAGE
 

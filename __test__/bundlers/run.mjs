@@ -1,5 +1,6 @@
-// Bundles the program with each tool, runs it in an empty folder, and prints a table of what carried it.
-// Run by `npm test -- bundlers`, in a folder where the tools and the packed package are installed.
+// Bundles the program with each tool, runs it in an empty folder, and prints a table of what
+// carried it. Run by `npm test -- bundlers`, in a folder where the tools and the packed package are
+// installed.
 
 import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';

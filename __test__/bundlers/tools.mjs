@@ -1,5 +1,5 @@
-// The bundlers, each with the settings that people use for a server, and what the bundle is expected to
-// run on: without `node_modules` beside it, unless the tool means it so.
+// The bundlers, each with the settings that people use for a server, and what the bundle is
+// expected to run on: without `node_modules` beside it, unless the tool means it so.
 
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

@@ -90,8 +90,8 @@ class End {
    * Sends a message.
    *
    * @param {number} size The length of its payload
-   * @param {{flags?: number, parts?: number, isCalled?: boolean}} [how] What the receiver is to do; in how many
-   *   fragments; with a callback
+   * @param {{flags?: number, parts?: number, isCalled?: boolean}} [how] What the receiver is to do;
+   *   in how many fragments; with a callback
    */
   send(size, { flags = 0, parts = 1, isCalled = false } = {}) {
     const message = make(this.id, this.sent++, flags, size);

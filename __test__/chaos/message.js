@@ -1,8 +1,8 @@
 // @ts-check
 'use strict';
 
-// Messages that tell of themselves: who sent them, as which, and what they consist of. So a receiver knows
-// whether one is lost, doubled, altered or out of order.
+// Messages that tell of themselves: who sent them, as which, and what they consist of. So a
+// receiver knows whether one is lost, doubled, altered or out of order.
 
 const { createHash } = require('node:crypto');
 
@@ -14,7 +14,9 @@ for (let i = 0, state = 1; i < NOISE.length; i++) {
   NOISE[i] = i & 1024 ? state >>> 24 : 97 + ((i >> 4) % 26);
 }
 
-/** The length of what stands in front of a payload: 8 digits for each of three numbers, and a hash. */
+/**
+ * The length of what stands in front of a payload: 8 digits for each of three numbers, and a hash.
+ */
 const HEAD = 8 * 3 + 16;
 
 /** Gives a number as 8 digits. */

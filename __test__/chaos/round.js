@@ -1,7 +1,8 @@
 // @ts-check
 'use strict';
 
-// A round: connections of every sort are opened, used and abused, and all that must hold is checked.
+// A round: connections of every sort are opened, used and abused, and all that must hold is
+// checked.
 
 const fs = require('node:fs');
 const http = require('node:http');

@@ -79,8 +79,8 @@ function leftovers(held = []) {
 }
 
 /**
- * Compares timers with those of ws: the least late of some runs with the latest of some, as other processes
- * disturb both.
+ * Compares timers with those of ws: the least late of some runs with the latest of some, as other
+ * processes disturb both.
  */
 async function compareTimers(mode, seed, known, first) {
   let expected = known;

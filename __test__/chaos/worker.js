@@ -1,7 +1,8 @@
 // @ts-check
 'use strict';
 
-// A process that runs rounds: `node --expose-gc worker.js ws|oxws SEED ROUNDS STEPS`. Prints a line of JSON.
+// A process that runs rounds: `node --expose-gc worker.js ws|oxws SEED ROUNDS STEPS`. Prints a line
+// of JSON.
 
 const fs = require('node:fs');
 

@@ -34,7 +34,8 @@ describe('oxws bench', { timeout: 120_000 }, () => {
     assert.ok(result.seconds >= 0.5 && result.seconds < 5);
     const rate = result.messages / result.seconds;
     assert.ok(Math.abs(result.messagesPerSecond / rate - 1) < 0.01);
-    // Each message that was counted was sent, and at most those that were under way weren't counted.
+    // Each message that was counted was sent, and at most those that were under way weren't
+    // counted.
     assert.ok(Math.abs(bytes / 30 - result.messages) <= 2 * 210);
     const { min, p50, p90, p99, max } = result.latency;
     const sorted = [min, p50, p90, p99, max].sort((a, b) => a - b);

@@ -219,8 +219,8 @@ describe('oxws --connect with TLS and proxies', { timeout: 120_000 }, () => {
    * Starts an HTTP proxy.
    *
    * @param {string} [status] What it answers, if not a connection
-   * @return {Promise<{ address: string, requests: http.IncomingMessage[] }>} Where it listens, and what
-   *   it was asked for
+   * @return {Promise<{ address: string, requests: http.IncomingMessage[] }>} Where it listens, and
+   *   what it was asked for
    */
   async function startProxy(status) {
     /** @type {http.IncomingMessage[]} */

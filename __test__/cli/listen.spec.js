@@ -20,7 +20,8 @@ describe('oxws --listen', { timeout: 120_000 }, () => {
    * Starts the command as a server.
    *
    * @param {string[]} args More arguments
-   * @return {Promise<ReturnType<typeof start> & { address: string }>} The process and where it listens
+   * @return {Promise<ReturnType<typeof start> & { address: string }>} The process and where it
+   *   listens
    */
   async function listen(...args) {
     const port = await freePort();

@@ -84,7 +84,8 @@ function unexplained(what, expected, actual, used) {
 }
 
 /**
- * Gives a short name to a kind of difference: programs of the same kind are reported a few times only.
+ * Gives a short name to a kind of difference: programs of the same kind are reported a few times
+ * only.
  *
  * @param {Difference[]} found The differences, at least one
  * @return {string} The name

@@ -10,18 +10,24 @@ const QUIET_MS = 35;
 /** How often ws is asked, and oxws. */
 const RUNS_OF_WS = 3;
 const RUNS_OF_OXWS = 2;
-/** Modes in which other threads read, and themes of programs whose listeners reach across connections. */
+/**
+ * Modes in which other threads read, and themes of programs whose listeners reach across
+ * connections.
+ */
 const THREADED = new Set(['auto', 'tokio', 'threads']);
 const ACROSS = new Set(['crossing', 'broadcast']);
 /** How often oxws is asked then. */
 const RUNS_ACROSS = 5;
-/** ws whose frames of a tick, or of a turn of the event loop, leave together: see hold-writes.js. */
+/**
+ * ws whose frames of a tick, or of a turn of the event loop, leave together: see hold-writes.js.
+ */
 const HELD = ['tick', 'turn'];
 
 /**
  * @typedef {object} Verdict
- * @property {'difference' | 'unsteady' | 'held' | 'same'} kind Whether they differ, ws (or a race between threads) doesn't repeat itself, they
- *   are equal when ws writes once a tick, or they always are
+ * @property {'difference' | 'unsteady' | 'held' | 'same'} kind Whether they differ, ws (or a race
+ *   between threads) doesn't repeat itself, they are equal when ws writes once a tick, or they
+ *   always are
  * @property {import('./compare').Difference[]} found What differs
  * @property {any} expected What ws gave
  * @property {any} actual What oxws gave

@@ -6,7 +6,8 @@
 /**
  * @typedef {object} Data
  * @property {string} type What a program gives to `send()`: `string`, `Buffer`, `Float64Array`, ..
- * @property {string} fill What it consists of: `ascii`, `utf8`, `random`, `zeros`, `invalid` (no UTF-8)
+ * @property {string} fill What it consists of: `ascii`, `utf8`, `random`, `zeros`, `invalid` (no
+ *   UTF-8)
  * @property {number} size How many bytes, about
  * @property {number} salt Tells payloads of one size apart
  */

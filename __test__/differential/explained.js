@@ -1,15 +1,16 @@
 // @ts-check
 'use strict';
 
-// Differences that are meant, each with its reason: `applies` names the programs in which it can be seen,
-// `normalise` takes it out of a trace of either implementation. As narrow as possible: what a rule takes
-// away is not compared.
+// Differences that are meant, each with its reason: `applies` names the programs in which it can be
+// seen, `normalise` takes it out of a trace of either implementation. As narrow as possible: what a
+// rule takes away is not compared.
 
 /**
  * @typedef {object} Explanation
  * @property {string} name A name for reports
  * @property {string} reason Where the list of differences says so, or why nobody can rely on it
- * @property {(pair: Pair) => Pair | null} explain Gives the two traces without it; `null` where it can't be seen
+ * @property {(pair: Pair) => Pair | null} explain Gives the two traces without it; `null` where it
+ *   can't be seen
  *
  * @typedef {object} Pair
  * @property {any} program The program

@@ -104,7 +104,8 @@ class FrameReader {
   /**
    * Gives the frames that are complete.
    *
-   * @return {{opcode: number, payload: Buffer, line: string}[]} The frames, each with a line about it
+   * @return {{opcode: number, payload: Buffer, line: string}[]} The frames, each with a line about
+   *   it
    */
   read() {
     if (this.#length < this.#needed) return [];

@@ -1,8 +1,8 @@
 // @ts-check
 'use strict';
 
-// Makes a program of a seed. A program is plain JSON: servers, connections, what their endpoints do at
-// events, and steps. README.md in this folder describes it.
+// Makes a program of a seed. A program is plain JSON: servers, connections, what their endpoints do
+// at events, and steps. README.md in this folder describes it.
 
 const Random = require('./random');
 const { makeConnection, makeServer, makeFace } = require('./generate/endpoints');
@@ -209,8 +209,8 @@ const CUTS = new Set([
 const ENDS = new Set(['socketEnd', 'socketDestroySoon', 'streamEnd', 'rawEnd', 'close']);
 
 /**
- * Tells whether an operation cuts what has been written in the same tick: of that ws has sent all (on TLS the
- * first part, with compression nothing), oxws nothing yet.
+ * Tells whether an operation cuts what has been written in the same tick: of that ws has sent all
+ * (on TLS the first part, with compression nothing), oxws nothing yet.
  */
 function isRace({ transport, connections }, { at, do: name }, written) {
   if (at === 'server') return name === 'terminateAll' && written.size > 0;

@@ -1,9 +1,9 @@
 // @ts-check
 'use strict';
 
-// Has ws write as oxws does: the frames of a tick leave together, at its end, and sooner where somebody asks
-// for `bufferedAmount`, terminates or destroys. With that, what follows from this one difference, which is
-// meant, can be told from all others.
+// Has ws write as oxws does: the frames of a tick leave together, at its end, and sooner where
+// somebody asks for `bufferedAmount`, terminates or destroys. With that, what follows from this one
+// difference, which is meant, can be told from all others.
 
 /** Sockets that hold frames back. */
 const held = new Set();

@@ -25,7 +25,10 @@ const STREAM_EVENTS = ['data', 'end', 'finish', 'error', 'close', 'drain'];
 
 /** Milliseconds that a step, and the end of a program, may take. */
 const PATIENCE = 4000;
-/** Turns of the event loop without anything new after which a step is over, while nothing is under way. */
+/**
+ * Turns of the event loop without anything new after which a step is over, while nothing is under
+ * way.
+ */
 const QUIET_TURNS = 4;
 /** And looks, a millisecond apart, when something is, which may never come. */
 const BUSY_LOOKS = 14;
@@ -82,8 +85,9 @@ class Run {
   /**
    * @param {any} implementation `WebSocket` of ws or of oxws
    * @param {any} program The program
-   * @param {{isReference: boolean, quietMs?: number}} options Whether the implementation is ws, whose rest of
-   *   a chunk is lost when a listener throws; milliseconds without anything new that end a step
+   * @param {{isReference: boolean, quietMs?: number}} options Whether the implementation is ws,
+   *   whose rest of a chunk is lost when a listener throws; milliseconds without anything new that
+   *   end a step
    */
   constructor(implementation, program, { isReference, quietMs = 0 }) {
     this.implementation = implementation;
@@ -124,8 +128,8 @@ class Run {
   }
 
   /**
-   * Says how many bytes wait: where the kernel decides how much it takes, or an encoder how long a message
-   * is, only whether any do.
+   * Says how many bytes wait: where the kernel decides how much it takes, or an encoder how long a
+   * message is, only whether any do.
    *
    * @param {any} ws The WebSocket
    * @param {number} bytes The number
@@ -212,7 +216,10 @@ class Run {
     }
   }
 
-  /** Tells whether a WebSocket that closes has so little time for it that a program shows the end of it. */
+  /**
+   * Tells whether a WebSocket that closes has so little time for it that a program shows the end of
+   * it.
+   */
   #isTimed() {
     const { server, connections } = this.program;
     return connections.some(({ number, client }) => {
@@ -281,7 +288,8 @@ class Run {
       }
     };
     if (when === 'now' || DELIVERIES.has(when)) {
-      // See `DELIVERIES`: what ws would not deliver any more is compared with what it would otherwise.
+      // See `DELIVERIES`: what ws would not deliver any more is compared with what it would
+      // otherwise.
       if (!this.isReference || when !== 'callback') return act();
       return this.#reporting(act);
     }
@@ -437,7 +445,8 @@ class Run {
   }
 
   #acceptRaw(socket) {
-    // Which connection it is its request tells; until then the first that has no server end is meant.
+    // Which connection it is its request tells; until then the first that has no server end is
+    // meant.
     const connection = this.program.connections.find(({ kind, number }) => {
       return kind === 'rawServer' && this.ends.has(`c${number}`) && !this.ends.has(`s${number}`);
     });

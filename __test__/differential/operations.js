@@ -1,8 +1,9 @@
 // @ts-check
 'use strict';
 
-// What the steps and the listeners of a program do: one function for each operation, by its name. Each
-// gets the run, the endpoint, the operation and the lane to note things in. What it returns or throws is noted down by the caller.
+// What the steps and the listeners of a program do: one function for each operation, by its name.
+// Each gets the run, the endpoint, the operation and the lane to note things in. What it returns or
+// throws is noted down by the caller.
 
 const { bytesOf, valueFor } = require('./data');
 const { encode } = require('./frames');

@@ -1,7 +1,8 @@
 // @ts-check
 'use strict';
 
-// The parent's side of a worker: hands out programs, and knows which ran when it died or went silent.
+// The parent's side of a worker: hands out programs, and knows which ran when it died or went
+// silent.
 
 const { spawn } = require('node:child_process');
 const path = require('node:path');

@@ -1,7 +1,8 @@
 // @ts-check
 'use strict';
 
-// The other end of a connection: a socket of Node.js that speaks WebSocket by hand, or what looks like it.
+// The other end of a connection: a socket of Node.js that speaks WebSocket by hand, or what looks
+// like it.
 
 const { createHash } = require('node:crypto');
 const { encode, FrameReader } = require('./frames');
@@ -164,7 +165,8 @@ class RawPeer {
   }
 
   /**
-   * Writes pieces, each in a turn of the event loop of its own, after what was to be written before.
+   * Writes pieces, each in a turn of the event loop of its own, after what was to be written
+   * before.
    *
    * @param {Buffer[]} pieces The pieces
    */

@@ -167,7 +167,8 @@ function isRequired(key, value) {
  * @param {any} checker The workers
  * @param {any} program The program
  * @param {import('./confirm').Verdict} verdict What was found
- * @return {Promise<{program: any, verdict: import('./confirm').Verdict}>} The smallest program that was found
+ * @return {Promise<{program: any, verdict: import('./confirm').Verdict}>} The smallest program that
+ *   was found
  */
 async function shrink(checker, program, verdict) {
   const kind = kindOf(verdict.found);

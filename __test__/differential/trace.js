@@ -2,7 +2,8 @@
 'use strict';
 
 // What a run leaves behind: for each endpoint a lane of lines. A line says what a program can tell,
-// in a form that is the same in two runs: no ports, no keys, no paths, hashes in place of long payloads.
+// in a form that is the same in two runs: no ports, no keys, no paths, hashes in place of long
+// payloads.
 
 const { createHash } = require('node:crypto');
 

@@ -1,5 +1,5 @@
-// Conversations under the fake timers of a test framework, as the text of a test file. Copied beside
-// the installs.
+// Conversations under the fake timers of a test framework, as the text of a test file. Copied
+// beside the installs.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -155,8 +155,8 @@ export async function until(condition) {
  * Makes an empty folder for files that a program watches.
  *
  * @param {string} install The folder of the install
- * @return {{ root: string, write: (name: string, text: string) => void }} The folder, and what writes a
- *     file all at once: who looks must not find half of it
+ * @return {{ root: string, write: (name: string, text: string) => void }} The folder, and what
+ *   writes a file all at once: who looks must not find half of it
  */
 export function makeProject(install) {
   const root = join(install, 'project');

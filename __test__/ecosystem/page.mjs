@@ -1,5 +1,5 @@
-// What the scenarios with a browser share: a page whose WebSocket is Chromium's own. Copied beside the
-// installs, so it imports nothing but Node.
+// What the scenarios with a browser share: a page whose WebSocket is Chromium's own. Copied beside
+// the installs, so it imports nothing but Node.
 
 import { createServer } from 'node:http';
 import { echo, listen } from './kit.mjs';
@@ -11,7 +11,8 @@ export const CHROMIUM_FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-dev-s
  * Serves a page and echoes what its WebSocket sends.
  *
  * @param {typeof import('ws').WebSocketServer} WebSocketServer That of the install
- * @return {Promise<{ http: import('node:http').Server, url: string }>} The server, and where the page is
+ * @return {Promise<{ http: import('node:http').Server, url: string }>} The server, and where the
+ *   page is
  */
 export async function servePage(WebSocketServer) {
   const http = createServer((_request, response) => {

@@ -120,9 +120,9 @@ describe('The driver of the engine', { skip }, () => {
 
   describe('while JavaScript is busy', () => {
     /**
-     * Connects two processes of which one, here of either role, is busy until it is told to go on; gives
-     * the frames that it sends meanwhile, at least as many as are awaited, all of them in the end, and
-     * what it prints.
+     * Connects two processes of which one, here of either role, is busy until it is told to go on;
+     * gives the frames that it sends meanwhile, at least as many as are awaited, all of them in the
+     * end, and what it prints.
      */
     async function pingBusy(t, role, { prepare = '', frames, awaited = 0 }) {
       const script = `

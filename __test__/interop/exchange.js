@@ -1,7 +1,7 @@
 'use strict';
 
-// A client's part of an exchange with an echo server, for every class with the API of browsers. The function
-// stands alone, so that it can be sent to a browser.
+// A client's part of an exchange with an echo server, for every class with the API of browsers. The
+// function stands alone, so that it can be sent to a browser.
 
 /**
  * Sends messages, one after the other, and compares their echoes.
@@ -10,9 +10,10 @@
  * @param {number[]} sizes Lengths of the messages
  * @param {boolean} startsWithText Text and binary messages take turns: which comes first
  * @param {boolean} canFragment Whether `send()` takes fragments; every third message is sent so
- * @param {number} pauseMs How long to wait in the middle: the engine takes a compressed connection over
- *   once it has been open for a moment
- * @return {Promise<{error: string | null, extensions: string}>} What went wrong, and what was agreed on
+ * @param {number} pauseMs How long to wait in the middle: the engine takes a compressed connection
+ *   over once it has been open for a moment
+ * @return {Promise<{error: string | null, extensions: string}>} What went wrong, and what was
+ *   agreed on
  */
 function exchange(open, sizes, startsWithText, canFragment, pauseMs) {
   const alphabet = 'the quick brown fox jumps over the lazy dog, 0123456789 times; ';

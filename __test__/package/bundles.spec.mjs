@@ -1,5 +1,5 @@
-// Bundles programs that leave the packed package out, and programs for browsers, and runs them. It's run
-// by `npm test -- package`, in a folder where the package and the bundlers are installed.
+// Bundles programs that leave the packed package out, and programs for browsers, and runs them.
+// It's run by `npm test -- package`, in a folder where the package and the bundlers are installed.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';

@@ -1,7 +1,7 @@
 'use strict';
 
-// A certificate for `localhost` and 127.0.0.1 that nobody trusts, with its key. For tests only; valid
-// for a hundred years.
+// A certificate for `localhost` and 127.0.0.1 that nobody trusts, with its key. For tests only;
+// valid for a hundred years.
 
 const cert = `-----BEGIN CERTIFICATE-----
 MIIBnDCCAUGgAwIBAgIUGfOVsGcf0gZfgi6xwh8zarUlfoIwCgYIKoZIzj0EAwIw

@@ -59,8 +59,8 @@ function run(...args) {
 /**
  * Starts a server.
  *
- * @param {(ws: WebSocket, request: http.IncomingMessage) => void} [serve] Serves a client; it echoes
- *   where there is none
+ * @param {(ws: WebSocket, request: http.IncomingMessage) => void} [serve] Serves a client; it
+ *   echoes where there is none
  * @param {http.Server | import('node:https').Server} [server] What it listens with
  * @return {Promise<number>} The port
  */

@@ -46,7 +46,9 @@ async function connect(t, { client, clientOptions, server, serverOptions } = {})
   return { ...served, ...(await join(t, served, clientOptions, client)) };
 }
 
-/** A server, a raw TCP client behind the opening handshake and the server's end of the connection. */
+/**
+ * A server, a raw TCP client behind the opening handshake and the server's end of the connection.
+ */
 async function connectRaw(t, options) {
   const { port, wss } = await serve(t, options);
   const accepted = once(wss, 'connection');

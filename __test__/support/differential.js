@@ -2,8 +2,8 @@
 
 // Runs one script on ws and on this package, and compares everything that it noted down.
 //
-// A script is an async function that gets a `World`: the implementation under test, peers that speak
-// raw bytes, and a place to note what it sees. All that a world opens ends with it.
+// A script is an async function that gets a `World`: the implementation under test, peers that
+// speak raw bytes, and a place to note what it sees. All that a world opens ends with it.
 
 const assert = require('node:assert');
 const { createHash } = require('node:crypto');
@@ -364,8 +364,8 @@ async function compare(script) {
 }
 
 /**
- * Waits, and lets the event loop look at sockets at the end: after the process has been held up, timers
- * come before what arrived meanwhile.
+ * Waits, and lets the event loop look at sockets at the end: after the process has been held up,
+ * timers come before what arrived meanwhile.
  */
 async function sleep(milliseconds) {
   await delay(milliseconds);

@@ -7,8 +7,8 @@
  *
  * @param {number} opcode The opcode
  * @param {Buffer | string} payload The payload
- * @param {{fin?: boolean, rsv?: number, key?: Buffer | null}} [options] FIN, the RSV bits (4 is RSV1)
- *   and the masking key, `null` for none
+ * @param {{fin?: boolean, rsv?: number, key?: Buffer | null}} [options] FIN, the RSV bits (4 is
+ *   RSV1) and the masking key, `null` for none
  * @return {Buffer} The frame
  */
 function frame(opcode, payload = '', { fin = true, rsv = 0, key = null } = {}) {

@@ -4,7 +4,8 @@
  * Calls a function and says what came of it, in a form that can be compared.
  *
  * @param {() => any} act The function
- * @return {{value: any} | {error: string}} What it returned, or class, code and message of what it threw
+ * @return {{value: any} | {error: string}} What it returned, or class, code and message of what it
+ *   threw
  */
 function outcome(act) {
   try {

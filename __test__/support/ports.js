@@ -7,15 +7,18 @@ const { randomInt } = require('node:crypto');
 const { once } = require('node:events');
 const net = require('node:net');
 
-/** Below those that systems give to who asks for none, for a connection or a server: Linux from 32 768 on. */
+/**
+ * Below those that systems give to who asks for none, for a connection or a server: Linux from 32
+ * 768 on.
+ */
 const FIRST_PORT = 20_000;
 const LAST_PORT = 32_000;
 
 /**
  * Finds a port for programs that want to be told one.
  *
- * @return {Promise<number>} A port that nobody uses, at any address: some programs listen at all of them; and that
- *   nobody gets by chance until the program does
+ * @return {Promise<number>} A port that nobody uses, at any address: some programs listen at all of
+ *   them; and that nobody gets by chance until the program does
  */
 async function freePort() {
   for (;;) {

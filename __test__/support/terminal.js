@@ -14,7 +14,9 @@ const until = require('./until');
 /** A look at the screen starts a process. */
 const LOOK_EVERY_MS = 50;
 
-/** Runs a command and writes its exit code to the file that `$0` names; Ctrl+C is for the command. */
+/**
+ * Runs a command and writes its exit code to the file that `$0` names; Ctrl+C is for the command.
+ */
 const WITH_RESULT = 'trap : INT; "$@"; echo $? >"$0"';
 
 /**
@@ -22,15 +24,11 @@ const WITH_RESULT = 'trap : INT; "$@"; echo $? >"$0"';
  *
  * @param {string[]} command The program and its arguments
  * @param {{ columns?: number, rows?: number }} [size] The size of the terminal
- * @return {{
- *   type: (text: string) => void,
- *   press: (...keys: string[]) => void,
- *   screen: (options?: { colors?: boolean }) => string,
- *   waitFor: (pattern: RegExp) => Promise<void>,
- *   exitCode: () => Promise<number>,
- *   close: () => void
- * }} Types; presses keys, by the names that tmux has for them; reads the screen; waits until it is as
- *   wanted; waits until the command has ended; and takes all of it away
+ * @return {{ type: (text: string) => void, press: (...keys: string[]) => void, screen: (options?: {
+ *   colors?: boolean }) => string, waitFor: (pattern: RegExp) => Promise<void>, exitCode: () =>
+ *   Promise<number>, close: () => void }} Types; presses keys, by the names that tmux has for them;
+ *   reads the screen; waits until it is as wanted; waits until the command has ended; and takes all
+ *   of it away
  */
 function openTerminal(command, { columns = 120, rows = 40 } = {}) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oxws-tmux-'));

@@ -29,7 +29,9 @@ async function uncaught(act) {
   });
 }
 
-/** Runs `act` to its end and gives the messages of all exceptions that nobody has caught until then. */
+/**
+ * Runs `act` to its end and gives the messages of all exceptions that nobody has caught until then.
+ */
 async function uncaughtDuring(act) {
   const messages = [];
   await withListener(({ message }) => messages.push(message), act);

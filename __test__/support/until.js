@@ -4,7 +4,10 @@
 const assert = require('node:assert');
 const { setTimeout: sleep } = require('node:timers/promises');
 
-/** Milliseconds after which nothing is waited for any longer: far more than anything takes under load. */
+/**
+ * Milliseconds after which nothing is waited for any longer: far more than anything takes under
+ * load.
+ */
 const PATIENCE = 20_000;
 
 /**
@@ -12,8 +15,8 @@ const PATIENCE = 20_000;
  *
  * @template T
  * @param {() => T | Promise<T>} look Looks whether it is
- * @param {string | (() => string)} what What is waited for, for the message; a function is called when
- *   it hasn't come, to tell what there is
+ * @param {string | (() => string)} what What is waited for, for the message; a function is called
+ *   when it hasn't come, to tell what there is
  * @param {number} [pause] Milliseconds between two looks
  * @return {Promise<NonNullable<T>>} What `look` gave in the end
  */

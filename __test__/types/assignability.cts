@@ -1,7 +1,8 @@
 // Each type of `@types/ws` 8.18.2 against ours, in both directions.
 //
 // What `@types/ws` has wrong, so that ours can't go where theirs is expected:
-// - `ClientOptions.checkServerIdentity` returns an error or nothing (`tls.connect()`), not a boolean;
+// - `ClientOptions.checkServerIdentity` returns an error or nothing (`tls.connect()`), not a
+//   boolean;
 // - `PerMessageDeflateOptions`: `clientMaxWindowBits` and `serverMaxWindowBits` may be `false`, and
 //   so `ServerOptions` and `ClientOptions` may name it.
 //

@@ -9,9 +9,9 @@
 // the tests run on the package in FOLDER: on the checkout itself they prove this runner. --file and
 // --grep choose test files (`receiver`, `websocket`) and tests (by a part of the title).
 //
-// `expected-failures.json` has the full title of each test that cannot pass, with the reason and, where
-// it depends on that, the first version of Node on which it can't. A test that fails without being listed is
-// an error, and so is one that is listed but passes or is not there.
+// `expected-failures.json` has the full title of each test that cannot pass, with the reason and,
+// where it depends on that, the first version of Node on which it can't. A test that fails without
+// being listed is an error, and so is one that is listed but passes or is not there.
 
 const fs = require('node:fs');
 const path = require('node:path');

@@ -5,8 +5,8 @@
  * The client under test, for packages with the API of ws: sends back what it gets, so that as many
  * messages are under way as it begins with.
  *
- * Its one argument is JSON: {@link Options}. It prints the port on which it awaits its server, and ends
- * with its standard input.
+ * Its one argument is JSON: {@link Options}. It prints the port on which it awaits its server, and
+ * ends with its standard input.
  */
 
 const net = require('node:net');

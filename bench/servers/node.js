@@ -16,8 +16,8 @@ const { join } = require('node:path');
  * @typedef {object} Options
  * @property {string} package What to require: `ws`, or the path of the package under test
  * @property {boolean} broadcast Send each message to all instead of back
- * @property {{level: number, takeover: boolean} | null} deflate Accept permessage-deflate: the level
- *   of compression, and whether both sides take their windows over
+ * @property {{level: number, takeover: boolean} | null} deflate Accept permessage-deflate: the
+ *   level of compression, and whether both sides take their windows over
  * @property {string | null} certificates Directory of `certificate.pem` and `key.pem`: serve TLS
  */
 

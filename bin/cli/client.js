@@ -85,7 +85,8 @@ async function clientOptions(values) {
  * @param {string} address Where to; without a scheme `ws://` is meant
  * @param {Record<string, any>} values The values of the options
  * @param {Record<string, any>} [more] Further options of the client
- * @return {Promise<() => WebSocket>} Makes one, or throws a `UsageError` if something isn't possible
+ * @return {Promise<() => WebSocket>} Makes one, or throws a `UsageError` if something isn't
+ *   possible
  */
 async function prepareClient(address, values, more) {
   const hasScheme = /^(?:[a-z][a-z0-9.+-]*:\/\/|ws\+unix:)/i.test(address);

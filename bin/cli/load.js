@@ -1,8 +1,8 @@
 // @ts-check
 'use strict';
 
-// The load of `oxws bench`: connections to a server that echoes, each with a number of messages under
-// way. What comes back sends the next one.
+// The load of `oxws bench`: connections to a server that echoes, each with a number of messages
+// under way. What comes back sends the next one.
 
 const { once } = require('node:events');
 const { createHistogram, performance } = require('node:perf_hooks');
@@ -16,7 +16,8 @@ const OPENING = 64;
  * @typedef {object} Figures What was measured in a span of time
  * @property {number} seconds How long it was
  * @property {number} messages Echoes that came back
- * @property {import('node:perf_hooks').RecordableHistogram} latency Their round trips, in nanoseconds
+ * @property {import('node:perf_hooks').RecordableHistogram} latency Their round trips, in
+ *   nanoseconds
  */
 
 /**
@@ -98,8 +99,8 @@ class Load {
   }
 
   /**
-   * Keeps a connection busy. Echoes come back in order, so a ring of times is enough to tell how long
-   * each took.
+   * Keeps a connection busy. Echoes come back in order, so a ring of times is enough to tell how
+   * long each took.
    *
    * @param {WebSocket} ws The connection
    * @private

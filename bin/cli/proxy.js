@@ -57,7 +57,8 @@ function requestTunnel(proxy, target) {
  * Makes a function that connects through a proxy, for the option `createConnection`.
  *
  * @param {string} text The address of the proxy
- * @return {(options: any, callback: Function) => void} Calls back with an error, or `null` and a socket
+ * @return {(options: any, callback: Function) => void} Calls back with an error, or `null` and a
+ *   socket
  * @throws {UsageError} If the address isn't possible
  */
 function createProxyConnection(text) {

@@ -72,8 +72,8 @@ function chart(rates) {
  * Makes what shows the figures of each moment.
  *
  * @param {boolean} color Whether to color
- * @return {{ interval: number, show: (elapsed: number, figures: Figures) => void, end: () => void }}
- *   How often it wants figures; what shows them, and what clears the row that changes
+ * @return {{ interval: number, show: (elapsed: number, figures: Figures) => void, end: () => void
+ *   }} How often it wants figures; what shows them, and what clears the row that changes
  */
 function createDisplay(color) {
   const isTerminal = Boolean(process.stdout.isTTY);

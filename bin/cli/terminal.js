@@ -1,9 +1,9 @@
 // @ts-check
 'use strict';
 
-// What the person sees and types: lines above a prompt that can be edited, with a history. Where the
-// output is no terminal, messages are printed as they are, errors go to stderr, and notices nowhere;
-// where the input is none, its lines are taken one by one.
+// What the person sees and types: lines above a prompt that can be edited, with a history. Where
+// the output is no terminal, messages are printed as they are, errors go to stderr, and notices
+// nowhere; where the input is none, its lines are taken one by one.
 
 const { EventEmitter, once } = require('node:events');
 const readline = require('node:readline');
@@ -25,7 +25,8 @@ const NOTICE = { prefix: '', color: 'green' };
 const ERROR = { prefix: 'error: ', color: 'yellow' };
 
 /**
- * Takes away the power that control characters have over a terminal: what a peer sends is only shown.
+ * Takes away the power that control characters have over a terminal: what a peer sends is only
+ * shown.
  *
  * @param {string} text The text
  * @return {string} The text, tabs and line feeds as they were

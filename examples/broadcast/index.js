@@ -1,7 +1,7 @@
 'use strict';
 
-// A drawing board that all windows share: what one draws is sent to all others. A stroke is a binary
-// message of ten bytes. Who comes later gets everything drawn so far as one message.
+// A drawing board that all windows share: what one draws is sent to all others. A stroke is a
+// binary message of ten bytes. Who comes later gets everything drawn so far as one message.
 
 const { readFileSync } = require('node:fs');
 const { createServer } = require('node:http');

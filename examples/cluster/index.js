@@ -1,7 +1,7 @@
 'use strict';
 
-// A process for each processor, all on one port. Connections are spread over them by node:cluster; what a
-// client says reaches the clients of all processes by way of the first one.
+// A process for each processor, all on one port. Connections are spread over them by node:cluster;
+// what a client says reaches the clients of all processes by way of the first one.
 
 const cluster = require('node:cluster');
 const { availableParallelism } = require('node:os');

@@ -33,7 +33,9 @@ for (let i = 0; i < CONNECTIONS; i++) {
   });
 }
 
-/** Reports how many messages came back: each quarter of a second, and of all the time at the end. */
+/**
+ * Reports how many messages came back: each quarter of a second, and of all the time at the end.
+ */
 function measure() {
   const start = performance.now();
   const first = messages;

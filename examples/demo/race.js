@@ -2,8 +2,8 @@
 'use strict';
 
 // The race: the same load on ws and on oxws, one after the other. Server and client of each run are
-// processes of their own, so that neither the page nor the demo's server is in the way; the client is
-// the same for both.
+// processes of their own, so that neither the page nor the demo's server is in the way; the client
+// is the same for both.
 
 const { fork } = require('node:child_process');
 const { on } = require('node:events');
@@ -99,8 +99,8 @@ async function runOne(run, report, signal) {
  * Makes what runs races, one at a time.
  *
  * @param {(runs: Run[], isOver: boolean) => void} report Told of each change
- * @return {{ start: () => void, close: () => void }} What starts a race if none is under way, and what
- *   ends the one that is
+ * @return {{ start: () => void, close: () => void }} What starts a race if none is under way, and
+ *   what ends the one that is
  */
 function createRace(report) {
   /** @type {AbortController | null} */

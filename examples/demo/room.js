@@ -3,12 +3,10 @@
 
 // The chat room: who is in it, what they say, and the figures that every window shows.
 //
-// Text messages are JSON objects with a `type`:
-//   from a window   hello { name }, chat { text }, race
-//   to a window     welcome { id, history, source }, people { people }, chat { ... }, notice { text },
-//                   stats, race { runs, isOver }
-// A binary message is an echo request: it goes back as it is. Windows measure round trips with it,
-// and make load.
+// Text messages are JSON objects with a `type`: from a window   hello { name }, chat { text }, race
+//   to a window     welcome { id, history, source }, people { people }, chat { ... }, notice { text
+//   }, stats, race { runs, isOver } A binary message is an echo request: it goes back as it is.
+//   Windows measure round trips with it, and make load.
 
 const { performance } = require('node:perf_hooks');
 const { WebSocket } = require('../..');
@@ -71,8 +69,8 @@ function parseMessage(text) {
  *
  * @param {import('../..').WebSocket} ws Its connection
  * @param {Member} member The window
- * @return {{ carrier: string, payload: number, wire: number }} What carries the connection; bytes of
- *   messages, and bytes that they took on the wire, handshake included
+ * @return {{ carrier: string, payload: number, wire: number }} What carries the connection; bytes
+ *   of messages, and bytes that they took on the wire, handshake included
  */
 function describeConnection(ws, { payload }) {
   const socket = /** @type {any} */ (ws)._socket;
@@ -88,8 +86,8 @@ function describeConnection(ws, { payload }) {
 /**
  * Opens a room.
  *
- * @return {{ join: (ws: import('../..').WebSocket) => void, close: () => void }} What lets a window in,
- *     and what ends the timers
+ * @return {{ join: (ws: import('../..').WebSocket) => void, close: () => void }} What lets a window
+ *   in, and what ends the timers
  */
 function createRoom() {
   /** @type {Map<import('../..').WebSocket, Member>} */

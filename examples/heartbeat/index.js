@@ -1,7 +1,7 @@
 'use strict';
 
-// Finds connections whose other end has vanished without a word, from both sides: the server pings and
-// waits for pongs, the client waits for pings. One of the two clients here plays dead.
+// Finds connections whose other end has vanished without a word, from both sides: the server pings
+// and waits for pongs, the client waits for pings. One of the two clients here plays dead.
 
 const { WebSocket, WebSocketServer } = require('oxws');
 

@@ -1,7 +1,7 @@
 'use strict';
 
-// A WebSocket server behind TLS, and a client that trusts its certificate. CERT and KEY name your own
-// files; without them openssl makes a certificate for localhost that is good for a week.
+// A WebSocket server behind TLS, and a client that trusts its certificate. CERT and KEY name your
+// own files; without them openssl makes a certificate for localhost that is good for a week.
 
 const { execFileSync } = require('node:child_process');
 const { mkdtempSync, readFileSync, rmSync } = require('node:fs');

@@ -1,7 +1,8 @@
 'use strict';
 
-// A client that reaches its server through an HTTP proxy, by the agent of https-proxy-agent. Proxy and
-// server are here, too, so that there is something to reach: in earnest you need the last part only.
+// A client that reaches its server through an HTTP proxy, by the agent of https-proxy-agent. Proxy
+// and server are here, too, so that there is something to reach: in earnest you need the last part
+// only.
 
 const { createServer } = require('node:http');
 const { connect } = require('node:net');

@@ -1,7 +1,7 @@
 'use strict';
 
-// Starts several servers, as if each were on a machine of its own, which share what is said by Redis.
-// PORT is the port of the first one, REDIS_URL where Redis is.
+// Starts several servers, as if each were on a machine of its own, which share what is said by
+// Redis. PORT is the port of the first one, REDIS_URL where Redis is.
 
 const { fork } = require('node:child_process');
 const path = require('node:path');

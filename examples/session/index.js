@@ -1,7 +1,7 @@
 'use strict';
 
-// WebSockets for those who have logged in with Express: the handshake is an HTTP request, so it carries
-// the cookie of the session. Logging out ends the connections of that session.
+// WebSockets for those who have logged in with Express: the handshake is an HTTP request, so it
+// carries the cookie of the session. Logging out ends the connections of that session.
 
 const { randomBytes } = require('node:crypto');
 const { createServer, ServerResponse } = require('node:http');

@@ -1,6 +1,7 @@
 'use strict';
 
-// Two WebSocket servers and ordinary HTTP on one port. The path of the handshake decides who serves it.
+// Two WebSocket servers and ordinary HTTP on one port. The path of the handshake decides who serves
+// it.
 
 const { createServer } = require('node:http');
 const { WebSocketServer } = require('oxws');

@@ -1,7 +1,7 @@
 'use strict';
 
-// Shows how a server is doing, twice a second, to every window that is open. Nothing is measured while
-// nobody looks.
+// Shows how a server is doing, twice a second, to every window that is open. Nothing is measured
+// while nobody looks.
 
 const { readFileSync } = require('node:fs');
 const { createServer } = require('node:http');

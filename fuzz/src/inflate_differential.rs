@@ -1,14 +1,15 @@
 //! Any bytes as streams of RFC 1951, in any pieces, inflated by the decompressor and by zlib-rs.
 //!
-//! Invariant: both produce the same bytes, end at the same places, and say the same of what is invalid, each time
-//! after the same piece.
+//! Invariant: both produce the same bytes, end at the same places, and say the same of what is
+//! invalid, each time after the same piece.
 
 use flate2::{Decompress, FlushDecompress, Status};
 use oxws::protocol::deflate::{Decompressor, DecompressorConfig, InflateError};
 
 use super::input::Input;
 
-/// zlib-rs leaves its fast path, on which it has no words for errors, where there is less room than 260 bytes.
+/// zlib-rs leaves its fast path, on which it has no words for errors, where there is less room than
+/// 260 bytes.
 const ROOM: usize = 256;
 
 /// Enough for every situation, few enough for the fuzzer's pace.

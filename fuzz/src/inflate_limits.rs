@@ -1,8 +1,8 @@
 //! Any bytes as compressed messages, in any fragments, under any limit.
 //!
-//! Invariant: nothing is given above the limit, nor memory taken for more than a chunk of it, and the
-//! error says which of the two it is, data or limit. However often decompression pauses, it ends as it does
-//! without a pause. After an error the decompressor is as good as new.
+//! Invariant: nothing is given above the limit, nor memory taken for more than a chunk of it, and
+//! the error says which of the two it is, data or limit. However often decompression pauses, it
+//! ends as it does without a pause. After an error the decompressor is as good as new.
 
 use std::sync::Arc;
 

@@ -5,8 +5,8 @@
 //
 // Small inputs are worked on at once, and their results come some turns of the event loop later:
 // programs that were written for zlib's streams rely on the time that those take. Large ones are
-// worked on by the native part's threads. No result comes before the JavaScript that asks for it has
-// ended.
+// worked on by the native part's threads. No result comes before the JavaScript that asks for it
+// has ended.
 
 const { AsyncResource } = require('node:async_hooks');
 const { availableParallelism } = require('node:os');
@@ -38,8 +38,8 @@ const readDeflateOptions = createOptionsReader((options) => zlib.createDeflateRa
 const readInflateOptions = createOptionsReader((options) => zlib.createInflateRaw(options));
 
 /**
- * One operation. Operations of several contexts run together, so it keeps the async context in which
- * it was asked for. (`AsyncResource.bind()` makes each function a map of its own in V8's old
+ * One operation. Operations of several contexts run together, so it keeps the async context in
+ * which it was asked for. (`AsyncResource.bind()` makes each function a map of its own in V8's old
  * generation: 2 KB that stay until all of that is collected.)
  */
 class Operation extends AsyncResource {
@@ -195,9 +195,9 @@ class ZlibContext {
   }
 
   /**
-   * Has the native part's threads do the work, as soon as the limiter allows. The native part holds to
-   * the same limit for all that it does on threads; what waits here has not begun, and leaves the queue
-   * if the connection closes.
+   * Has the native part's threads do the work, as soon as the limiter allows. The native part holds
+   * to the same limit for all that it does on threads; what waits here has not begun, and leaves
+   * the queue if the connection closes.
    *
    * @param {import('./work').Start} start Begins the work
    * @param {(output: Buffer | null) => void} conclude Takes its output

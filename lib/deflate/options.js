@@ -86,14 +86,15 @@ function toDictionary(value) {
  */
 
 /**
- * Makes what reads the options of one direction. The connections of a server have the same, so the latest
- * are kept.
+ * Makes what reads the options of one direction. The connections of a server have the same, so the
+ * latest are kept.
  *
  * @param {(options: object) => import('node:zlib').DeflateRaw | import('node:zlib').InflateRaw}
  *   createStream The function of Node's zlib that takes the same options. It is called only
  *   where they look wrong, to have its error
- * @return {(userOptions: any, windowBits: number, noContextTakeover: boolean) => ContextOptions} Gives
- *   the options that count, of what the user gave and what was agreed on; throws what `createStream` throws
+ * @return {(userOptions: any, windowBits: number, noContextTakeover: boolean) => ContextOptions}
+ *   Gives the options that count, of what the user gave and what was agreed on; throws what
+ *   `createStream` throws
  */
 function createOptionsReader(createStream) {
   let given = new OptionSnapshot(undefined);
@@ -142,8 +143,8 @@ function read(userOptions, agreedWindowBits, createStream) {
 }
 
 /**
- * Checks the options that ws doesn't have. To be called where the user gives them, so that a mistake
- * is reported there.
+ * Checks the options that ws doesn't have. To be called where the user gives them, so that a
+ * mistake is reported there.
  *
  * @param {any} options The options of permessage-deflate
  * @throws {TypeError} If `memoryLimit` isn't a number of bytes

@@ -11,14 +11,14 @@ const native = require('../native');
 /** @typedef {InstanceType<typeof native.WorkResults>} WorkResults */
 /** @typedef {(results: WorkResults, number: number) => void} Start */
 /**
- * @typedef {(error: Error | null, bytes: any, lengths: any) => void} Conclude Takes the bytes of the
- *   output, `null` where there is none; and the lengths of the outputs that they are, if those are
- *   several
+ * @typedef {(error: Error | null, bytes: any, lengths: any) => void} Conclude Takes the bytes of
+ *   the output, `null` where there is none; and the lengths of the outputs that they are, if those
+ *   are several
  */
 
 /**
- * Who takes the results, by the number of the work. Not a map: each table that one has outgrown refers
- * to the next, and whoever was in it lives on until V8 collects its old generation.
+ * Who takes the results, by the number of the work. Not a map: each table that one has outgrown
+ * refers to the next, and whoever was in it lives on until V8 collects its old generation.
  *
  * @type {(Conclude | null)[]}
  */

@@ -1,8 +1,8 @@
 // @ts-check
 'use strict';
 
-// Which driver has the work, where nobody has pinned it: the event loop, or a task on another thread
-// when the JavaScript thread is what everything waits for.
+// Which driver has the work, where nobody has pinned it: the event loop, or a task on another
+// thread when the JavaScript thread is what everything waits for.
 
 const host = require('../host');
 

@@ -1,8 +1,8 @@
 // @ts-check
 'use strict';
 
-// What an engine receives: records of what has happened, and the memory that payloads are read into.
-// See `src/binding/engine`.
+// What an engine receives: records of what has happened, and the memory that payloads are read
+// into. See `src/binding/engine`.
 
 const { FastBuffer } = require('../buffer-util');
 const { EMPTY_BUFFER } = require('../constants');
@@ -38,7 +38,10 @@ class Inbox {
     this._received = 0;
     /** Numbers whose connection was closed while the batch may still have records of it. */
     this._departed = new Set();
-    /** The connection whose records are being handed out. Behind an exception it gets the rest of them. */
+    /**
+     * The connection whose records are being handed out. Behind an exception it gets the rest of
+     * them.
+     */
     this._current = /** @type {any} */ (null);
     /** Whether events were handed out since ticks ran. */
     this._isTickDue = false;
@@ -52,8 +55,8 @@ class Inbox {
   }
 
   /**
-   * Drops the records of a connection that is removed, unless they are being handed out: those came with
-   * one read, and are handed out as one.
+   * Drops the records of a connection that is removed, unless they are being handed out: those came
+   * with one read, and are handed out as one.
    *
    * @param {number} id Its number
    */
@@ -98,8 +101,8 @@ class Inbox {
   }
 
   /**
-   * Tells whether something was taken and is not handed out yet: a listener threw, or a connection is
-   * about to get what it kept.
+   * Tells whether something was taken and is not handed out yet: a listener threw, or a connection
+   * is about to get what it kept.
    *
    * @return {boolean} Whether there is something
    */
@@ -168,8 +171,8 @@ class Inbox {
   }
 
   /**
-   * Has what `process.nextTick()` and promises have queued run before the events of the next connection, as
-   * it does where each connection has an event loop's callback of its own.
+   * Has what `process.nextTick()` and promises have queued run before the events of the next
+   * connection, as it does where each connection has an event loop's callback of its own.
    *
    * @private
    */

@@ -1,8 +1,8 @@
 // @ts-check
 'use strict';
 
-// The JavaScript side of the engine, which owns the sockets of the native transport: its connections,
-// and what makes it work.
+// The JavaScript side of the engine, which owns the sockets of the native transport: its
+// connections, and what makes it work.
 //
 // One native call takes what has arrived on all connections, another hands over what they send.
 // Events come as records, payloads as views on a slab of memory that the engine reads into
@@ -22,7 +22,10 @@ const { STATUS_IDLE } = native;
 
 /** Batches that are handled before timers and other I/O get their turn. */
 const MAX_BATCHES = 16;
-/** And bytes of large messages, which are in no batch. A turn of libuv takes 2 MiB of each connection. */
+/**
+ * And bytes of large messages, which are in no batch. A turn of libuv takes 2 MiB of each
+ * connection.
+ */
 const MAX_LARGE_BYTES = 4 * 1024 * 1024;
 
 /**
@@ -225,7 +228,8 @@ class Engine {
   }
 
   /**
-   * Runs what `process.nextTick()` and promises have queued, the callbacks of what was sent among it.
+   * Runs what `process.nextTick()` and promises have queued, the callbacks of what was sent among
+   * it.
    */
   runTicks() {
     if (this.outbox.isExpected) this.outbox.flush();
@@ -233,7 +237,8 @@ class Engine {
     try {
       runTicks();
     } catch (error) {
-      // It leaves the asynchronous contexts of the tick behind, which Node clears when it has reported it.
+      // It leaves the asynchronous contexts of the tick behind, which Node clears when it has
+      // reported it.
       native.throwUncaught(error);
     } finally {
       this._isRunningTicks = false;
@@ -253,8 +258,8 @@ class Engine {
 }
 
 /**
- * Makes the engines of this thread: one, or several where each has a task on a thread of its own. On
- * the event loop they would only take turns.
+ * Makes the engines of this thread: one, or several where each has a task on a thread of its own.
+ * On the event loop they would only take turns.
  *
  * @return {Engine[]} The engines, none where there can be none
  */

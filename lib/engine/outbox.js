@@ -1,8 +1,8 @@
 // @ts-check
 'use strict';
 
-// What the connections of an engine send: commands, and the memory that payloads are collected in until
-// the end of a tick. See `src/binding/engine`.
+// What the connections of an engine send: commands, and the memory that payloads are collected in
+// until the end of a tick. See `src/binding/engine`.
 
 const { copy } = require('../buffer-util');
 const { nextTick } = require('../host');
@@ -20,13 +20,15 @@ const {
 } = native;
 
 /**
- * Frames, commands and bytes of payloads that there is room for at first, and at most: then they are
- * handed over before the tick ends.
+ * Frames, commands and bytes of payloads that there is room for at first, and at most: then they
+ * are handed over before the tick ends.
  */
 const FRAMES = [1024, 16 * 1024];
 const COMMANDS = [1024, 64 * 1024];
 const SCRATCH_LENGTH = [256 * 1024, 1024 * 1024];
-/** Payloads up to this many bytes are copied; beyond that the kernel takes them from where they are. */
+/**
+ * Payloads up to this many bytes are copied; beyond that the kernel takes them from where they are.
+ */
 const MAX_COPY_LENGTH = 16 * 1024;
 /**
  * Up to this many a task gets a copy, and this thread is spared the system call: 5.0 instead of
@@ -38,8 +40,8 @@ const MAX_COMPRESSED_LENGTH = LARGE_INPUT - 1;
 /** In a command: a frame that isn't there. */
 const NO_FRAME = -1;
 /**
- * Bytes that are sent to several are compared from this many on, and held once. To copy shorter ones
- * takes less than half the time.
+ * Bytes that are sent to several are compared from this many on, and held once. To copy shorter
+ * ones takes less than half the time.
  */
 const MIN_COMPARED_LENGTH = 512;
 
@@ -60,8 +62,10 @@ class Outbox {
     this._commandCount = 0;
     this._scratch = Buffer.allocUnsafeSlow(SCRATCH_LENGTH[0]);
     this._scratchUsed = 0;
-    /** The payload of the last frame, unless that is masked; the first byte of its header; the payload's
-     * copy, once it has been compared; the bytes of the frame. */
+    /**
+     * The payload of the last frame, unless that is masked; the first byte of its header; the
+     * payload's copy, once it has been compared; the bytes of the frame.
+     */
     this._latest = /** @type {Buffer | string | null} */ (null);
     this._latestFirst = RAW;
     this._latestCopy = /** @type {Buffer | null} */ (null);
@@ -83,8 +87,8 @@ class Outbox {
    * @param {number} id The connection
    * @param {Buffer | string} data The payload
    * @param {number} length Its bytes, at most `MAX_COPY_LENGTH`, or `MAX_COMPRESSED_LENGTH`
-   * @param {number} first The first byte of the header, with `COMPRESSED` where the payload is to be
-   *   compressed; or `RAW`
+   * @param {number} first The first byte of the header, with `COMPRESSED` where the payload is to
+   *   be compressed; or `RAW`
    * @param {boolean} mask Whether the frame is masked
    * @return {number} Bytes on the wire
    */
@@ -125,8 +129,8 @@ class Outbox {
   }
 
   /**
-   * Tells whether the payload of the last frame, which is sent again, is still what was sent: strings
-   * are, bytes may have changed.
+   * Tells whether the payload of the last frame, which is sent again, is still what was sent:
+   * strings are, bytes may have changed.
    *
    * @param {Buffer | string} data The payload
    * @return {boolean} Whether it is

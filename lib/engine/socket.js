@@ -267,10 +267,10 @@ function isEligible(socket) {
  * @param {any} socket The socket
  * @param {boolean} isServer The role
  * @param {any} limits The limits, as for a receiver
- * @param {(this: any, chunk: Buffer) => void} onData What gets the bytes of the socket once they are
- *   asked for; before, nobody does
- * @param {boolean} isCompressed Whether permessage-deflate is agreed; then they are asked for from the
- *   beginning
+ * @param {(this: any, chunk: Buffer) => void} onData What gets the bytes of the socket once they
+ *   are asked for; before, nobody does
+ * @param {boolean} isCompressed Whether permessage-deflate is agreed; then they are asked for from
+ *   the beginning
  * @return {any} Its connection there, or `null` where the socket has to stay as it is
  */
 function handOver(socket, isServer, limits, onData, isCompressed) {

@@ -6,13 +6,13 @@
 // A connection that agreed on permessage-deflate begins with a real receiver, which gets the bytes
 // of the engine, and with its `PerMessageDeflate`, whose results come some turns of the event loop
 // later. What a program does with a connection that has just opened often relies on that time, or
-// replaces a method. Once the connection has been open for a moment, and nothing is under way on it,
-// the engine takes the frames, and the states of both directions.
+// replaces a method. Once the connection has been open for a moment, and nothing is under way on
+// it, the engine takes the frames, and the states of both directions.
 //
-// Of a connection on which something is under way then, the receiver and the sender tell whenever they
-// come to a rest, and it is asked again. Nothing looks after it meanwhile: where the peer has left a
-// message unfinished and is silent, it costs nothing. One that works is not read until it has come to
-// a rest, since both directions have to be there at a time.
+// Of a connection on which something is under way then, the receiver and the sender tell whenever
+// they come to a rest, and it is asked again. Nothing looks after it meanwhile: where the peer has
+// left a message unfinished and is silent, it costs nothing. One that works is not read until it
+// has come to a rest, since both directions have to be there at a time.
 
 const { clearTimeout, now, setImmediate, setTimeout } = require('../host');
 const { OPEN } = require('../ready-state');
@@ -141,9 +141,9 @@ class Candidate {
 /**
  * Takes a connection over: `null` if it did, or never can; or says what is busy.
  *
- * @typedef {() => {party: any, works: boolean} | null} Begin The receiver or the sender, which tells
- *   its `_onRest` when it comes to a rest, or `null` where the connection is to be asked in the next
- *   turn; and whether that comes to a rest by itself
+ * @typedef {() => {party: any, works: boolean} | null} Begin The receiver or the sender, which
+ *   tells its `_onRest` when it comes to a rest, or `null` where the connection is to be asked in
+ *   the next turn; and whether that comes to a rest by itself
  */
 
 /** Connections that are too young. Who has waited longest is first. @type {Candidate[]} */

@@ -21,8 +21,8 @@ const senderSend = Sender.prototype.send;
 
 /**
  * Receivers that the engine has taken the place of, by role: those of the server's end second. A
- * connection begins with one of them where there is one: from Node.js 24 on V8 keeps each `Writable`
- * until it collects the old generation.
+ * connection begins with one of them where there is one: from Node.js 24 on V8 keeps each
+ * `Writable` until it collects the old generation.
  *
  * @type {any[][]}
  */
@@ -96,7 +96,8 @@ function attachFrames(websocket, options, handle) {
 }
 
 /**
- * Gives a connection whose messages are compressed a real receiver, until the engine takes its place.
+ * Gives a connection whose messages are compressed a real receiver, until the engine takes its
+ * place.
  *
  * @param {any} websocket The WebSocket
  * @param {any} options The options of the receiver

@@ -10,7 +10,8 @@ module.exports = readConstants();
 /**
  * Reads the numbers from the memory of the module.
  *
- * @return {Pick<import('../binding').Binding<any>, import('../binding').Numbers>} Their values by name
+ * @return {Pick<import('../binding').Binding<any>, import('../binding').Numbers>} Their values by
+ *   name
  */
 function readConstants() {
   const { bytes, exports } = instance();

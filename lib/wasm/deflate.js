@@ -1,8 +1,8 @@
 // @ts-check
 'use strict';
 
-// permessage-deflate by the WebAssembly build. What the addon leaves to other threads is done here in
-// slices, so that a large message doesn't hold the event loop.
+// permessage-deflate by the WebAssembly build. What the addon leaves to other threads is done here
+// in slices, so that a large message doesn't hold the event loop.
 
 const { EMPTY_BUFFER } = require('../constants');
 const { Handle, instance } = require('./instance');

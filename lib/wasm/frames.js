@@ -16,7 +16,9 @@ const KEY_POOL_LENGTH = 8 * 1024;
 const KEY_LENGTH = 4;
 /** Bytes of a record, and of the header before the first. */
 const RECORD_LENGTH = RECORD_FIELDS * Int32Array.BYTES_PER_ELEMENT;
-/** Where in a record the place of its payload is, and its length; see `src/javascript/records.rs`. */
+/**
+ * Where in a record the place of its payload is, and its length; see `src/javascript/records.rs`.
+ */
 const PLACE_AT = 2 * Int32Array.BYTES_PER_ELEMENT;
 const LENGTH_AT = 3 * Int32Array.BYTES_PER_ELEMENT;
 

@@ -1,8 +1,8 @@
 // @ts-check
 'use strict';
 
-// The protocol as WebAssembly, with the functions that the addon has for the stream transport. There
-// is no engine: `createEngine` is missing, and every connection is on the stream transport.
+// The protocol as WebAssembly, with the functions that the addon has for the stream transport.
+// There is no engine: `createEngine` is missing, and every connection is on the stream transport.
 
 const constants = require('./constants');
 const deflate = require('./deflate');

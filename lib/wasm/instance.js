@@ -44,7 +44,9 @@ class Instance {
     /** Whether a function has trapped. */
     this.isBroken = false;
     this._bytes = Buffer.alloc(0);
-    /** What the input is a copy of, from some byte on; nothing where that isn't known. @type {any} */
+    /**
+     * What the input is a copy of, from some byte on; nothing where that isn't known. @type {any}
+     */
     this.resident = null;
   }
 

@@ -1,7 +1,8 @@
 // @ts-check
 'use strict';
 
-// Work that takes long, in slices between which the event loop turns: WebAssembly has no threads here.
+// Work that takes long, in slices between which the event loop turns: WebAssembly has no threads
+// here.
 
 const { setImmediate } = require('../host');
 

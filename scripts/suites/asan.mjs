@@ -1,8 +1,8 @@
 // `npm test -- asan`: runs the tests of the addon with an AddressSanitizer build of it, on Linux.
 //
 // Needs a nightly Rust with its sources (`rustup toolchain install nightly -c rust-src`), since the
-// standard library is built along, and the library of the sanitizer that GCC brings. It has to be in
-// a process first, so it's preloaded. Leaks aren't looked for: Node frees little when it ends.
+// standard library is built along, and the library of the sanitizer that GCC brings. It has to be
+// in a process first, so it's preloaded. Leaks aren't looked for: Node frees little when it ends.
 
 import { copyFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,9 +1,9 @@
-// `npm test -- autobahn [server|client|both] [--cases '1.*,10.*']`: runs the Autobahn testsuite against
-// oxws in one role or both, and passes only with no failed and no non-strict case.
+// `npm test -- autobahn [server|client|both] [--cases '1.*,10.*']`: runs the Autobahn testsuite
+// against oxws in one role or both, and passes only with no failed and no non-strict case.
 //
-// The testsuite isn't part of this repository. OXWS_AUTOBAHN names a folder with a `run.sh` that runs it,
-// `../shared/autobahn` when not set, or says `docker`: then its image is used.
-// With --target FOLDER the package in that folder is tested in place of oxws.
+// The testsuite isn't part of this repository. OXWS_AUTOBAHN names a folder with a `run.sh` that
+// runs it, `../shared/autobahn` when not set, or says `docker`: then its image is used. With
+// --target FOLDER the package in that folder is tested in place of oxws.
 
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,6 @@
-// `npm test -- bundlers [--write]`: bundles a program that uses the packed package with each bundler and
-// runs it without packages beside it. `--write` puts the table into doc/compatibility.md.
+// `npm test -- bundlers [--write]`: bundles a program that uses the packed package with each
+// bundler and runs it without packages beside it. `--write` puts the table into
+// doc/compatibility.md.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// `npm test -- chaos`: what must hold whatever happens, in every mode. Options: see `__test__/chaos/README.md`.
+// `npm test -- chaos`: what must hold whatever happens, in every mode. Options: see
+// `__test__/chaos/README.md`.
 
 import { runNode } from '../support/command.mjs';
 import { prepare } from '../support/prepare.mjs';

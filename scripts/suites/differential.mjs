@@ -1,5 +1,5 @@
-// `npm test -- differential`: programs of seeds, run on ws and on oxws, whose traces are compared. Options:
-// see `__test__/differential/README.md`.
+// `npm test -- differential`: programs of seeds, run on ws and on oxws, whose traces are compared.
+// Options: see `__test__/differential/README.md`.
 
 import { runNode } from '../support/command.mjs';
 import { prepare } from '../support/prepare.mjs';

@@ -1,6 +1,6 @@
 // `npm test -- ecosystem [NAME ...]`: runs programs that use ws on ws and on oxws and compares what
-// happened. Run on all of them it writes doc/compatibility.md. `--quick` runs the small ones, `--verbose`
-// prints what happened.
+// happened. Run on all of them it writes doc/compatibility.md. `--quick` runs the small ones,
+// `--verbose` prints what happened.
 
 import { prepare } from '../support/prepare.mjs';
 

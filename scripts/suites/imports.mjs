@@ -1,4 +1,5 @@
-// `npm test -- imports`: looks for files that need each other in a circle, in `lib/`, `src/` and `crates/`.
+// `npm test -- imports`: looks for files that need each other in a circle, in `lib/`, `src/` and
+// `crates/`.
 
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,12 +1,13 @@
-// `npm test -- interop [--peer ws,python,bun,chromium] [--role client,server] [--step N]`: exchanges
-// compressed messages with other implementations under every combination of parameters, or every N-th.
+// `npm test -- interop [--peer ws,python,bun,chromium] [--role client,server] [--step N]`:
+// exchanges compressed messages with other implementations under every combination of parameters,
+// or every N-th.
 //
 // Where a client says what it offers, and the server follows, the combinations are those of offers;
-// browsers and Bun offer always the same, so there they are those of the server's options. What fails is
-// tried once more with ws in the place of oxws: what fails with it as well is the peer's.
+// browsers and Bun offer always the same, so there they are those of the server's options. What
+// fails is tried once more with ws in the place of oxws: what fails with it as well is the peer's.
 //
-// Needs, for the peers of these names: Python with the package `websockets` (PYTHON names the program),
-// Bun (BUN), Chromium (CHROMIUM). Peers that aren't there are left out.
+// Needs, for the peers of these names: Python with the package `websockets` (PYTHON names the
+// program), Bun (BUN), Chromium (CHROMIUM). Peers that aren't there are left out.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

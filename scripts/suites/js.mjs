@@ -1,4 +1,5 @@
-// `npm test -- js`: the test files of `__test__/`, those with connections on each transport and driver.
+// `npm test -- js`: the test files of `__test__/`, those with connections on each transport and
+// driver.
 
 import { prepare } from '../support/prepare.mjs';
 import { specSteps } from '../support/specs.mjs';

@@ -1,5 +1,5 @@
-// `npm test -- managers`: the recipes of the README, by which packages that depend on ws get oxws, with each
-// package manager, from a registry on loopback that has the packed package and no ws.
+// `npm test -- managers`: the recipes of the README, by which packages that depend on ws get oxws,
+// with each package manager, from a registry on loopback that has the packed package and no ws.
 
 import { runNode } from '../support/command.mjs';
 import { prepare } from '../support/prepare.mjs';

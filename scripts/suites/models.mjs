@@ -1,5 +1,6 @@
-// `npm test -- models`: what threads of the engine share, in thousands of the orders in which their steps
-// can come. The models are unit tests of the engine, compiled with primitives that try orders of steps.
+// `npm test -- models`: what threads of the engine share, in thousands of the orders in which their
+// steps can come. The models are unit tests of the engine, compiled with primitives that try orders
+// of steps.
 
 import { run } from '../support/command.mjs';
 import { requireRust } from '../support/toolchain.mjs';

@@ -1,5 +1,6 @@
-// `npm test -- nodes [MAJOR ...]`: runs the JavaScript tests on several versions of Node, all of them with the
-// one binary that is in the root. The newest release of each line comes from the npm registry, into `.cache/`.
+// `npm test -- nodes [MAJOR ...]`: runs the JavaScript tests on several versions of Node, all of
+// them with the one binary that is in the root. The newest release of each line comes from the npm
+// registry, into `.cache/`.
 
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,8 +1,8 @@
-// `npm test -- package`: packs the package with the binary of this platform and checks what is packed: by
-// publint and attw, and in the bundles of esbuild, webpack and Vite.
+// `npm test -- package`: packs the package with the binary of this platform and checks what is
+// packed: by publint and attw, and in the bundles of esbuild, webpack and Vite.
 //
-// The tools are those of `__test__/package/package-lock.json`, installed into `.cache/`: whoever only builds
-// or tests needs none of them.
+// The tools are those of `__test__/package/package-lock.json`, installed into `.cache/`: whoever
+// only builds or tests needs none of them.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -7,8 +7,8 @@ import { prepare } from '../support/prepare.mjs';
 import { libraryName, requireRust } from '../support/toolchain.mjs';
 
 /**
- * Finds the library with debug assertions that `cargo test` has linked. `cargo build` would compile it once more: what
- * tests depend on adds features to what it depends on.
+ * Finds the library with debug assertions that `cargo test` has linked. `cargo build` would compile
+ * it once more: what tests depend on adds features to what it depends on.
  *
  * @return {string} The path of the file
  */

@@ -1,8 +1,10 @@
-// `npm test -- target NAME [--node PROGRAM]`: runs the tests of the addon with the binary that `prebuilt/`
-// has for a platform, such as `linux-arm64-gnu`. Nothing is compiled, no Rust is needed.
+// `npm test -- target NAME [--node PROGRAM]`: runs the tests of the addon with the binary that
+// `prebuilt/` has for a platform, such as `linux-arm64-gnu`. Nothing is compiled, no Rust is
+// needed.
 //
-// PROGRAM is a Node of that platform, or a script that runs one under an emulator, such as
-// `exec qemu-aarch64-static -L /usr/aarch64-linux-gnu .../bin/node "$@"`; the running Node when not given.
+// PROGRAM is a Node of that platform, or a script that runs one under an emulator, such as `exec
+// qemu-aarch64-static -L /usr/aarch64-linux-gnu .../bin/node "$@"`; the running Node when not
+// given.
 
 import {
   copyFileSync,

@@ -12,7 +12,8 @@ const LIBRARIES = { gnu: 'glibc', gnueabihf: 'glibc', musl: 'musl' };
 export const folder = join(root, 'npm');
 
 /**
- * Gives what belongs into `npm/`, by what `package.json` says: its targets, version and description.
+ * Gives what belongs into `npm/`, by what `package.json` says: its targets, version and
+ * description.
  *
  * @return {Record<string, string>} Texts by path in the folder
  */

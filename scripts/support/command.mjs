@@ -93,8 +93,8 @@ export function npmCommand() {
 }
 
 /**
- * Runs the main function of a script; a `Stop`, or a mistake in the arguments, ends it with its message and
- * exit code 1.
+ * Runs the main function of a script; a `Stop`, or a mistake in the arguments, ends it with its
+ * message and exit code 1.
  *
  * @param {(args: string[]) => Promise<number | void>} body Takes the arguments, gives the exit code
  */

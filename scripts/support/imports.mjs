@@ -4,7 +4,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { root } from './command.mjs';
 
-/** @typedef {Map<string, Set<string>>} Graph The files that a file needs, by its path below the root */
+/**
+ * @typedef {Map<string, Set<string>>} Graph The files that a file needs, by its path below the root
+ */
 
 /**
  * Lists the files below a folder.
@@ -33,7 +35,8 @@ function withoutComments(source, keepsTexts) {
 }
 
 /**
- * Finds out which files of a folder in JavaScript require which others when they are loaded, or later.
+ * Finds out which files of a folder in JavaScript require which others when they are loaded, or
+ * later.
  *
  * @param {string} folder The folder, below the root
  * @return {Graph} The files
@@ -71,8 +74,8 @@ function resolveScript(path) {
  */
 
 /**
- * Finds out which files of a crate import something that another file defines. What a module only hands
- * on (`pub use`) is looked for where it comes from. Tests are left out.
+ * Finds out which files of a crate import something that another file defines. What a module only
+ * hands on (`pub use`) is looked for where it comes from. Tests are left out.
  *
  * @param {string} folder The folder of its sources, below the root
  * @return {Graph} The files
@@ -210,7 +213,8 @@ function resolvePath(crate, from, path, depth = 0) {
  * Finds circles.
  *
  * @param {Graph} graph What needs what
- * @return {string[][]} Each of them as a way that ends where it began, one for those that hang together
+ * @return {string[][]} Each of them as a way that ends where it began, one for those that hang
+ *   together
  */
 export function circlesOf(graph) {
   const circles = [];

@@ -6,8 +6,8 @@ import { requireNode } from './toolchain.mjs';
 import { requireWasm } from './wasm.mjs';
 
 /**
- * Checks the version of Node, and makes sure that the development packages, the addon and its WebAssembly
- * build are there.
+ * Checks the version of Node, and makes sure that the development packages, the addon and its
+ * WebAssembly build are there.
  *
  * @param {object} [options] What is needed
  * @param {boolean} [options.addon=true] Whether the addon is, and that build

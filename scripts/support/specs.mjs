@@ -80,8 +80,8 @@ function isAmong(name, list) {
 }
 
 /**
- * Has Node run as many files at a time as there are processors: most of the time of a file is its own. Node
- * leaves one processor free, which of two is half.
+ * Has Node run as many files at a time as there are processors: most of the time of a file is its
+ * own. Node leaves one processor free, which of two is half.
  *
  * @return {string[]} The argument, where the running Node knows it
  */

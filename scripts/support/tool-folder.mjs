@@ -1,4 +1,5 @@
-// Folders of tools that only a suite of tests needs, installed into `.cache/` as their lock file says.
+// Folders of tools that only a suite of tests needs, installed into `.cache/` as their lock file
+// says.
 
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,8 +9,8 @@ import { capture, npmCommand, root, run, Stop } from './command.mjs';
  * Installs the tools of a folder, unless they are there already.
  *
  * @param {string} name The folder in `__test__`, with a `package.json` and a lock file
- * @param {string[]} [command] What npm does, where `ci` refuses: if a package names optional ones for
- *   other platforms that nobody has published
+ * @param {string[]} [command] What npm does, where `ci` refuses: if a package names optional ones
+ *   for other platforms that nobody has published
  * @return {Promise<string>} Where they and the other files of it are
  */
 export async function installTools(name, command = ['ci']) {

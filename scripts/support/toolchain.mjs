@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { firstLine, root, Stop } from './command.mjs';
 
-// The napi command line, which builds the addon, runs on these; the package itself on every Node 20.
+// The napi command line, which builds the addon, runs on these; the package itself on every Node
+// 20.
 const NODE_LINES = [
   [20, 17],
   [22, 13],

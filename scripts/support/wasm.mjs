@@ -1,5 +1,5 @@
-// Builds the WebAssembly module when its sources have changed, into a JavaScript file that any bundler
-// carries: `binding.wasm.js` exports the module, deflated, as base64.
+// Builds the WebAssembly module when its sources have changed, into a JavaScript file that any
+// bundler carries: `binding.wasm.js` exports the module, deflated, as base64.
 
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -109,8 +109,8 @@ impl Deflater {
 
 #[napi]
 impl Deflater {
-    /// Takes memory from the first message on, growing up to some 260 KB (380 KB at once above level 6), and between
-    /// messages if the window is taken over and the limit allows it.
+    /// Takes memory from the first message on, growing up to some 260 KB (380 KB at once above
+    /// level 6), and between messages if the window is taken over and the limit allows it.
     #[napi(constructor, catch_unwind)]
     pub fn new(options: DeflateOptions) -> Result<Self> {
         let compressor =
@@ -335,7 +335,8 @@ impl Inflater {
 
 #[napi]
 impl Inflater {
-    /// Takes memory from the first message on: between messages the window, while one is under way some 11 KB more.
+    /// Takes memory from the first message on: between messages the window, while one is under way
+    /// some 11 KB more.
     #[napi(constructor, catch_unwind)]
     pub fn new(options: InflateOptions) -> Self {
         Self { state: Some(new_inflation(options.into())), latest: Arc::default() }
@@ -375,8 +376,8 @@ impl Inflater {
         })
     }
 
-    /// Does as `inflate`, without a budget, on another thread; `results` hears of it by `number`. `data` is
-    /// copied.
+    /// Does as `inflate`, without a budget, on another thread; `results` hears of it by `number`.
+    /// `data` is copied.
     #[napi(catch_unwind)]
     pub fn inflate_apart(
         &self,

@@ -24,8 +24,8 @@ use tokio::io::unix::AsyncFd;
 
 use super::error::reason;
 
-/// `UV_ASYNC`, `UV_POLL` and `UV_PREPARE` of `uv_handle_type` and `UV_READABLE` of `uv_poll_event`, parts of
-/// libuv's ABI.
+/// `UV_ASYNC`, `UV_POLL` and `UV_PREPARE` of `uv_handle_type` and `UV_READABLE` of `uv_poll_event`,
+/// parts of libuv's ABI.
 const UV_ASYNC: c_int = 1;
 const UV_POLL: c_int = 8;
 pub(super) const UV_PREPARE: c_int = 9;
@@ -112,7 +112,8 @@ pub struct Waker {
     send: unsafe extern "C" fn(Handle) -> c_int,
 }
 
-// SAFETY: `uv_async_send` may be called on any thread while the handle is open, which the lock sees to.
+// SAFETY: `uv_async_send` may be called on any thread while the handle is open, which the lock sees
+// to.
 unsafe impl Send for Waker {}
 // SAFETY: as above.
 unsafe impl Sync for Waker {}
@@ -340,8 +341,9 @@ impl Callback {
     }
 }
 
-/// Has an exception that JavaScript has caught be an uncaught one, at once. Behind that Node has forgotten
-/// in which asynchronous contexts it was, as it does for an exception that nobody catches.
+/// Has an exception that JavaScript has caught be an uncaught one, at once. Behind that Node has
+/// forgotten in which asynchronous contexts it was, as it does for an exception that nobody
+/// catches.
 #[napi(catch_unwind)]
 pub fn throw_uncaught(env: &Env, exception: Unknown<'_>) {
     // SAFETY: the value is of this environment, whose thread this is.

@@ -31,8 +31,8 @@ pub struct TurnEnd {
     turn: *const Turn,
 }
 
-/// Makes what calls `callback` at the end of each turn in which that is asked for; nothing where there
-/// is no libuv.
+/// Makes what calls `callback` at the end of each turn in which that is asked for; nothing where
+/// there is no libuv.
 #[napi(catch_unwind)]
 pub fn create_turn_end(
     env: &Env,
@@ -48,8 +48,8 @@ pub fn create_turn_end(
         cleanup: ptr::null_mut(),
         is_ending: Cell::new(false),
     }));
-    // SAFETY: `turn` was made above and nothing else knows it yet; the handle has the size that libuv
-    // asks for, the loop is the environment's.
+    // SAFETY: `turn` was made above and nothing else knows it yet; the handle has the size that
+    // libuv asks for, the loop is the environment's.
     unsafe {
         let hook = Some(clean_up as unsafe extern "C" fn(_, _));
         check(sys::napi_add_async_cleanup_hook(
@@ -78,8 +78,8 @@ pub fn await_turn_end(turn_end: &External<TurnEnd>) -> bool {
 
 /// Called by libuv before it waits.
 unsafe extern "C" fn on_turn_end(handle: Handle) {
-    // SAFETY: the data of the handle, with which `uv_handle_t` begins, is its turn, which lives until
-    // the handle is closed; the callback runs on the environment's thread.
+    // SAFETY: the data of the handle, with which `uv_handle_t` begins, is its turn, which lives
+    // until the handle is closed; the callback runs on the environment's thread.
     unsafe {
         let turn = &**handle.cast::<*const Turn>();
         (turn.libuv.prepare_stop)(handle);

@@ -2,9 +2,9 @@
 //!
 //! A record of a decoder is [`RECORD_FIELDS`] integers: kind, detail, place and length. One of the
 //! engine has the connection before them, and so [`ENGINE_RECORD_FIELDS`]. A frame that is to go is
-//! [`FRAME_FIELDS`]: where its bytes begin in the scratch memory, the length of the payload, and what
-//! to do with it. A command is [`COMMAND_FIELDS`]: a connection, and the frame that it gets, by its
-//! place among the frames.
+//! [`FRAME_FIELDS`]: where its bytes begin in the scratch memory, the length of the payload, and
+//! what to do with it. A command is [`COMMAND_FIELDS`]: a connection, and the frame that it gets,
+//! by its place among the frames.
 
 use napi_derive::napi;
 
@@ -19,7 +19,8 @@ pub const RECORD_BINARY: i32 = wire::RECORD_BINARY;
 /// One data frame of a compressed message: detail is the opcode, plus 16 on the last frame.
 #[napi]
 pub const RECORD_COMPRESSED: i32 = wire::RECORD_COMPRESSED;
-/// A close frame: detail is the close code, 1005 where the frame has none; the payload is the reason.
+/// A close frame: detail is the close code, 1005 where the frame has none; the payload is the
+/// reason.
 #[napi]
 pub const RECORD_CLOSE: i32 = wire::RECORD_CLOSE;
 /// A ping.
@@ -104,8 +105,8 @@ pub const SLAB_LENGTH: i32 = crate::engine::BATCH_MEMORY as i32;
 /// 32-bit integers of a frame that is to go.
 #[napi]
 pub const FRAME_FIELDS: i32 = 3;
-/// The last field of a frame: the bytes go as they are. Otherwise it is the first byte of the header,
-/// and the flags below.
+/// The last field of a frame: the bytes go as they are. Otherwise it is the first byte of the
+/// header, and the flags below.
 #[napi]
 pub const FRAME_RAW: i32 = -1;
 /// Of a frame: it is to be masked.

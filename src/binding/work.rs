@@ -1,7 +1,7 @@
 //! Work for JavaScript on the engine's threads, and the one callback that takes what it came to.
 //!
-//! A promise for each piece of work would come by way of two tasks and a threadsafe function of its own, which takes
-//! JavaScript as long as to inflate some 10 KiB.
+//! A promise for each piece of work would come by way of two tasks and a threadsafe function of its
+//! own, which takes JavaScript as long as to inflate some 10 KiB.
 #![expect(deprecated, reason = "whether the event loop waits is said by `refer` and `unref` alone")]
 
 use std::mem;
@@ -30,8 +30,8 @@ pub enum Outcome {
     Unfinished,
 }
 
-/// The number of the work, its bytes, the lengths of the outputs that they are if those are several, and
-/// whether it was finished.
+/// The number of the work, its bytes, the lengths of the outputs that they are if those are
+/// several, and whether it was finished.
 type Arguments = FnArgs<(u32, Option<Buffer>, Option<Vec<u32>>, bool)>;
 
 type Callback = ThreadsafeFunction<(u32, Outcome), (), Arguments, Status, false>;
@@ -44,8 +44,8 @@ pub struct WorkResults {
 
 #[napi]
 impl WorkResults {
-    /// `callback` is called with the number of each piece of work that ends, with ticks and microtasks of its
-    /// own behind it.
+    /// `callback` is called with the number of each piece of work that ends, with ticks and
+    /// microtasks of its own behind it.
     #[napi(
         constructor,
         catch_unwind,

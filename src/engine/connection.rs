@@ -214,8 +214,8 @@ impl Connection {
         result.ok()
     }
 
-    /// Takes nothing more of the peer. What is sent still goes out, so that the peer is told, unless
-    /// nobody knows any more where in its bytes the connection is.
+    /// Takes nothing more of the peer. What is sent still goes out, so that the peer is told,
+    /// unless nobody knows any more where in its bytes the connection is.
     #[cold]
     pub(super) fn give_up(&mut self) {
         self.fed = Vec::new();
@@ -356,8 +356,8 @@ impl Connection {
         self.answers = answers;
     }
 
-    /// The role in which a ping may be answered now: not where the answer had to wait, so that a peer
-    /// that does not read costs no memory.
+    /// The role in which a ping may be answered now: not where the answer had to wait, so that a
+    /// peer that does not read costs no memory.
     pub(super) const fn answering_role(&self) -> Option<Role> {
         let is_open = matches!(self.sending, Sending::Open) && self.failure.is_none();
         let answers = self.answers && is_open && self.queue.is_none() && !self.raw;
@@ -412,8 +412,9 @@ impl Connection {
     /// Changes the limits and the validation, from the next frame on.
     ///
     /// A maximum that is raised between the call of [`Reactor::poll`](super::Reactor::poll) that
-    /// reports [`UnsupportedMessageLength`](crate::protocol::ProtocolError::UnsupportedMessageLength)
-    /// and the next one lets the connection go on with the refused frame.
+    /// reports
+    /// [`UnsupportedMessageLength`](crate::protocol::ProtocolError::UnsupportedMessageLength) and
+    /// the next one lets the connection go on with the refused frame.
     pub fn set_limits(&mut self, limits: Limits, skip_utf8_validation: bool) {
         let old = self.decoder.limits().max_payload;
         let raised = limits.max_payload == 0 || limits.max_payload > old;

@@ -63,8 +63,8 @@ pub enum ConnectionEvent {
     /// The peer sent a ping with this payload, which has been answered.
     AnsweredPing(Payload),
     /// A large message is arriving: its payload goes to memory that the caller of
-    /// [`Connection::receive_apart`](super::Connection::receive_apart) lends. Nothing else is read before
-    /// that is called; then this comes again when more of it has arrived.
+    /// [`Connection::receive_apart`](super::Connection::receive_apart) lends. Nothing else is read
+    /// before that is called; then this comes again when more of it has arrived.
     Large(LargeMessage),
     /// The peer sent bytes; raw mode only.
     Raw(Payload),
@@ -81,8 +81,8 @@ pub enum ConnectionEvent {
     Written,
     /// Something that was left to a task to write waits for the kernel to take it.
     Waiting,
-    /// The half-close that [`Connection::shutdown`](super::Connection::shutdown) could not do at once is
-    /// done.
+    /// The half-close that [`Connection::shutdown`](super::Connection::shutdown) could not do at
+    /// once is done.
     ShutDown,
     /// The engine has panicked while it worked on the connection, of which it takes nothing any
     /// more; or on none that it could tell, [`NO_CONNECTION`], which has cost nobody anything.
@@ -105,8 +105,8 @@ impl ConnectionEvent {
 pub enum Status {
     /// Every connection that was ready has been served.
     Idle,
-    /// The sink has no room, or has something to look at first, such as enough inflated messages: empty it
-    /// and poll again, with the same memory.
+    /// The sink has no room, or has something to look at first, such as enough inflated messages:
+    /// empty it and poll again, with the same memory.
     RecordsFull,
     /// Too little memory is left: take what was reported and poll again with fresh memory.
     MemoryFull,
@@ -116,8 +116,8 @@ pub enum Status {
 pub trait Sink {
     /// Whether one more event can be taken.
     fn has_room(&self) -> bool;
-    /// Whether [`ConnectionEvent::Large`] is understood. Otherwise it comes only for a message that was
-    /// begun so.
+    /// Whether [`ConnectionEvent::Large`] is understood. Otherwise it comes only for a message that
+    /// was begun so.
     fn takes_large(&self) -> bool {
         false
     }

@@ -52,8 +52,8 @@ pub type MaskingKeys = fn() -> Option<[u8; 4]>;
 /// From so many connections on that are ready and inflate several threads share a turn.
 const MIN_GATHERED: usize = 16;
 
-/// Behind so much inflated output the caller gets it before other connections inflate more: work that he gives to
-/// other threads, such as to compress answers, begins earlier then.
+/// Behind so much inflated output the caller gets it before other connections inflate more: work
+/// that he gives to other threads, such as to compress answers, begins earlier then.
 const ENOUGH_INFLATED: usize = 64 * 1024;
 
 /// Memory for frames that are put together is kept up to here.
@@ -325,8 +325,8 @@ impl Reactor {
         }
     }
 
-    /// Takes it that the connection is ready that alone was so lately. With one busy connection that
-    /// is a system call less for each of its messages (bench ping-pong).
+    /// Takes it that the connection is ready that alone was so lately. With one busy connection
+    /// that is a system call less for each of its messages (bench ping-pong).
     fn guess(&mut self) -> Option<ConnectionId> {
         let is_idle = self.due == 0 && self.connections.ready_count() == 0;
         if !is_idle || !self.may_guess || self.guesses == 0 {
@@ -434,14 +434,14 @@ impl Reactor {
     /// Writes all `parts`, at once if nothing waits; what the kernel does not take is copied.
     /// Returns how many bytes wait.
     ///
-    /// Where the connection is broken they wait for good; [`Connection::failure`] tells, and the next
-    /// turn reports it. Nothing is written after [`Connection::shutdown`].
+    /// Where the connection is broken they wait for good; [`Connection::failure`] tells, and the
+    /// next turn reports it. Nothing is written after [`Connection::shutdown`].
     pub fn write(&mut self, id: ConnectionId, parts: &mut [IoSlice<'_>]) -> usize {
         self.write_by(id, |connection| connection.write(parts))
     }
 
-    /// Writes `head` and `body` as [`write`](Self::write) does; what the kernel does not take of the
-    /// body waits where `keep` has it, which is told how much was written.
+    /// Writes `head` and `body` as [`write`](Self::write) does; what the kernel does not take of
+    /// the body waits where `keep` has it, which is told how much was written.
     pub(super) fn write_long(
         &mut self,
         id: ConnectionId,
@@ -507,8 +507,8 @@ impl Reactor {
         Some(self.write(id, &mut [IoSlice::new(&frame[..end])]))
     }
 
-    /// Writes a batch whose frames are in `bytes`, all of a connection in one go; adds to `waiting` the
-    /// connections of which something waits then.
+    /// Writes a batch whose frames are in `bytes`, all of a connection in one go; adds to `waiting`
+    /// the connections of which something waits then.
     pub(super) fn write_batch(
         &mut self,
         bytes: &[u8],

@@ -2,8 +2,8 @@
 //!
 //! Either the owner calls [`SharedReactor::poll`] and is served at once, or a task waits for the
 //! kernel, reads and writes, and the owner takes what it has read. Moving between them hands over
-//! one flag, under the reactor's lock: whoever holds the lock sees who is to poll. What the task had
-//! read before a move is taken before anything that is read after it.
+//! one flag, under the reactor's lock: whoever holds the lock sees who is to poll. What the task
+//! had read before a move is taken before anything that is read after it.
 //!
 //! Locks are taken in this order: reactor, inbox or outbox.
 
@@ -249,8 +249,8 @@ impl SharedReactor {
         lock(&self.inbox).withdraw(id, |_, _| {});
     }
 
-    /// Leaves a batch whose frames are in `bytes` for the task to write; `false` where it has too much
-    /// of that already, or has nothing to say.
+    /// Leaves a batch whose frames are in `bytes` for the task to write; `false` where it has too
+    /// much of that already, or has nothing to say.
     pub fn send(&self, bytes: &[u8], batch: &WriteBatch) -> bool {
         let bytes = &bytes[..batch.used()];
         self.queue_write(bytes.len() + batch.size(), |writes| {
@@ -264,8 +264,8 @@ impl SharedReactor {
         })
     }
 
-    /// Leaves a frame of one connection to the task as [`send`](Self::send) does. It is copied once,
-    /// its `body` for all who get the same in a row.
+    /// Leaves a frame of one connection to the task as [`send`](Self::send) does. It is copied
+    /// once, its `body` for all who get the same in a row.
     pub fn send_long(&self, id: ConnectionId, head: &[u8], body: &[u8]) -> bool {
         self.queue_write(head.len() + body.len(), |writes| {
             let body = lock(&self.latest).whole(body);
@@ -289,8 +289,8 @@ impl SharedReactor {
         true
     }
 
-    /// Writes what the task was to write, then a batch whose frames are in `bytes`; adds to `waiting`
-    /// the connections of which something waits then.
+    /// Writes what the task was to write, then a batch whose frames are in `bytes`; adds to
+    /// `waiting` the connections of which something waits then.
     pub fn write(&self, bytes: &[u8], batch: &WriteBatch, waiting: &mut Vec<ConnectionId>) {
         let mut core = self.core();
         self.write_out(&mut core.reactor, waiting);
@@ -368,8 +368,8 @@ impl SharedReactor {
         self.signal.notify_one();
     }
 
-    /// Serves the reactor whenever it is the task's turn, until [`end`](Self::end). `readiness` is a
-    /// duplicate of the reactor's descriptor.
+    /// Serves the reactor whenever it is the task's turn, until [`end`](Self::end). `readiness` is
+    /// a duplicate of the reactor's descriptor.
     pub async fn drive(self: Arc<Self>, readiness: AsyncFd<OwnedFd>) {
         let kernel = |context: &mut Context<'_>| {
             let ready = readiness.poll_read_ready(context);
@@ -401,8 +401,8 @@ impl SharedReactor {
         }
     }
 
-    /// Waits for the owner's signal, or also for the kernel's, but not beyond the time when pings are
-    /// to be answered without the owner.
+    /// Waits for the owner's signal, or also for the kernel's, but not beyond the time when pings
+    /// are to be answered without the owner.
     async fn wait(&self, mut kernel: Option<&mut impl FnMut(&mut Context<'_>) -> Poll<()>>) {
         let due = lock(&self.inbox).answers_at();
         let mut due = pin!(due.map(|due| sleep_until(due.into())));

@@ -1,5 +1,5 @@
-//! What is written together: frames, each of them once, which connection gets which, and the order in
-//! which connections are served.
+//! What is written together: frames, each of them once, which connection gets which, and the order
+//! in which connections are served.
 //!
 //! A loop that sends to each of many connections takes them in turns. Put in order by connection,
 //! what one of them gets leaves in one system call, whatever was sent to others in between.
@@ -88,7 +88,8 @@ pub(super) struct Grouping {
     /// By the number of a connection: how many frames it gets, then where its next one goes. All
     /// zero when nothing is being put in order.
     places: Vec<u32>,
-    /// The connections, in the order in which each was first written to, and the end of what is theirs.
+    /// The connections, in the order in which each was first written to, and the end of what is
+    /// theirs.
     groups: Vec<(ConnectionId, u32)>,
     /// The frames of each connection, in the order in which they were sent.
     frames: Vec<u32>,

@@ -1,8 +1,8 @@
 //! Records: how events get to JavaScript without a call, or an object, for each.
 //!
-//! A record is a few 32-bit integers in memory that JavaScript gave: kind, detail, where the payload
-//! is and how long it is. The detail is the number of fragments of a message that came in several,
-//! opcode and FIN of a compressed frame, or the close code.
+//! A record is a few 32-bit integers in memory that JavaScript gave: kind, detail, where the
+//! payload is and how long it is. The detail is the number of fragments of a message that came in
+//! several, opcode and FIN of a compressed frame, or the close code.
 
 use std::mem;
 

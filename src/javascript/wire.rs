@@ -9,7 +9,8 @@ pub const RECORD_TEXT: i32 = 1;
 pub const RECORD_BINARY: i32 = 2;
 /// One data frame of a compressed message: detail is the opcode, plus 16 on the last frame.
 pub const RECORD_COMPRESSED: i32 = 3;
-/// A close frame: detail is the close code, 1005 where the frame has none; the payload is the reason.
+/// A close frame: detail is the close code, 1005 where the frame has none; the payload is the
+/// reason.
 pub const RECORD_CLOSE: i32 = 8;
 /// A ping.
 pub const RECORD_PING: i32 = 9;

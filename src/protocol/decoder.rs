@@ -376,8 +376,9 @@ impl Decoder {
     }
 
     /// Takes `part`, one chunk of the transport, as the next bytes of the payload that
-    /// [`large_message`](Self::large_message) tells of, and unmasks it where it is. The memory is the
-    /// caller's to keep and to grow, so none is taken here. Returns whether the message is complete.
+    /// [`large_message`](Self::large_message) tells of, and unmasks it where it is. The memory is
+    /// the caller's to keep and to grow, so none is taken here. Returns whether the message is
+    /// complete.
     ///
     /// # Errors
     ///

@@ -56,7 +56,8 @@ pub enum Event {
         /// The lengths of the non-empty fragments if it came in more than one frame, else empty.
         fragments: Vec<usize>,
     },
-    /// A data frame of a compressed message. Text is not validated, the inflated length not bounded.
+    /// A data frame of a compressed message. Text is not validated, the inflated length not
+    /// bounded.
     CompressedFrame {
         /// [`Opcode::Text`] or [`Opcode::Binary`]: the type of the message.
         opcode: Opcode,

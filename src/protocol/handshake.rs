@@ -1,5 +1,5 @@
-//! The parts of the opening handshake that are neither extension nor subprotocol: key, accept digest
-//! and version.
+//! The parts of the opening handshake that are neither extension nor subprotocol: key, accept
+//! digest and version.
 //!
 //! The HTTP messages around them are read and written by the caller.
 

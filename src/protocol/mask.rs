@@ -72,7 +72,8 @@ mod tests {
 
     use super::*;
 
-    /// RFC 6455, section 5.3: octet i of the result is octet i of the data XOR octet i mod 4 of the key.
+    /// RFC 6455, section 5.3: octet i of the result is octet i of the data XOR octet i mod 4 of the
+    /// key.
     fn oracle(data: &[u8], key: [u8; 4], phase: usize) -> Vec<u8> {
         data.iter().enumerate().map(|(index, byte)| byte ^ key[(index + phase) % 4]).collect()
     }

@@ -1,5 +1,5 @@
-//! Counts the steps of parsers whose input a peer chooses, for tests that they are linear: a count is
-//! the same on every machine, a time isn't. Outside of tests nothing is counted.
+//! Counts the steps of parsers whose input a peer chooses, for tests that they are linear: a count
+//! is the same on every machine, a time isn't. Outside of tests nothing is counted.
 
 /// Takes note of `steps` steps.
 #[inline]

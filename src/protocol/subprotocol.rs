@@ -67,8 +67,8 @@ pub fn parse(header: &str) -> Result<Vec<&str>, SubprotocolError> {
     Ok(names.ordered)
 }
 
-/// The names read so far. A peer chooses how many there are: whether one is there already is looked up,
-/// not searched for.
+/// The names read so far. A peer chooses how many there are: whether one is there already is looked
+/// up, not searched for.
 #[derive(Default)]
 struct Names<'a> {
     ordered: Vec<&'a str>,

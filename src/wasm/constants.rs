@@ -1,4 +1,5 @@
-//! The numbers that both languages know: JavaScript finds the place of each in the memory by its name.
+//! The numbers that both languages know: JavaScript finds the place of each in the memory by its
+//! name.
 
 use crate::javascript::wire;
 

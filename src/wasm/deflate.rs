@@ -132,9 +132,10 @@ pub extern "C" fn create_inflater(
     INFLATERS.with_borrow_mut(|inflaters| inflaters.add(inflater))
 }
 
-/// Decompresses the first `length` bytes of the input, a fragment of a message; `fin` says that it is
-/// the last. The output may have `limit` bytes, or any number if that is 0. Pauses once some `budget`
-/// bytes of it were made. The result is 0 when it is done, 1 when it has paused, 2 when it failed.
+/// Decompresses the first `length` bytes of the input, a fragment of a message; `fin` says that it
+/// is the last. The output may have `limit` bytes, or any number if that is 0. Pauses once some
+/// `budget` bytes of it were made. The result is 0 when it is done, 1 when it has paused, 2 when it
+/// failed.
 #[unsafe(no_mangle)]
 pub extern "C" fn inflate(number: u32, length: usize, fin: bool, limit: u32, budget: usize) -> u32 {
     let data = with_input(length, |bytes| bytes.to_vec());

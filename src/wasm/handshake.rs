@@ -70,9 +70,9 @@ fn write_element(fields: &mut Writer<'_>, element: &extension::Extension) {
 const ABSENT: i32 = -1;
 
 /// Picks one of the offers of permessage-deflate in the input and answers it. The options are those
-/// of `NegotiationOptions`, -1 where absent. The input has for each offer how many parameters it has,
-/// and their names and values. The output: an error, whether that is a `TypeError`, which of the
-/// offers it is, and the names and values of what was agreed on.
+/// of `NegotiationOptions`, -1 where absent. The input has for each offer how many parameters it
+/// has, and their names and values. The output: an error, whether that is a `TypeError`, which of
+/// the offers it is, and the names and values of what was agreed on.
 #[unsafe(no_mangle)]
 pub extern "C" fn accept_deflate_offer(
     length: usize,

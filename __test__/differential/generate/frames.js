@@ -1,7 +1,8 @@
 // @ts-check
 'use strict';
 
-// What raw peers write: messages in one frame or in several, control frames, and what breaks a rule.
+// What raw peers write: messages in one frame or in several, control frames, and what breaks a
+// rule.
 
 const { makeData } = require('./data');
 

@@ -264,7 +264,9 @@ const OF_SERVER = {
   lookServer: [() => 0.5, () => ({ do: 'lookServer', at: 'server' })]
 };
 
-/** What listeners may do to other endpoints: what is written there depends on who is served first. */
+/**
+ * What listeners may do to other endpoints: what is written there depends on who is served first.
+ */
 const CUTTING = new Set([
   'close',
   'terminate',
@@ -313,8 +315,8 @@ function control(context, name) {
  *
  * @param {any} context What the program is made with
  * @param {any} end The endpoint
- * @param {{elsewhere: 'self' | 'any' | 'cut' | null}} place What may be done, if a listener of this endpoint or
- *   of another does it
+ * @param {{elsewhere: 'self' | 'any' | 'cut' | null}} place What may be done, if a listener of this
+ *   endpoint or of another does it
  * @return {any} The operation, without the endpoint
  */
 function pickOperation(context, end, { elsewhere }) {

@@ -4,7 +4,8 @@ import { CompressionMethod, WebSocketManager, WorkerShardingStrategy } from '@di
 import { WebSocketServer } from 'ws';
 import { close, track, until } from '../kit.mjs';
 
-// A gateway of Discord, as far as a client sees one: https://discord.com/developers/docs/topics/gateway
+// A gateway of Discord, as far as a client sees one:
+// https://discord.com/developers/docs/topics/gateway
 const [DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID, HELLO, ACK] = [
   0, 1, 2, 6, 7, 9, 10, 11
 ];

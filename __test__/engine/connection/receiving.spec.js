@@ -1,6 +1,7 @@
 'use strict';
 
-// What a connection receives, and when: beside others, paused, at its end, and where listeners interfere.
+// What a connection receives, and when: beside others, paused, at its end, and where listeners
+// interfere.
 
 const assert = require('node:assert');
 const { once } = require('node:events');

@@ -14,8 +14,8 @@ use crate::payload::{self, Deflater};
 use crate::stream::{READ_LENGTH, Stream};
 use crate::target::Target;
 
-/// So many different messages take turns where they are compressed. At 1 KiB each they are more than
-/// the LZ77 window of 32 KiB holds: no server finds a whole message in what it sent before.
+/// So many different messages take turns where they are compressed. At 1 KiB each they are more
+/// than the LZ77 window of 32 KiB holds: no server finds a whole message in what it sent before.
 const COMPRESSED_VARIANTS: usize = 64;
 
 pub(crate) struct Echo {

@@ -52,7 +52,8 @@ fn header(first: u8, mask: u8, length: usize) -> Vec<u8> {
 
 /// Frames laid end to end, so that any run of consecutive messages is one slice.
 ///
-/// After the last frame it goes on with the first that repeats, so often that a run may begin at any.
+/// After the last frame it goes on with the first that repeats, so often that a run may begin at
+/// any.
 pub(crate) struct Tape {
     bytes: Vec<u8>,
     /// Where each frame begins, and the end of the last.
@@ -64,7 +65,8 @@ pub(crate) struct Tape {
 }
 
 impl Tape {
-    /// The first `prelude` frames don't repeat. `longest` is the largest run that will be asked for.
+    /// The first `prelude` frames don't repeat. `longest` is the largest run that will be asked
+    /// for.
     pub(crate) fn new(frames: &[Vec<u8>], prelude: usize, longest: usize) -> Self {
         let count = frames.len();
         let mut tape = Self { bytes: Vec::new(), offsets: vec![0], count, prelude };

@@ -16,8 +16,9 @@ use crate::target::Target;
 /// loaded and compiled its code and filled the room that its heap had left.
 const FIRST_PART: f64 = 0.2;
 
-/// For the server to finish what it does after the last handshake, and to come to rest: V8 gives back what its
-/// young generation has grown to when it collects garbage, if hardly anything was allocated in the 5 s before.
+/// For the server to finish what it does after the last handshake, and to come to rest: V8 gives
+/// back what its young generation has grown to when it collects garbage, if hardly anything was
+/// allocated in the 5 s before.
 const REST: Duration = Duration::from_secs(7);
 
 /// For the server to finish what the collection of garbage leaves behind.

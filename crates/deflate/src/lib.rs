@@ -1,7 +1,7 @@
 //! RFC 1951: an encoder and a decoder of deflate streams that come in pieces.
 //!
-//! No I/O, no clock, no threads, no dependency. [`Encoder`] ends each call with a sync flush, so that
-//! a peer can decode what it has; [`Decoder`] keeps nothing between blocks but its [`Window`].
+//! No I/O, no clock, no threads, no dependency. [`Encoder`] ends each call with a sync flush, so
+//! that a peer can decode what it has; [`Decoder`] keeps nothing between blocks but its [`Window`].
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

@@ -101,7 +101,9 @@ function connect() {
   };
 }
 
-/** Waits longer after each attempt that failed, and a little at random so that not all come at once. */
+/**
+ * Waits longer after each attempt that failed, and a little at random so that not all come at once.
+ */
 function reconnectLater() {
   const delay = RECONNECT_DELAYS[Math.min(attempts++, RECONNECT_DELAYS.length - 1)];
   showState('connecting', 'Connection lost, reconnecting');

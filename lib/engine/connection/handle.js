@@ -220,7 +220,8 @@ class EngineHandle {
   }
 
   /**
-   * @param {() => void} callback Called in a later turn of the event loop, in the context of the events
+   * @param {() => void} callback Called in a later turn of the event loop, in the context of the
+   *   events
    * @private
    */
   _callLater(callback) {

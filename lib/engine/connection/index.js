@@ -55,8 +55,8 @@ const NOTHING = { memory: EMPTY_BUFFER, filled: 0 };
  * @property {number} kind What happened
  * @property {number} detail More about it
  * @property {Buffer} payload The payload
- * @property {any} description What the native part knows of it only until the next batch: the lengths
- *   of fragments, or what is wrong
+ * @property {any} description What the native part knows of it only until the next batch: the
+ *   lengths of fragments, or what is wrong
  */
 
 /**
@@ -165,7 +165,8 @@ class EngineConnection extends EngineFrameQueue {
   }
 
   /**
-   * Tells whether what arrives has to wait: somebody has paused the socket, or something waits already.
+   * Tells whether what arrives has to wait: somebody has paused the socket, or something waits
+   * already.
    *
    * @return {boolean} Whether `keep` gets it
    */
@@ -179,8 +180,8 @@ class EngineConnection extends EngineFrameQueue {
   }
 
   /**
-   * Keeps a record until somebody reads again, or the connection is closed. What isn't about receiving
-   * is handled at once, and so is a failure.
+   * Keeps a record until somebody reads again, or the connection is closed. What isn't about
+   * receiving is handled at once, and so is a failure.
    *
    * @param {number} kind What happened
    * @param {number} detail More about it

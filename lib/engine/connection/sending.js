@@ -68,8 +68,12 @@ class EngineFrameQueue extends EngineHandle {
     this._isCompressing = false;
     /** @type {any} */
     this._sender = null;
-    /** What is to be compressed by the next flush, and what was sent behind it: where that begins, and
-     * its bytes. @type {{from: number, length: number} | null} */
+    /**
+     * What is to be compressed by the next flush, and what was sent behind it: where that begins,
+     * and its bytes.
+     *
+     * @type {{from: number, length: number} | null}
+     */
     this._held = null;
     /** @type {((error?: Error | null) => void) | null} Of a write of the socket. */
     this._onDrained = null;
@@ -89,8 +93,8 @@ class EngineFrameQueue extends EngineHandle {
   }
 
   /**
-   * Tells whether the engine compresses a payload: it has the connection's states, and the payload is
-   * so short that it may do that at once.
+   * Tells whether the engine compresses a payload: it has the connection's states, and the payload
+   * is so short that it may do that at once.
    *
    * @param {number} length Bytes of the payload
    * @return {boolean} Whether `appendCompressed` takes it
@@ -116,7 +120,8 @@ class EngineFrameQueue extends EngineHandle {
   }
 
   /**
-   * Sends a message at once if it's bytes or text, short enough to be copied, and nothing is in its way.
+   * Sends a message at once if it's bytes or text, short enough to be copied, and nothing is in its
+   * way.
    *
    * @param {any} data The message
    * @param {number} first The first byte of the header
@@ -227,8 +232,8 @@ class EngineFrameQueue extends EngineHandle {
   }
 
   /**
-   * Hands over what waits for the end of the tick, unless something is to be compressed: that counts
-   * as buffered, and is lost with the socket, as with ws.
+   * Hands over what waits for the end of the tick, unless something is to be compressed: that
+   * counts as buffered, and is lost with the socket, as with ws.
    */
   flush() {
     if (this._held === null) this.flushAll();
@@ -345,7 +350,8 @@ class EngineFrameQueue extends EngineHandle {
       return;
     }
     const pending = this._countPending();
-    // How long a frame has become that was compressed isn't known here: then all have to be written.
+    // How long a frame has become that was compressed isn't known here: then all have to be
+    // written.
     const isKnown = this._sender === null || pending === 0;
     if (isKnown) this._callBack(Math.min(this._handedBytes - pending, limit));
     if (pending > 0) return;

@@ -17,9 +17,9 @@ use crate::protocol::{FrameHeader, mask_in_place};
 const FRAME_LENGTH: usize = FRAME_FIELDS as usize * size_of::<i32>();
 const COMMAND_LENGTH: usize = COMMAND_FIELDS as usize * size_of::<i32>();
 
-/// Writes `frame_count` frames, to which `command_count` commands refer. Gives the connections of which
-/// something waits now, or nothing where there are none. The tokio driver may be left to write later,
-/// and tell then, unless that has to be done at once.
+/// Writes `frame_count` frames, to which `command_count` commands refer. Gives the connections of
+/// which something waits now, or nothing where there are none. The tokio driver may be left to
+/// write later, and tell then, unless that has to be done at once.
 #[napi(catch_unwind)]
 pub fn flush_engine(
     engine: &mut External<Engine>,

@@ -36,8 +36,8 @@ pub(crate) enum Inflated {
 pub(crate) struct Inflating {
     /// Where messages are put before it is known how long they are.
     pub(crate) scratch: Vec<u8>,
-    /// How much was inflated here: by a reactor since its latest poll began, by a thread that shares its turns
-    /// since there is one.
+    /// How much was inflated here: by a reactor since its latest poll began, by a thread that
+    /// shares its turns since there is one.
     pub(crate) output: usize,
     /// What is to be inflated elsewhere.
     pub(crate) due: Due<InflateWork>,
@@ -158,7 +158,8 @@ impl Compression {
     ) -> Result<Inflated, Refusal> {
         let Inflating { scratch, output, .. } = inflating;
         // Deviation (ws 8.23): ws adds the lengths of fragments up when each is inflated, so of one
-        // that is invalid, far behind where there was too much, it says that. Here memory comes first.
+        // that is invalid, far behind where there was too much, it says that. Here memory comes
+        // first.
         let limit = match checks.max_payload {
             0 => None,
             max => Some(max.saturating_sub(self.message.len() as u64)),

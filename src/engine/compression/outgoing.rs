@@ -49,8 +49,8 @@ impl Outgoing {
 /// Compresses the messages of a flush, the same one for connections that compress alike only once,
 /// whichever thread they are served by.
 ///
-/// That can be told where each message starts with an empty window: then the compressed bytes depend
-/// on nothing but the message and the configuration.
+/// That can be told where each message starts with an empty window: then the compressed bytes
+/// depend on nothing but the message and the configuration.
 #[derive(Debug)]
 pub(crate) struct Broadcast<'a> {
     /// What the frames are in.
@@ -154,8 +154,8 @@ fn likeness(payload: &[u8]) -> Likeness {
     (payload.len(), first, last)
 }
 
-/// From so many bytes on that are to be compressed several threads share a flush: it takes them some
-/// 100 µs, to call a thread 10.
+/// From so many bytes on that are to be compressed several threads share a flush: it takes them
+/// some 100 µs, to call a thread 10.
 const MIN_SHARED: usize = 8 * 1024;
 
 /// Whether several threads are to share the work of writing a batch.

@@ -18,15 +18,16 @@ const MIN_LARGE: usize = 64 * 1024;
 /// How much is read into lent memory before it is unmasked: what the cache still has then.
 const MAX_APART_READ: usize = 256 * 1024;
 
-/// A message that is longer is collected in the memory of the decoder: its length fits into a record.
+/// A message that is longer is collected in the memory of the decoder: its length fits into a
+/// record.
 const MAX_APART_LENGTH: u64 = i32::MAX as u64;
 
 /// With less memory left, a connection that inflates is not read: messages find room in it rather
 /// than in memory of their own, which costs more to hand over.
 const MIN_COMPRESSED_READ: usize = 16 * 1024;
 
-/// Of the memory that is left, such a connection is read into a part, so that there is room for what
-/// that becomes.
+/// Of the memory that is left, such a connection is read into a part, so that there is room for
+/// what that becomes.
 const COMPRESSED_SHARE: usize = 4;
 
 /// What a connection may inflate in a turn; the others follow then.
@@ -151,9 +152,9 @@ impl Connection {
         self.awaits_memory = false;
     }
 
-    /// Receives what has arrived of a large message that [`ConnectionEvent::Large`] has announced, as far
-    /// as there is `memory` for it; returns how many bytes that is. When the last byte has arrived,
-    /// the caller has the message. The memory may grow between the calls, as bytes arrive.
+    /// Receives what has arrived of a large message that [`ConnectionEvent::Large`] has announced,
+    /// as far as there is `memory` for it; returns how many bytes that is. When the last byte has
+    /// arrived, the caller has the message. The memory may grow between the calls, as bytes arrive.
     ///
     /// # Errors
     ///

@@ -69,8 +69,8 @@ impl Connection {
         self.pending()
     }
 
-    /// Writes frames of a flush, by their places in it, in one go, those with a header compressed, by
-    /// way of `outgoing`. Returns how much waits.
+    /// Writes frames of a flush, by their places in it, in one go, those with a header compressed,
+    /// by way of `outgoing`. Returns how much waits.
     pub(in crate::engine) fn write_frames(
         &mut self,
         frames: &[u32],
@@ -146,8 +146,8 @@ impl Connection {
         total - rest
     }
 
-    /// Has frames wait, without the first `written` bytes of them. The longer ones are held once for
-    /// all connections.
+    /// Has frames wait, without the first `written` bytes of them. The longer ones are held once
+    /// for all connections.
     fn keep(&mut self, frames: &[u32], flush: &Broadcast<'_>, mut written: usize) {
         for &frame in frames {
             let Some(bytes) = plain(&flush.frames[frame as usize]) else { continue };
@@ -165,8 +165,8 @@ impl Connection {
         }
     }
 
-    /// Counts bytes that come too late, unless it's the owner who has ended the sending side. Returns
-    /// how much waits.
+    /// Counts bytes that come too late, unless it's the owner who has ended the sending side.
+    /// Returns how much waits.
     fn lose(&mut self, length: usize) -> usize {
         if self.failure.is_some() {
             self.lost += length;
@@ -261,8 +261,8 @@ impl Connection {
     }
 }
 
-/// Where the bytes of a frame are; nothing where it was to be compressed: after a panic there may be
-/// frames that can't be any more.
+/// Where the bytes of a frame are; nothing where it was to be compressed: after a panic there may
+/// be frames that can't be any more.
 const fn plain(frame: &Frame) -> Option<&Range<usize>> {
     match frame.header {
         None => Some(&frame.bytes),

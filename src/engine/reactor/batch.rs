@@ -107,8 +107,8 @@ impl Batch {
         self.is_full = true;
     }
 
-    /// Copies the payloads to `memory` behind `used`, if that is not done yet; `false` where there is
-    /// no room.
+    /// Copies the payloads to `memory` behind `used`, if that is not done yet; `false` where there
+    /// is no room.
     pub(crate) fn begin(&mut self, memory: &mut [u8], used: &mut usize) -> bool {
         if self.copied_to.is_none() {
             let start = *used;

@@ -76,8 +76,8 @@ impl Connections {
         Some(Detached { id, connection })
     }
 
-    /// Lends those that wait for their turn and are `wanted`, if there are so many. Given back, they
-    /// wait behind the others.
+    /// Lends those that wait for their turn and are `wanted`, if there are so many. Given back,
+    /// they wait behind the others.
     pub(crate) fn detach_ready(
         &mut self,
         least: usize,

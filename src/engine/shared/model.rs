@@ -1,5 +1,5 @@
-//! Models of a reactor under two drivers: its owner, its task and its peers run in many of the orders
-//! in which their steps can come. Sockets and readiness set are real.
+//! Models of a reactor under two drivers: its owner, its task and its peers run in many of the
+//! orders in which their steps can come. Sockets and readiness set are real.
 //!
 //! A wake-up that gets lost leaves everybody waiting, which shuttle reports as a deadlock.
 

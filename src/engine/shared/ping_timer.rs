@@ -1,7 +1,7 @@
 //! Whether the owner of a reactor comes when he is woken, and what he is still busy with.
 //!
-//! While his thread is held up, pings are answered in his place (RFC 6455, section 5.5.2: as soon as
-//! is practical). Not those of a connection of which he has something that he may be about to
+//! While his thread is held up, pings are answered in his place (RFC 6455, section 5.5.2: as soon
+//! as is practical). Not those of a connection of which he has something that he may be about to
 //! answer: that answer would have come first.
 
 use std::time::{Duration, Instant};

@@ -33,8 +33,8 @@ pub fn work_threads() -> usize {
     processors().min(MAX_WORK_THREADS)
 }
 
-/// Makes the runtime, of which so many threads poll tasks. Threads for work start when there is some,
-/// and end when there is none.
+/// Makes the runtime, of which so many threads poll tasks. Threads for work start when there is
+/// some, and end when there is none.
 ///
 /// # Errors
 ///
@@ -77,7 +77,8 @@ impl Gate {
         self.queue().limit = limit;
     }
 
-    /// Has a job done by `spawn`, which runs what it is given on another thread, or by who runs now.
+    /// Has a job done by `spawn`, which runs what it is given on another thread, or by who runs
+    /// now.
     pub fn pass(&'static self, job: Job, spawn: impl FnOnce(Job)) {
         let mut queue = self.queue();
         if queue.limit > 0 && queue.running >= queue.limit {

@@ -67,8 +67,9 @@ impl Workers {
         self.helpers + 1
     }
 
-    /// Does `work` on each job, with the tools of the thread that does it, until the one whose turn it
-    /// is has enough: `work` says whether a thread goes on. Returns when all is done that was begun.
+    /// Does `work` on each job, with the tools of the thread that does it, until the one whose turn
+    /// it is has enough: `work` says whether a thread goes on. Returns when all is done that was
+    /// begun.
     pub(crate) fn work<J, T, W>(
         &self,
         jobs: Vec<J>,
@@ -183,8 +184,8 @@ impl<J, T, W: Fn(&mut T, &mut J) -> bool> SharedJobs<J, T, W> {
         }
     }
 
-    /// Has nobody take another job, and waits until those are done that were taken; returns how many
-    /// they are, and whether one panicked.
+    /// Has nobody take another job, and waits until those are done that were taken; returns how
+    /// many they are, and whether one panicked.
     fn finish(&self) -> (usize, bool) {
         let count = self.jobs.len();
         let taken = self.next.swap(count, Ordering::Relaxed).min(count);

@@ -16,8 +16,8 @@ use super::stream::DeflateState;
 pub struct Compressor {
     settings: Settings,
     dictionary: Vec<u8>,
-    /// Whether the peer's window begins with the dictionary; behind a message that was taken over it
-    /// doesn't, and a match would reach into that.
+    /// Whether the peer's window begins with the dictionary; behind a message that was taken over
+    /// it doesn't, and a match would reach into that.
     is_new: bool,
     /// The state while a message is under way.
     state: Option<Box<DeflateState>>,
@@ -33,8 +33,8 @@ impl fmt::Debug for Compressor {
 }
 
 impl Compressor {
-    /// Makes a compressor with memory of its own: from the first message on, and growing with what is
-    /// compressed, up to 256 KiB; 380 KB with a level above 6 or a strategy.
+    /// Makes a compressor with memory of its own: from the first message on, and growing with what
+    /// is compressed, up to 256 KiB; 380 KB with a level above 6 or a strategy.
     ///
     /// # Errors
     ///

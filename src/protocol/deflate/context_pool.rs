@@ -11,8 +11,8 @@ use super::stream::DeflateState;
 /// The memory that connections share. Every thread may use it; no lock is held while data is
 /// compressed.
 ///
-/// A decompressor has to keep its window, which is all that it keeps: its tables are lent in any case.
-/// So there is nothing of it to count.
+/// A decompressor has to keep its window, which is all that it keeps: its tables are lent in any
+/// case. So there is nothing of it to count.
 pub struct ContextPool {
     pub(super) compressors: Arc<Pool<Box<DeflateState>>>,
     pub(super) decompressors: Spares<(), Box<Decoder>>,

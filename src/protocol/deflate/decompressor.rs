@@ -40,9 +40,9 @@ impl Default for DecompressorConfig {
 /// The decompressing side of permessage-deflate.
 ///
 /// RFC 7692, section 7.1.2: no message refers to what is before the agreed window. zlib moves its
-/// window after each call only; within one, a match may reach as far back as there is output. A call
-/// ends where the data ends that zlib is given, and where a chunk does. It is the same here, so that
-/// what ws takes is taken, and what it refuses is refused.
+/// window after each call only; within one, a match may reach as far back as there is output. A
+/// call ends where the data ends that zlib is given, and where a chunk does. It is the same here,
+/// so that what ws takes is taken, and what it refuses is refused.
 pub struct Decompressor {
     config: DecompressorConfig,
     /// What matches may refer to, once the stream has begun.
@@ -140,7 +140,8 @@ impl Decompressor {
         output: &mut Vec<u8>,
     ) -> Result<bool, InflateError> {
         if self.has_ended {
-            // zlib takes nothing more for this stream, and ws makes another one for what comes next.
+            // zlib takes nothing more for this stream, and ws makes another one for what comes
+            // next.
             if fin || !data.is_empty() {
                 self.reset();
             }

@@ -39,8 +39,8 @@ pub const LARGE_OUTPUT: usize = 256 * 1024;
 
 /// The smallest window that zlib compresses raw streams with.
 ///
-/// A peer may ask for 8. zlib compresses with 9 then, and still refers to nothing that a window of 8
-/// does not hold: it keeps 262 bytes of its window for what is ahead.
+/// A peer may ask for 8. zlib compresses with 9 then, and still refers to nothing that a window of
+/// 8 does not hold: it keeps 262 bytes of its window for what is ahead.
 const MIN_ZLIB_WINDOW_BITS: u8 = 9;
 
 /// RFC 7692, section 7.2.1: ends a flushed deflate stream and is left out of the message; section

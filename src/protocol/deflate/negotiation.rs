@@ -275,7 +275,8 @@ impl ServerConfig {
     ///
     /// # Errors
     ///
-    /// An invalid offer, even one behind an acceptable one, or [`NegotiationError::NoAcceptableOffer`].
+    /// An invalid offer, even one behind an acceptable one, or
+    /// [`NegotiationError::NoAcceptableOffer`].
     pub fn accept(
         &self,
         offers: &[impl AsRef<[extension::Parameter]>],

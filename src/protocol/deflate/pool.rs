@@ -1,11 +1,11 @@
 //! States that connections share, such as those of compressors.
 //!
-//! The state of a compressor is large, and a connection needs it only while a message is under way. Where
-//! each message starts with an empty window, the state is lent for one message at a time: a few spare
-//! ones serve every connection. Where the window is taken over, the state stays with its
-//! connection as long as the states of all connections together stay within a limit; beyond it those go
-//! that rested longest. A compressor then starts with an empty window, which RFC 7692 always
-//! allows.
+//! The state of a compressor is large, and a connection needs it only while a message is under way.
+//! Where each message starts with an empty window, the state is lent for one message at a time: a
+//! few spare ones serve every connection. Where the window is taken over, the state stays with its
+//! connection as long as the states of all connections together stay within a limit; beyond it
+//! those go that rested longest. A compressor then starts with an empty window, which RFC 7692
+//! always allows.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -33,8 +33,8 @@ struct KeptStates<T> {
     bytes: usize,
     /// How many there are.
     count: usize,
-    /// All of them, in the order in which they are asked to go. A connection that has ended is still
-    /// there for a while.
+    /// All of them, in the order in which they are asked to go. A connection that has ended is
+    /// still there for a while.
     queue: VecDeque<Weak<Room<T>>>,
 }
 

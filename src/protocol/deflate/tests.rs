@@ -89,8 +89,8 @@ fn starts_anew_after_the_last_block_of_a_stream() {
     for _ in 0..2 {
         assert_eq!(context.decompress(&ended, true, None).unwrap(), b"12345678");
     }
-    // A last block that the tail completes: nothing is left over that would tell, so the next message is
-    // what zlib takes for what follows the end.
+    // A last block that the tail completes: nothing is left over that would tell, so the next
+    // message is what zlib takes for what follows the end.
     assert_eq!(context.decompress(&[0x01], true, None).unwrap(), b"");
     assert_eq!(context.decompress(&ended, true, None).unwrap(), b"");
     assert_eq!(context.decompress(&ended, true, None).unwrap(), b"12345678");

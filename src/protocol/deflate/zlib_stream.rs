@@ -140,10 +140,10 @@ fn compressed_length_bound(length: usize) -> usize {
 
 /// The level of zlib-rs that compresses as well as zlib does at `level`.
 ///
-/// It has other algorithms behind some of the numbers. On messages of 1 KiB its level 1 makes
-/// 15 to 28 % more than zlib's; where messages are alike, 3 makes up to 9 %, 4 to 6 up to 50 % and 9
-/// up to 7 % more. The levels here stay within 3 % and take no more time than zlib's, but for 4
-/// and 5, which take half as much again.
+/// It has other algorithms behind some of the numbers. On messages of 1 KiB its level 1 makes 15 to
+/// 28 % more than zlib's; where messages are alike, 3 makes up to 9 %, 4 to 6 up to 50 % and 9 up
+/// to 7 % more. The levels here stay within 3 % and take no more time than zlib's, but for 4 and 5,
+/// which take half as much again.
 const fn zlib_rs_level(level: u8) -> u8 {
     match level {
         0 => 0,
@@ -155,8 +155,8 @@ const fn zlib_rs_level(level: u8) -> u8 {
     }
 }
 
-/// Bytes that a stream takes: twice the window and a link for each of its bytes, a hash table of 128 KiB,
-/// space for output, and some KB.
+/// Bytes that a stream takes: twice the window and a link for each of its bytes, a hash table of
+/// 128 KiB, space for output, and some KB.
 const fn memory(window_bits: u8, mem_level: u8) -> usize {
     (4 << window_bits) + (128 << 10) + (7 << (mem_level + 6)) + (8 << 10)
 }

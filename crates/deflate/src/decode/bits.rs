@@ -23,7 +23,8 @@ pub(super) struct Bits<'a> {
     input: &'a [u8],
     /// What of it isn't taken.
     rest: &'a [u8],
-    /// The bits ahead, from the lowest on. Above `count` there may be some of the next byte already.
+    /// The bits ahead, from the lowest on. Above `count` there may be some of the next byte
+    /// already.
     ahead: u64,
     count: u32,
 }

@@ -26,7 +26,8 @@ const SYMBOLS: [Entry; 19] = {
 
 /// The lengths of the codes of a block, as far as they are read.
 pub(super) struct CodeLengths {
-    /// First of the codes in which lengths are coded, then of all literal/length and distance codes.
+    /// First of the codes in which lengths are coded, then of all literal/length and distance
+    /// codes.
     lengths: [u8; LITERAL_LENGTH_SYMBOLS + DISTANCE_SYMBOLS],
     /// How many are read.
     read: usize,
@@ -49,7 +50,8 @@ impl CodeLengths {
         }
     }
 
-    /// Reads how many there are. Like the following, it says whether it is done or needs more input.
+    /// Reads how many there are. Like the following, it says whether it is done or needs more
+    /// input.
     pub(super) fn read_counts(&mut self, bits: &mut Bits<'_>) -> Result<bool, InflateError> {
         let Some(counts) = bits.take(5 + 5 + 4) else { return Ok(false) };
         self.literals = 257 + (counts & 0x1f) as usize;

@@ -8,9 +8,11 @@ use crate::symbols::{
     FIXED_LITERAL_LENGTHS, LENGTH_BASES, LENGTH_EXTRA_BITS,
 };
 
-/// Tables of literal/length codes: the largest for 286 symbols and a root of 10 bits has 1332 entries.
+/// Tables of literal/length codes: the largest for 286 symbols and a root of 10 bits has 1332
+/// entries.
 pub(super) type LiteralTable = DecodeTable<2048, 10>;
-/// Tables of distance codes: the largest for 30 symbols and a root of 8 bits has 402 entries at most.
+/// Tables of distance codes: the largest for 30 symbols and a root of 8 bits has 402 entries at
+/// most.
 pub(super) type DistanceTable = DecodeTable<512, 8>;
 
 /// The codes of a block.
@@ -46,8 +48,8 @@ impl Codes {
     }
 }
 
-/// RFC 1951, section 3.2.5: bytes, the end of the block, and lengths. The last two symbols have a fixed code but
-/// stand for nothing.
+/// RFC 1951, section 3.2.5: bytes, the end of the block, and lengths. The last two symbols have a
+/// fixed code but stand for nothing.
 const LITERALS: [Entry; 288] = {
     let mut entries = [Entry::INVALID; 288];
     let mut symbol = 0;
@@ -65,7 +67,8 @@ const LITERALS: [Entry; 288] = {
     entries
 };
 
-/// RFC 1951, section 3.2.5: distances. The last two symbols have a fixed code but stand for nothing.
+/// RFC 1951, section 3.2.5: distances. The last two symbols have a fixed code but stand for
+/// nothing.
 const DISTANCES: [Entry; 32] = {
     let mut entries = [Entry::INVALID; 32];
     let mut symbol = 0;

@@ -1,9 +1,9 @@
 //! Tables that decode Huffman codes by the bits ahead.
 //!
-//! RFC 1951, section 3.2.2: a set of codes is given by their lengths. The root of a table has an entry
-//! for all that its number of bits can be; those of longer codes link to tables behind it, which the bits that
-//! follow index. A root is no larger than the longest code needs, since a message of a few hundred bytes
-//! takes less time to decode than a large table takes to fill.
+//! RFC 1951, section 3.2.2: a set of codes is given by their lengths. The root of a table has an
+//! entry for all that its number of bits can be; those of longer codes link to tables behind it,
+//! which the bits that follow index. A root is no larger than the longest code needs, since a
+//! message of a few hundred bytes takes less time to decode than a large table takes to fill.
 
 use std::array;
 
@@ -14,8 +14,8 @@ const MAX_CODE_LENGTH: usize = symbols::MAX_CODE_LENGTH as usize;
 
 /// What a code stands for, and how many bits it and the extra bits behind it take.
 ///
-/// From bit 0 the number of all bits, from bit 8 that of the code's, from bit 16 the value; flags between them
-/// and on top.
+/// From bit 0 the number of all bits, from bit 8 that of the code's, from bit 16 the value; flags
+/// between them and on top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry(u32);
 
@@ -127,8 +127,8 @@ impl<const N: usize, const ROOT_BITS: usize> DecodeTable<N, ROOT_BITS> {
         Self { entries: [Entry::INVALID; N], mask: 0 }
     }
 
-    /// The entry of the code ahead. Bits that aren't known yet are 0: if the entry takes some of them, it
-    /// isn't known either.
+    /// The entry of the code ahead. Bits that aren't known yet are 0: if the entry takes some of
+    /// them, it isn't known either.
     #[inline(always)]
     pub(super) const fn get(&self, ahead: u64) -> Entry {
         self.follow(self.root(ahead), ahead)
@@ -149,7 +149,8 @@ impl<const N: usize, const ROOT_BITS: usize> DecodeTable<N, ROOT_BITS> {
     /// Fills the table for the codes that have these `lengths`; `symbols` are what they stand for.
     ///
     /// A set of codes must be complete, but for one of one code of a single bit, or of none, if
-    /// `may_be_incomplete`. That of none is taken in any case: as zlib, which finds out when a code is used.
+    /// `may_be_incomplete`. That of none is taken in any case: as zlib, which finds out when a code
+    /// is used.
     pub(super) fn fill(
         &mut self,
         lengths: &[u8],
@@ -184,8 +185,8 @@ impl<const N: usize, const ROOT_BITS: usize> DecodeTable<N, ROOT_BITS> {
 
     /// Fills the root, and gives the first code that is longer, and its place in the order.
     ///
-    /// The table begins with as many entries as the shortest code needs, and is doubled for each bit: thus
-    /// entries of short codes are repeated by copying.
+    /// The table begins with as many entries as the shortest code needs, and is doubled for each
+    /// bit: thus entries of short codes are repeated by copying.
     fn fill_root(
         &mut self,
         codes: &SortedCodes,
@@ -246,7 +247,8 @@ struct ReversedCode(usize);
 impl ReversedCode {
     /// Goes to the next one of that length; behind the last one to 0.
     fn advance(&mut self, length: usize) {
-        // The highest bit that is not set yet, where adding 1 carries to: lower ones stay, higher ones are cleared.
+        // The highest bit that is not set yet, where adding 1 carries to: lower ones stay, higher
+        // ones are cleared.
         let clear = !self.0 & ((1 << length) - 1);
         self.0 = if clear == 0 {
             0
@@ -260,7 +262,8 @@ impl ReversedCode {
 /// More symbols than these have no code: the fixed literal/length codes are the most.
 const MAX_SYMBOLS: usize = 288;
 
-/// Symbols in the order of their codes, RFC 1951, section 3.2.2: shorter ones first, then by number.
+/// Symbols in the order of their codes, RFC 1951, section 3.2.2: shorter ones first, then by
+/// number.
 struct SortedCodes {
     /// How many there are of each length.
     counts: [u16; MAX_CODE_LENGTH + 1],
@@ -307,8 +310,8 @@ impl SortedCodes {
         Ok((longest, unused))
     }
 
-    /// The bits that index the table behind a prefix of `root_bits`, of which the first code has this `length`,
-    /// after `done` others of the same: codes go on until the table is full.
+    /// The bits that index the table behind a prefix of `root_bits`, of which the first code has
+    /// this `length`, after `done` others of the same: codes go on until the table is full.
     fn bits_behind(&self, root_bits: usize, length: usize, done: u16) -> usize {
         let mut bits = length - root_bits;
         let mut filled = usize::from(self.counts[length] - done);
@@ -320,7 +323,8 @@ impl SortedCodes {
     }
 }
 
-/// Calls `f` with the number and the length of each symbol that has a code, and with some of those that have none.
+/// Calls `f` with the number and the length of each symbol that has a code, and with some of those
+/// that have none.
 #[inline(always)]
 fn for_each_used(lengths: &[u8], mut f: impl FnMut(usize, usize)) {
     const WORD: usize = 8;

@@ -1,8 +1,8 @@
 //! Decodes streams of RFC 1951, in pieces.
 //!
-//! Input may end anywhere, output may have to wait for room. Whatever is begun then goes on with the next call. In
-//! between, most streams rest at the end of a block, where only the window counts: so the [`Decoder`], with its
-//! tables, is lent to one stream after the other.
+//! Input may end anywhere, output may have to wait for room. Whatever is begun then goes on with
+//! the next call. In between, most streams rest at the end of a block, where only the window
+//! counts: so the [`Decoder`], with its tables, is lent to one stream after the other.
 //!
 //! Errors, their words, and the place in the stream where they show, are those of zlib.
 
@@ -95,8 +95,8 @@ impl Decoder {
         self.step == Step::Block && self.pending.is_empty()
     }
 
-    /// Decodes `data`, of which is left what isn't needed yet, behind the output in the `window` and that of
-    /// this call.
+    /// Decodes `data`, of which is left what isn't needed yet, behind the output in the `window`
+    /// and that of this call.
     ///
     /// # Errors
     ///
@@ -217,7 +217,8 @@ impl Decoder {
         Ok(self.end_block())
     }
 
-    /// Decodes literals and matches: fast as long as there is enough of input and room, and one by one.
+    /// Decodes literals and matches: fast as long as there is enough of input and room, and one by
+    /// one.
     fn decode_symbols(
         &mut self,
         bits: &mut Bits<'_>,
@@ -291,7 +292,8 @@ const INVALID_LITERAL: InflateError = InflateError::InvalidData("invalid literal
 const INVALID_DISTANCE: InflateError = InflateError::InvalidData("invalid distance code");
 const TOO_FAR_BACK: InflateError = InflateError::InvalidData("invalid distance too far back");
 
-/// Reads the next symbol, and gives how many bits it takes, or nothing unless all of them have arrived.
+/// Reads the next symbol, and gives how many bits it takes, or nothing unless all of them have
+/// arrived.
 ///
 /// An error shows once the bits that make it one have arrived.
 fn next_symbol(codes: &Codes, bits: &mut Bits<'_>) -> Result<Option<(Symbol, u32)>, InflateError> {
@@ -345,14 +347,17 @@ fn copy_within_room(distance: usize, length: usize, window: &Window, output: &mu
     *at += length;
 }
 
-/// One turn of the fast loop reads no more than two times eight bytes, of which the first are used up to the last.
+/// One turn of the fast loop reads no more than two times eight bytes, of which the first are used
+/// up to the last.
 const FAST_INPUT: usize = 7 + 8;
 
-/// What a turn takes from the bits is there: some literals whose codes are in the root, then a length or
-/// another literal, of 15 bits and 5 extra bits at most; behind the second refill a distance, of 15 and 13.
+/// What a turn takes from the bits is there: some literals whose codes are in the root, then a
+/// length or another literal, of 15 bits and 5 extra bits at most; behind the second refill a
+/// distance, of 15 and 13.
 const _: () = assert!(2 * 10 + 15 + 5 <= REFILLED && 15 + 13 <= REFILLED);
 
-/// Decodes as long as there is input and room for a turn at least; says whether the block has ended.
+/// Decodes as long as there is input and room for a turn at least; says whether the block has
+/// ended.
 #[inline(never)] // alone it has registers enough
 fn decode_fast(
     codes: &Codes,

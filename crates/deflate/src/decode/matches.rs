@@ -3,8 +3,8 @@
 /// A copy of as many bytes is a matter of a few instructions, and as long as most matches.
 const CHUNK: usize = 32;
 
-/// Copies `length` bytes within `output`, from `distance` before `at` to there. What is copied may begin within the
-/// same match. What is behind it isn't output yet, and may be overwritten.
+/// Copies `length` bytes within `output`, from `distance` before `at` to there. What is copied may
+/// begin within the same match. What is behind it isn't output yet, and may be overwritten.
 #[inline(always)]
 pub(super) fn copy(output: &mut [u8], at: usize, distance: usize, length: usize) {
     let (before, after) = output.split_at_mut(at);

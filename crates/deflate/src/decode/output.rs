@@ -69,7 +69,8 @@ impl<'a> Output<'a> {
         self.at >= self.bounds.pause
     }
 
-    /// Makes room for the fast loop, if that is possible without more memory. So much input is `unread`.
+    /// Makes room for the fast loop, if that is possible without more memory. So much input is
+    /// `unread`.
     pub(super) fn widen(&mut self, unread: usize) -> bool {
         if self.room() < FAST_ROOM && !(self.is_at_pause() && unread > 0) {
             self.use_capacity(unread);
@@ -94,7 +95,8 @@ impl<'a> Output<'a> {
         true
     }
 
-    /// Makes room of the capacity. It must be written to beforehand, so it's not all of it if it's much.
+    /// Makes room of the capacity. It must be written to beforehand, so it's not all of it if it's
+    /// much.
     fn use_capacity(&mut self, unread: usize) {
         let end = (self.at + first_room(unread)).min(self.bytes.capacity()).min(self.bounds.end);
         self.bytes.resize(end.max(self.bytes.len()), 0);

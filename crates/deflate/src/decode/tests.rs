@@ -33,8 +33,8 @@ fn inflate(pieces: &[&[u8]], pause: usize) -> Result<(Vec<u8>, Stop), InflateErr
     Ok((all, stop))
 }
 
-/// The same by zlib-rs. It leaves its fast path, which has no messages, where there is less room than
-/// 260 bytes.
+/// The same by zlib-rs. It leaves its fast path, which has no messages, where there is less room
+/// than 260 bytes.
 fn inflate_by_zlib(mut data: &[u8]) -> Result<(Vec<u8>, Stop), Option<String>> {
     let mut stream = Decompress::new(false);
     let mut all = Vec::new();
@@ -197,7 +197,8 @@ fn fills_the_largest_tables() {
     check_table::<512, 8>(&spread(30, 8));
 }
 
-/// Lengths of a complete set that has as many codes of each length behind the root as there are symbols for.
+/// Lengths of a complete set that has as many codes of each length behind the root as there are
+/// symbols for.
 fn spread(symbols: usize, root_bits: u8) -> Vec<u8> {
     let behind = 15 - root_bits;
     let links = (symbols - usize::from(root_bits)) / usize::from(behind + 1);
@@ -238,7 +239,8 @@ fn links_where_a_match_may_begin() {
         [(9, 511), (9, 512), (9, 513), (15, 32_767), (15, 32_768), (15, 40_000)]
     {
         let dictionary: Vec<u8> = (0..filled).map(|i: u32| (i ^ i >> 8) as u8).collect();
-        // The first match of the block reaches back to its beginning and one byte more, if that is possible.
+        // The first match of the block reaches back to its beginning and one byte more, if that is
+        // possible.
         for distance in [filled as usize - 1, filled as usize, filled as usize + 1] {
             let length = 1 << window_bits;
             if !(385..=32_768).contains(&distance) {

@@ -1,7 +1,7 @@
 //! The LZ77 sliding window of a stream that is inflated: RFC 1951, section 2.
 //!
-//! It takes as much memory as there was output, in powers of two, up to its full length. From there on it
-//! is a ring, in which what is new replaces what is oldest.
+//! It takes as much memory as there was output, in powers of two, up to its full length. From there
+//! on it is a ring, in which what is new replaces what is oldest.
 
 use std::mem;
 
@@ -55,8 +55,8 @@ impl Window {
         }
     }
 
-    /// Copies `length` bytes, from `back` before the end on, to `output` at the place `at`; then the window has ended,
-    /// the rest is for the caller to copy. Gives how many were copied.
+    /// Copies `length` bytes, from `back` before the end on, to `output` at the place `at`; then
+    /// the window has ended, the rest is for the caller to copy. Gives how many were copied.
     ///
     /// There is room for them. `back` is not 0, and not above the length of the window.
     #[inline]

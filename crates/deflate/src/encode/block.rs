@@ -1,7 +1,7 @@
 //! Blocks: literals and matches, and how they are written.
 //!
-//! RFC 1951, section 3.2.3. A block is stored, or has the fixed Huffman codes, or brings codes of its own along,
-//! whichever takes the fewest bits.
+//! RFC 1951, section 3.2.3. A block is stored, or has the fixed Huffman codes, or brings codes of
+//! its own along, whichever takes the fewest bits.
 
 use super::bits::{BitWriter, Remainder, SLACK};
 use super::huffman::{code_lengths, code_words};
@@ -96,8 +96,8 @@ impl Block {
         self.sequence(0, 0);
     }
 
-    /// Appends the block to `output`, behind `bits`, and returns the bits that make no byte yet. `data` is what
-    /// it stands for.
+    /// Appends the block to `output`, behind `bits`, and returns the bits that make no byte yet.
+    /// `data` is what it stands for.
     pub(super) fn write(&self, data: &[u8], bits: Remainder, output: &mut Vec<u8>) -> Remainder {
         let fixed = self.length(&FIXED_LITERAL_LENGTHS, &FIXED_DISTANCE_LENGTHS);
         let codes = Codes::new(&self.literal_lengths, &self.distances);
@@ -206,7 +206,8 @@ fn store(data: &[u8], mut bits: Remainder, output: &mut Vec<u8>) -> Remainder {
     bits
 }
 
-/// Appends the header of a stored block that isn't the last, up to the byte in which its length begins.
+/// Appends the header of a stored block that isn't the last, up to the byte in which its length
+/// begins.
 pub(super) fn align(bits: Remainder, output: &mut Vec<u8>) {
     let length = stored_header_length(bits);
     write_bits(output, bits, length as usize, |writer| writer.add(0, length));

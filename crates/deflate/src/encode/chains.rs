@@ -1,7 +1,7 @@
 //! Where strings were seen.
 //!
-//! A chain for each hash of a string: from the latest position with that hash to the one before, and so on.
-//! Strings with other hashes may be in it.
+//! A chain for each hash of a string: from the latest position with that hash to the one before,
+//! and so on. Strings with other hashes may be in it.
 
 /// Strings of so many bytes are found again.
 pub(super) const STRING_LENGTH: usize = 4;
@@ -29,8 +29,8 @@ impl Chains {
         self.heads.clear();
     }
 
-    /// Makes room for so many hashes and for the links of so many positions, both powers of two, if there is less.
-    /// Returns whether that was so; all positions are forgotten then.
+    /// Makes room for so many hashes and for the links of so many positions, both powers of two, if
+    /// there is less. Returns whether that was so; all positions are forgotten then.
     pub(super) fn grow(&mut self, hashes: usize, positions: usize) -> bool {
         if self.heads.len() >= hashes && self.links.len() >= positions {
             return false;
@@ -45,7 +45,8 @@ impl Chains {
         true
     }
 
-    /// Subtracts `length`, a multiple of the links, from all positions, and forgets those that are smaller.
+    /// Subtracts `length`, a multiple of the links, from all positions, and forgets those that are
+    /// smaller.
     pub(super) fn slide(&mut self, length: u16) {
         debug_assert!(usize::from(length).is_multiple_of(self.links.len()));
         for places in [&mut self.heads, &mut self.links] {
@@ -55,7 +56,8 @@ impl Chains {
         }
     }
 
-    /// The position before this one in its chain. It has to be one of as many latest ones as there are links.
+    /// The position before this one in its chain. It has to be one of as many latest ones as there
+    /// are links.
     #[inline]
     pub(super) fn before(&self, position: usize) -> usize {
         self.links[position & (self.links.len() - 1)].into()

@@ -1,7 +1,7 @@
 //! Makes deflate blocks of messages.
 //!
-//! RFC 1951, section 4: strings that occurred before become matches. Every call ends with a flush, so that between two
-//! of them there is nothing but the history.
+//! RFC 1951, section 4: strings that occurred before become matches. Every call ends with a flush,
+//! so that between two of them there is nothing but the history.
 
 use super::bits::Remainder;
 use super::block::{self, Block};
@@ -37,8 +37,8 @@ impl Effort {
 
 /// A block stands for so many bytes at most.
 const MAX_BLOCK: usize = 64 * 1024;
-/// Behind so many positions without a match, more than there are in JSON and prose, some are left out: data that
-/// was compressed before, or encrypted, has none.
+/// Behind so many positions without a match, more than there are in JSON and prose, some are left
+/// out: data that was compressed before, or encrypted, has none.
 const PATIENCE: usize = 64;
 /// One more is left out for each time as many, up to so many at a time.
 const MAX_STEP: usize = 15;
@@ -50,8 +50,8 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// A stream for `level`, from 1 to 6, with matches that are less than 2 to the `window_bits` back, and zlib's
-    /// `mem_level`, from 1 to 9.
+    /// A stream for `level`, from 1 to 6, with matches that are less than 2 to the `window_bits`
+    /// back, and zlib's `mem_level`, from 1 to 9.
     pub fn new(level: u8, window_bits: u8, mem_level: u8) -> Self {
         Self {
             history: History::new(window_bits, hash_bits(mem_level)),

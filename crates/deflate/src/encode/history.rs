@@ -1,9 +1,9 @@
 //! What was compressed before, and how strings are found in it.
 //!
-//! RFC 1951, section 4, leaves open how. Here a match is looked for along the chain of the four bytes with which it
-//! begins. Once there is one, a longer one has to be in the chain of the four bytes that it would end with as well, and
-//! the search goes on in whichever of both leads farther back: a few places are enough to find most of what a
-//! search of all would find.
+//! RFC 1951, section 4, leaves open how. Here a match is looked for along the chain of the four
+//! bytes with which it begins. Once there is one, a longer one has to be in the chain of the four
+//! bytes that it would end with as well, and the search goes on in whichever of both leads farther
+//! back: a few places are enough to find most of what a search of all would find.
 //!
 //! Memory grows with what there is. Behind a message of 1 KiB it is 7 KiB.
 
@@ -39,13 +39,13 @@ const MIN_CHAINS: usize = 256;
 const MIN_PIECE: usize = 8 * 1024;
 /// A match as long as this is taken without a look at other places.
 const LONG_ENOUGH: usize = 32;
-/// Positions come into their chains before their turn, so many at a time. It's faster, since nothing else has to
-/// be decided meanwhile.
+/// Positions come into their chains before their turn, so many at a time. It's faster, since
+/// nothing else has to be decided meanwhile.
 const AHEAD: usize = 256;
 
 impl History {
-    /// A history that finds what is less than 2 to the `window_bits` back, with up to 2 to the `max_hash_bits`
-    /// hashes of strings.
+    /// A history that finds what is less than 2 to the `window_bits` back, with up to 2 to the
+    /// `max_hash_bits` hashes of strings.
     pub(super) fn new(window_bits: u8, max_hash_bits: u8) -> Self {
         let window_length = 1 << window_bits;
         Self {
@@ -87,8 +87,8 @@ impl History {
         piece(self.window_length)
     }
 
-    /// Takes as much of the beginning of `data` as there is place for; returns where it begins, and what is left of
-    /// `data`.
+    /// Takes as much of the beginning of `data` as there is place for; returns where it begins, and
+    /// what is left of `data`.
     pub(super) fn append<'a>(&mut self, data: &'a [u8]) -> (usize, &'a [u8]) {
         let capacity = 2 * self.piece();
         if self.bytes.len() == capacity {
@@ -116,7 +116,8 @@ impl History {
         self.chains.slide(length as u16);
     }
 
-    /// Gives the chains the room that the bytes need: two hashes for each, and links for more than is in reach.
+    /// Gives the chains the room that the bytes need: two hashes for each, and links for more than
+    /// is in reach.
     fn grow(&mut self) {
         let length = self.bytes.len().next_power_of_two().max(MIN_CHAINS);
         let links = length.min(most_links(self.window_length));
@@ -166,8 +167,8 @@ impl History {
         None
     }
 
-    /// Does as [`find`](Self::find), but for a match longer than `length`, which is [`STRING_LENGTH`] at
-    /// least.
+    /// Does as [`find`](Self::find), but for a match longer than `length`, which is
+    /// [`STRING_LENGTH`] at least.
     #[inline(always)]
     pub(super) fn find_longer(
         &mut self,
@@ -180,8 +181,8 @@ impl History {
         (found.length > length).then_some(found)
     }
 
-    /// The string at a position, and where it may have been before. All positions that a short match at this
-    /// one would have are in their chains then.
+    /// The string at a position, and where it may have been before. All positions that a short
+    /// match at this one would have are in their chains then.
     #[inline]
     fn look_up(&mut self, position: usize) -> (u32, usize) {
         if self.placed <= position + LONG_ENOUGH {
@@ -193,8 +194,9 @@ impl History {
 
     /// Looks for a match at `position` that is longer than `found`, at most at `depth` places.
     ///
-    /// Follows two chains at once. Say `abcd`, of four bytes, is found, and a longer match is wanted.
-    /// It begins with `abcd` and goes on with the next byte, `e`, so it has `bcde` one byte later:
+    /// Follows two chains at once. Say `abcd`, of four bytes, is found, and a longer match is
+    /// wanted. It begins with `abcd` and goes on with the next byte, `e`, so it has `bcde` one byte
+    /// later:
     ///
     /// ```text
     ///            1         2         3
@@ -206,15 +208,16 @@ impl History {
     ///  chain of `last`, bcde, less `end`:                 1
     /// ```
     ///
-    /// Where a longer match begins is in both lists. So nothing is lost when the search goes on with
-    /// the list whose next place is farther back: 15 is skipped, 1 is the next candidate, and gives
-    /// six bytes. From then on `last` is what a match of seven would end with, and so on. In JSON
-    /// four candidates find here what 16 find in one chain (bench/deflate, json-64k).
+    /// Where a longer match begins is in both lists. So nothing is lost when the search goes on
+    /// with the list whose next place is farther back: 15 is skipped, 1 is the next candidate, and
+    /// gives six bytes. From then on `last` is what a match of seven would end with, and so on. In
+    /// JSON four candidates find here what 16 find in one chain (bench/deflate, json-64k).
     ///
     /// On entry
     /// - `string` is the four bytes at `position`, and `start` a place in their chain, or 0;
     /// - `found.length` is 4 or more: the match to beat, or just a length to beat;
-    /// - the positions up to `position + LONG_ENOUGH` are in their chains ([`look_up`](Self::look_up)).
+    /// - the positions up to `position + LONG_ENOUGH` are in their chains
+    ///   ([`look_up`](Self::look_up)).
     ///
     /// On exit the result is `found`, or a match that is longer: its bytes are the same, as many as
     /// are the same, and its distance is within reach. With an unlimited `depth` it is the longest
@@ -232,7 +235,8 @@ impl History {
     ) -> Match {
         let (bytes, chains) = (&self.bytes[..], &self.chains);
         let first = self.first_in_reach(position);
-        // The chain that is followed: its next place, and how far after the beginning of a match that is.
+        // The chain that is followed: its next place, and how far after the beginning of a match
+        // that is.
         let (mut place, mut offset) = (start, 0);
         while depth > 0 && found.length < LONG_ENOUGH {
             let end = found.length + 1 - STRING_LENGTH;
@@ -278,8 +282,8 @@ fn piece(window_length: usize) -> usize {
     window_length.max(MIN_PIECE)
 }
 
-/// As many links as there are for a window so long: a divisor of what is forgotten at a time. Where that is the
-/// window, what is ahead takes those of the positions farthest back.
+/// As many links as there are for a window so long: a divisor of what is forgotten at a time. Where
+/// that is the window, what is ahead takes those of the positions farthest back.
 fn most_links(window_length: usize) -> usize {
     piece(window_length).min(2 * window_length)
 }
@@ -290,8 +294,8 @@ fn string_at(bytes: &[u8], position: usize) -> Option<u32> {
     bytes.get(position..)?.first_chunk().map(|string| u32::from_le_bytes(*string))
 }
 
-/// How many bytes are the same from both positions on, up to [`MAX_MATCH`]. The first [`STRING_LENGTH`]
-/// are known to be.
+/// How many bytes are the same from both positions on, up to [`MAX_MATCH`]. The first
+/// [`STRING_LENGTH`] are known to be.
 #[inline]
 fn common_length(bytes: &[u8], earlier: usize, later: usize) -> usize {
     let later = &bytes[later..bytes.len().min(later + MAX_MATCH)];
@@ -395,8 +399,8 @@ mod tests {
         assert_eq!(found(&mut history, &before, b"an apple and a pear"), Some((15, distance)));
     }
 
-    /// What is found of a long word so far back, behind which there is a part of it, [`PART`] bytes less far
-    /// back. `slides` says whether the window slides in between.
+    /// What is found of a long word so far back, behind which there is a part of it, [`PART`] bytes
+    /// less far back. `slides` says whether the window slides in between.
     fn found_back(window_bits: u8, distance: usize, slides: bool) -> Option<(usize, usize)> {
         let mut history = History::new(window_bits, 16);
         let filler = |length: usize| (0..length).map(|i| (i % 251) as u8 | 0x80);

@@ -2,11 +2,11 @@
 //!
 //! RFC 1951, section 3.2.2: a code is told by the lengths of its words alone.
 
-/// Finds the lengths of the shortest code for symbols that occur as often as `frequencies` say, with
-/// no word above `max_length` bits. Symbols that don't occur have none: length 0.
+/// Finds the lengths of the shortest code for symbols that occur as often as `frequencies` say,
+/// with no word above `max_length` bits. Symbols that don't occur have none: length 0.
 ///
-/// There are two words at least, be they used or not: some decoders take no code for complete that has one
-/// or none. `frequencies` are from 2 to 288, and their sum is below 2 to the 22nd.
+/// There are two words at least, be they used or not: some decoders take no code for complete that
+/// has one or none. `frequencies` are from 2 to 288, and their sum is below 2 to the 22nd.
 pub(super) fn code_lengths(frequencies: &[u32], max_length: u8, lengths: &mut [u8]) {
     lengths.fill(0);
     let mut storage = [0_u32; MAX_SYMBOLS];
@@ -49,11 +49,11 @@ const SYMBOL_MASK: u32 = (1 << SYMBOL_BITS) - 1;
 /// Fibonacci's numbers at least.
 const MAX_DEPTH: usize = 40;
 
-/// Counts the leaves of each depth of the tree that Huffman's algorithm makes of `nodes`, which are weights
-/// in rising order.
+/// Counts the leaves of each depth of the tree that Huffman's algorithm makes of `nodes`, which are
+/// weights in rising order.
 ///
-/// In place, after Moffat and Katajainen: as leaves are merged from the left, inner nodes take their
-/// places, and then hold where their parents are, and at last their depths.
+/// In place, after Moffat and Katajainen: as leaves are merged from the left, inner nodes take
+/// their places, and then hold where their parents are, and at last their depths.
 fn lengths_of_leaves(nodes: &mut [u32]) -> [u32; MAX_DEPTH] {
     let mut counts = [0; MAX_DEPTH];
     let count = nodes.len();
@@ -112,7 +112,8 @@ fn limit(counts: &mut [u32; MAX_DEPTH], max_length: u8) {
     }
 }
 
-/// Gives the words of the code with `lengths`, their first bit lowest, and the lengths in their upper 16 bits.
+/// Gives the words of the code with `lengths`, their first bit lowest, and the lengths in their
+/// upper 16 bits.
 ///
 /// Section 3.2.2: words of one length are consecutive numbers, in the order of their symbols.
 pub(super) const fn code_words<const N: usize>(lengths: &[u8]) -> [u32; N] {
