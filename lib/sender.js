@@ -6,7 +6,7 @@
 
 const { types } = require('node:util');
 
-const { EMPTY_BUFFER, kWebSocket, NOOP } = require('./constants');
+const { EMPTY_BUFFER, kOriginalSend, kWebSocket, NOOP } = require('./constants');
 const { isBuffer, mask: applyMask, toBuffer, unmask: maskInPlace } = require('./buffer-util');
 const FrameQueue = require('./frame-queue');
 const { nextTick } = require('./host');
@@ -573,5 +573,8 @@ function failSender(sender, error, callback) {
   callCallbacks(sender, error, callback);
   sender.onerror(error);
 }
+
+// Tools for tracing replace the method when this file is loaded, others at any time: both are seen.
+Object.defineProperty(Sender, kOriginalSend, { value: Sender.prototype.send });
 
 module.exports = Sender;

@@ -24,6 +24,7 @@ const {
   BINARY_TYPES,
   EMPTY_BUFFER,
   kAutoPong,
+  kOriginalSend,
   kReceiver,
   kSender,
   kWebSocket
@@ -42,7 +43,7 @@ const NO_OPTIONS = {};
 
 const PERMESSAGE_DEFLATE = PerMessageDeflate.extensionName;
 /** The method as it is when nobody has replaced it. */
-const sendMessage = Sender.prototype.send;
+const sendMessage = /** @type {any} */ (Sender)[kOriginalSend];
 
 const CLOSED_TOO_EARLY = 'WebSocket was closed before the connection was established';
 

@@ -6,7 +6,9 @@
 // It is chosen where nobody can tell it from the stream transport, and left, at the end of a
 // message, when somebody begins to look at the bytes or at the receiver.
 
-const { kReceiver, kSender, kWebSocket } = require('../constants');
+const { Writable } = require('node:stream');
+
+const { kOriginalSend, kReceiver, kSender, kWebSocket } = require('../constants');
 const listeners = require('../listeners');
 const { isOriginal, takeOverLater } = require('./take-over');
 const { EngineReceiver, shareOptions } = require('./receiver');
@@ -15,9 +17,9 @@ const PerMessageDeflate = require('../permessage-deflate');
 const Receiver = require('../receiver');
 const Sender = require('../sender');
 
-/** What a tracing tool replaces to see messages; then it has to be used. */
-const receiverOn = Receiver.prototype.on;
-const senderSend = Sender.prototype.send;
+/** What tools for tracing replace to see messages, when a file is loaded or later. */
+const RECEIVER_METHODS = /** @type {const} */ (['addListener', 'emit', 'on']);
+const senderSend = /** @type {any} */ (Sender)[kOriginalSend];
 
 /**
  * Receivers that the engine has taken the place of, by role: those of the server's end second. A
@@ -43,7 +45,7 @@ function isPossible(websocket, options, generateMask) {
     options.allowSynchronousEvents !== false &&
     !generateMask &&
     hasKnownExtensions(websocket) &&
-    Receiver.prototype.on === receiverOn &&
+    RECEIVER_METHODS.every((name) => Receiver.prototype[name] === Writable.prototype[name]) &&
     Sender.prototype.send === senderSend
   );
 }

@@ -224,12 +224,7 @@ class Inflater extends Handle {
     const owner = instance();
     owner.write(dictionary ?? EMPTY_BUFFER);
     const length = dictionary?.length ?? 0;
-    const number = owner.exports.create_inflater(
-      length,
-      windowBits,
-      noContextTakeover,
-      chunkSize
-    );
+    const number = owner.exports.create_inflater(length, windowBits, noContextTakeover, chunkSize);
     super(owner, 'free_inflater', number);
   }
 
