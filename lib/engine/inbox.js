@@ -24,6 +24,17 @@ const {
 const RECORDS = 1024;
 
 /**
+ * Memory for what is taken of a connection that is closed. The kernel gives as much of it as is used.
+ */
+class DrainMemory {
+  constructor() {
+    // The shortest frame has two bytes.
+    this.records = new SharedIntegers((SLAB_LENGTH / 2 + 2) * RECORD_FIELDS);
+    this.slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
+  }
+}
+
+/**
  * The records of one engine.
  */
 class Inbox {
@@ -52,6 +63,8 @@ class Inbox {
     this._index = 0;
     this._slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
     this._slabUsed = 0;
+    /** Kept for the next connection that is closed while it's paused. @type {DrainMemory | null} */
+    this._drained = null;
   }
 
   /**
@@ -235,16 +248,19 @@ class Inbox {
    * @param {any} connection The connection
    */
   drain(id, connection) {
-    // The shortest frame has two bytes.
-    const { memory, values } = new SharedIntegers((SLAB_LENGTH / 2 + 2) * RECORD_FIELDS);
-    const slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
+    const { records, slab } = this._drained ?? new DrainMemory();
+    // Not while a listener may close another one.
+    this._drained = null;
+    const { memory, values } = records;
     const count = native.drainConnection(this._engine.native, id, memory, slab);
     for (let index = 1; index <= count; index++) {
       const at = index * RECORD_FIELDS;
       const place = values[at + 3];
-      const payload = this._payload(slab.buffer, place, values[at + 4]);
+      let payload = this._payload(slab.buffer, place, values[at + 4]);
+      if (place >= 0) payload = Buffer.from(payload);
       connection.keep(values[at + 1], values[at + 2], payload, place);
     }
+    this._drained = { records, slab };
   }
 
   /**
