@@ -194,9 +194,9 @@ fn decode(encoded: &[Vec<u8>]) -> usize {
     let mut size = 0;
     for data in encoded {
         bytes.clear();
-        let mut output = Output::new(&mut bytes, Bounds { limit: usize::MAX, pause: usize::MAX });
+        let mut output = Output::new(&mut bytes, Bounds { end: usize::MAX, pause: usize::MAX });
         decoder.decode(&mut data.as_slice(), &window, &mut output).unwrap();
-        let produced = output.finish().unwrap();
+        let produced = output.finish();
         window.push(produced, 1 << WINDOW_BITS);
         size += produced.len();
     }

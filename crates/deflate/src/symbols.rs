@@ -14,7 +14,7 @@ pub(crate) const LITERAL_LENGTH_SYMBOLS: usize = 286;
 pub(crate) const DISTANCE_SYMBOLS: usize = 30;
 /// The symbol that ends a block.
 pub(crate) const END_OF_BLOCK: usize = 256;
-/// Codes of literals, lengths and distances have so many bits at most.
+/// Maximum number of bits of the codes of literals, lengths and distances.
 pub(crate) const MAX_CODE_LENGTH: u8 = 15;
 
 /// The extra bits of the length symbols from 257 on.

@@ -44,7 +44,7 @@ enum Step {
     Block,
     /// Section 3.2.4: the length of a stored block.
     StoredLength,
-    /// So many bytes of it.
+    /// This many bytes of it.
     Stored(usize),
     /// Section 3.2.7: how many codes a block brings along.
     CodeCounts,
@@ -58,7 +58,7 @@ enum Step {
     Match { distance: usize, length: usize },
 }
 
-/// What a literal/length code, and those behind it, stand for.
+/// What a literal/length code, and those after it, stand for.
 enum Symbol {
     Literal(u8),
     Match { distance: usize, length: usize },

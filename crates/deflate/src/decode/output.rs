@@ -14,13 +14,13 @@ const MAX_FIRST_ROOM: usize = 64 * 1024;
 /// Lengths of the output, with what the caller had there before.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Nothing is written behind it: decoding pauses where there would be more.
+    /// Nothing is written after it: decoding pauses where there would be more.
     pub end: usize,
     /// From here on decoding pauses as well, if there is input left.
     pub pause: usize,
 }
 
-/// The output of a call, behind what the caller had there.
+/// The output of a call, after what the caller had there.
 ///
 /// Invariant: `bytes` is no longer than `bounds.end`, unless the caller's are.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl<'a> Output<'a> {
         Self { bytes, start, at: start, bounds }
     }
 
-    /// What was produced, and nothing behind it any more.
+    /// What was produced; nothing follows it any more.
     pub fn finish(self) -> &'a [u8] {
         self.bytes.truncate(self.at);
         &self.bytes[self.start..]
@@ -69,8 +69,8 @@ impl<'a> Output<'a> {
         self.at >= self.bounds.pause
     }
 
-    /// Makes room for the fast loop, if that is possible without more memory. So much input is
-    /// `unread`.
+    /// Makes room for the fast loop, if that is possible without more memory. `unread` is the
+    /// input that is left.
     pub(super) fn widen(&mut self, unread: usize) -> bool {
         if self.room() < FAST_ROOM && !(self.is_at_pause() && unread > 0) {
             self.use_capacity(unread);
@@ -103,7 +103,7 @@ impl<'a> Output<'a> {
     }
 }
 
-/// Room for what so much input is likely to become.
+/// Room for what this much input is likely to become.
 fn first_room(input: usize) -> usize {
     (4 * input.min(MAX_FIRST_ROOM) + FAST_ROOM).clamp(MIN_ROOM, MAX_FIRST_ROOM)
 }

@@ -71,7 +71,7 @@ impl Window {
             && let Some(from) = self.bytes[start..].first_chunk::<CHUNK>()
             && let Some(to) = output[at..].first_chunk_mut::<CHUNK>()
         {
-            // What is behind them is not output yet.
+            // What follows them is not output yet.
             *to = *from;
             return length;
         }

@@ -12,11 +12,11 @@ pub(super) struct BitWriter<'a> {
     count: u32,
 }
 
-/// `bytes` has to have so many bytes behind those that are written in the end.
+/// Number of bytes that `bytes` has to have beyond those that are written in the end.
 pub(super) const SLACK: usize = 8;
 
 impl<'a> BitWriter<'a> {
-    /// Writes to `bytes` from the beginning, behind `bits`.
+    /// Writes to `bytes` from the beginning, after `bits`.
     pub(super) fn new(bytes: &'a mut [u8], bits: Remainder) -> Self {
         Self { bytes, length: 0, pending: bits.value.into(), count: bits.count }
     }

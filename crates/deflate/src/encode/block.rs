@@ -11,7 +11,7 @@ use crate::symbols::{
     LENGTH_EXTRA_BITS, LITERAL_LENGTH_SYMBOLS, MAX_CODE_LENGTH, distance_index, length_index,
 };
 
-/// Literals, and a match behind them.
+/// Literals, and a match after them.
 #[derive(Clone, Copy)]
 struct Sequence {
     /// How many.
@@ -22,17 +22,17 @@ struct Sequence {
     distance: u16,
 }
 
-/// What is seldom fallen short of by much.
+/// Most data has no fewer bytes for each sequence, or not many fewer.
 const BYTES_A_SEQUENCE: usize = 8;
 
 /// What a block consists of.
 pub(super) struct Block {
     sequences: Vec<Sequence>,
-    /// Literals behind the last of them.
+    /// Literals after the last of them.
     literals: u32,
     literal_lengths: [u32; LITERAL_LENGTH_SYMBOLS],
     distances: [u32; DISTANCE_SYMBOLS],
-    /// Bits behind the symbols of lengths and distances.
+    /// Bits after the symbols of lengths and distances.
     extra_bits: usize,
 }
 
@@ -70,7 +70,7 @@ impl Block {
         }
     }
 
-    /// Adds a match behind the literals.
+    /// Adds a match after the literals.
     #[inline]
     pub(super) fn copy(&mut self, length: usize, distance: usize) {
         let (length_index, distance_index) = (length_index(length), distance_index(distance));
@@ -163,7 +163,7 @@ impl Block {
     }
 }
 
-/// Gives room for `length` bits, and has them written.
+/// Makes room for `length` bits, and calls `write` to fill it.
 fn write_bits(
     output: &mut Vec<u8>,
     bits: Remainder,
@@ -183,7 +183,7 @@ fn write_bits(
 /// The longest block that can be stored.
 const MAX_STORED: usize = 65_535;
 
-/// Bits that `length` bytes take in stored blocks, behind `bits`.
+/// Bits that `length` bytes take in stored blocks, after `bits`.
 fn stored_length(length: usize, bits: Remainder) -> usize {
     8 * length + stored_header_length(bits) as usize + 32 + (length - 1) / MAX_STORED * 40
 }
@@ -225,18 +225,18 @@ fn write_word(word: u32, writer: &mut BitWriter<'_>) {
     writer.add((word & 0xffff).into(), word >> 16);
 }
 
-/// RFC 1951, section 3.2.7: the Huffman codes of one block, and how they are told.
+/// RFC 1951, section 3.2.7: the Huffman codes of one block, and how they are sent.
 struct Codes {
     literal_lengths: [u8; LITERAL_LENGTH_SYMBOLS],
     distances: [u8; DISTANCE_SYMBOLS],
-    /// How many of both are told.
+    /// How many of both are sent.
     told: (usize, usize),
-    /// The lengths of both, in the symbols in which they are told; the upper bits are extra bits.
+    /// The lengths of both, in the symbols in which they are sent; the upper bits are extra bits.
     runs: [u16; LITERAL_LENGTH_SYMBOLS + DISTANCE_SYMBOLS],
     run_count: usize,
     /// The code of these symbols.
     code_lengths: [u8; 19],
-    /// How many of its lengths are told.
+    /// How many of its lengths are sent.
     code_lengths_told: usize,
     /// Bits that all of it takes.
     header_length: usize,
@@ -269,7 +269,7 @@ impl Codes {
         codes
     }
 
-    /// Finds out how to tell the codes.
+    /// Finds out how to send the codes.
     fn tell(&mut self) {
         let told = |lengths: &[u8]| {
             lengths.iter().rposition(|&length| length > 0).map_or(0, |last| last + 1)

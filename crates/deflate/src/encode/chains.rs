@@ -3,7 +3,7 @@
 //! A chain for each hash of a string: from the latest position with that hash to the one before,
 //! and so on. Strings with other hashes may be in it.
 
-/// Strings of so many bytes are found again.
+/// Length of the strings that are found again.
 pub(super) const STRING_LENGTH: usize = 4;
 
 /// Chains of positions, which are from 1 to 65535; 0 ends a chain.
@@ -29,8 +29,8 @@ impl Chains {
         self.heads.clear();
     }
 
-    /// Makes room for so many hashes and for the links of so many positions, both powers of two, if
-    /// there is less. Returns whether that was so; all positions are forgotten then.
+    /// Makes room for `hashes` hashes and for the links of `positions` positions, both powers of
+    /// two, if there is less. Returns whether that was so; all positions are forgotten then.
     pub(super) fn grow(&mut self, hashes: usize, positions: usize) -> bool {
         if self.heads.len() >= hashes && self.links.len() >= positions {
             return false;
@@ -92,7 +92,7 @@ const fn shift(heads: &[u16]) -> u32 {
 mod tests {
     use super::*;
 
-    /// The positions of a chain behind one of them.
+    /// The positions of a chain after one of them.
     fn chain(chains: &Chains, mut position: usize) -> Vec<usize> {
         let mut positions = Vec::new();
         loop {

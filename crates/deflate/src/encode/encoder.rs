@@ -9,14 +9,17 @@ use super::chains::STRING_LENGTH;
 use super::history::{History, Match};
 use crate::SYNC_TAIL;
 
-/// How much is done to find matches.
+/// How much is done to find matches. Sizes below are those of bench/deflate at level 6.
 #[derive(Clone, Copy)]
 struct Effort {
-    /// At how many places a match is looked for.
+    /// Number of places where a match is looked for. json-64k: 20.74 % with 2, 19.89 with 4, 19.27
+    /// with 8, 18.82 with 16; prose-64k: 30.91, 29.35, 28.42, 27.72. Four are about zlib's sizes.
     depth: usize,
-    /// Where a match is shorter, the next position is tried before it is taken.
+    /// Before a match that is shorter is taken, the next position is tried. json-64k: 20.54 % with
+    /// 0, 20.36 with 8, 19.89 with 16, 19.86 with 32; binary-64k: 48.62, 46.87, 46.87, 46.87.
     lazy: usize,
-    /// Beyond this distance four bytes are no match: as literals they take fewer bits.
+    /// Beyond this distance four bytes are no match: as literals they take fewer bits. Of little
+    /// consequence: binary-64k is 46.89 % with 2048, 46.87 with 192, 46.86 with 32.
     far: usize,
 }
 
@@ -35,12 +38,13 @@ impl Effort {
     }
 }
 
-/// A block stands for so many bytes at most.
+/// Maximum number of bytes that a block stands for.
 const MAX_BLOCK: usize = 64 * 1024;
-/// Behind so many positions without a match, more than there are in JSON and prose, some are left
-/// out: data that was compressed before, or encrypted, has none.
+/// After this many positions without a match, more than there are in JSON and prose, some are
+/// skipped: data that was compressed before, or encrypted, has none. noise-64k takes half the time
+/// (doc/performance.md); no case of bench/deflate becomes larger by it, nor with 16.
 const PATIENCE: usize = 64;
-/// One more is left out for each time as many, up to so many at a time.
+/// One more is skipped each time as many have passed, up to this many at a time.
 const MAX_STEP: usize = 15;
 
 /// The compressing side of a deflate stream.
@@ -100,7 +104,7 @@ impl Encoder {
         let Self { history, effort } = self;
         let end = history.bytes().len();
         let mut position = start;
-        // How often there was nothing since the latest match.
+        // Positions without a match since the latest one.
         let mut misses = 0;
         while position + STRING_LENGTH <= end {
             let found = history.find(position, effort.depth);
@@ -116,7 +120,7 @@ impl Encoder {
                 continue;
             };
             misses = 0;
-            // As long as there is a longer match behind one more literal.
+            // As long as there is a longer match after one more literal.
             while found.length < effort.lazy && position + 1 + STRING_LENGTH <= end {
                 let longer = history.find_longer(position + 1, found.length, effort.depth);
                 let Some(longer) = longer else { break };
