@@ -195,7 +195,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder at the beginning of a stream, behind the opening handshake.
+    /// A decoder at the beginning of a stream, after the opening handshake.
     #[must_use]
     pub const fn new(config: DecoderConfig) -> Self {
         Self {
@@ -270,8 +270,8 @@ impl Decoder {
 
     /// Decodes `input`, one chunk of the transport, from `position` on up to the next event.
     ///
-    /// `position` moves behind what was decoded. `None` says that all of `input` is consumed; the
-    /// ranges of the events returned so far are then still valid. Bytes behind `position` are
+    /// `position` moves past what was decoded. `None` says that all of `input` is consumed; the
+    /// ranges of the events returned so far are then still valid. Bytes after `position` are
     /// untouched, bytes before it may be unmasked.
     ///
     /// # Errors
@@ -283,7 +283,7 @@ impl Decoder {
     ///
     /// # Panics
     ///
-    /// When `position` is behind the end of `input`.
+    /// When `position` is beyond the end of `input`.
     pub fn decode(
         &mut self,
         input: &mut [u8],
@@ -610,7 +610,7 @@ impl Decoder {
         self.message.compressed = compressed;
         self.message.validate =
             opcode == Opcode::Text && !compressed && !self.config.skip_utf8_validation;
-        // Text whose validation was given up may have left a part of a code point behind.
+        // Text whose validation was given up may have left a part of a code point.
         self.message.utf8 = Utf8Validator::new();
         if !fin {
             self.message.fragmented = Some(opcode);
@@ -772,7 +772,7 @@ impl Decoder {
             }
             self.buffer.extend_from_slice(fragment);
         }
-        // Behind the validation, which a fragment in parts has behind itself, too.
+        // After the validation, which a fragment in parts has passed, too.
         self.count_frame()?;
         self.frame.buffered = 0;
         if self.frame.length > 0 {

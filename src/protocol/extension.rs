@@ -1,6 +1,6 @@
 //! The grammar of `Sec-WebSocket-Extensions`.
 //!
-//! RFC 6455, section 9.1: a list of extensions, each a token with parameters behind semicolons; a
+//! RFC 6455, section 9.1: a list of extensions, each a token with parameters after semicolons; a
 //! parameter is a token alone or with a value, which is a token or a quoted string that unescapes
 //! to one.
 

@@ -1,7 +1,7 @@
 //! The symbols of lengths and distances.
 //!
 //! RFC 1951, section 3.2.5. A length or distance is a symbol, which has a Huffman code, and extra
-//! bits behind it that tell which one of the symbol's range it is.
+//! bits after it that tell which one of the symbol's range it is.
 
 /// The shortest match that has a symbol.
 pub(crate) const MIN_MATCH: usize = 3;

@@ -16,7 +16,7 @@ use super::stream::DeflateState;
 pub struct Compressor {
     settings: Settings,
     dictionary: Vec<u8>,
-    /// Whether the peer's window begins with the dictionary; behind a message that was taken over
+    /// Whether the peer's window begins with the dictionary; after a message that was taken over
     /// it doesn't, and a match would reach into that.
     is_new: bool,
     /// The state while a message is under way.

@@ -53,7 +53,7 @@ pub struct Decompressor {
     filled: usize,
     /// The output of the fragment so far, while it is paused.
     produced: u64,
-    /// The stream has ended, and nothing has come behind it.
+    /// The stream has ended, and nothing has come after it.
     has_ended: bool,
     pool: Arc<ContextPool>,
 }
@@ -200,7 +200,7 @@ impl Decompressor {
         self.pool.decompressors.give((), decoder);
     }
 
-    /// Inflates `data`, and what was left out behind it if the message ends there.
+    /// Inflates `data`, and what was left out after it if the message ends there.
     ///
     /// RFC 7692, section 7.2.3.4: a block may say that it is the last. What follows it in the same
     /// fragment is ignored, as ws does.
@@ -307,7 +307,7 @@ impl Decompressor {
         let is_reset = fin && self.config.no_context_takeover;
         if stop == Stop::End || is_reset {
             self.give_back(stream.decoder);
-            // ws goes on with another stream of zlib once something has come behind the end.
+            // ws goes on with another stream of zlib once something has come after the end.
             self.has_ended = stop == Stop::End && !is_followed && !is_reset;
             if stop == Stop::End && is_followed {
                 self.filled = 0;

@@ -275,7 +275,7 @@ impl ServerConfig {
     ///
     /// # Errors
     ///
-    /// An invalid offer, even one behind an acceptable one, or
+    /// An invalid offer, even one after an acceptable one, or
     /// [`NegotiationError::NoAcceptableOffer`].
     pub fn accept(
         &self,

@@ -11,11 +11,11 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// So many states of each kind lie ready. More messages than that are hardly under way at a time,
-/// since each thread has one.
+/// Number of states of each kind that lie ready. More messages than that are hardly under way at a
+/// time, since each thread has one.
 const MAX_SPARES: usize = 8;
 
-/// From so many connections on that have ended the queue is cleared of them.
+/// From this many connections on that have ended the queue is cleared of them.
 const MIN_SWEPT: usize = 64;
 
 /// The states that connections share. Every thread may use it; no lock is held while a state is in
@@ -159,7 +159,7 @@ pub(super) trait Context {
 
 /// How a state answers when it is asked to go.
 enum Leave {
-    /// It went, and so many bytes are free.
+    /// It went, and this many bytes are free.
     Left(usize),
     /// It is in use, or was used since it was asked last.
     Stays,
@@ -180,7 +180,7 @@ struct Room<T> {
 
 enum Content<T> {
     Nothing,
-    /// The connection uses the state, of which so many bytes are counted.
+    /// The connection uses the state, of which this many bytes are counted.
     InUse(usize),
     Resting {
         state: T,

@@ -140,7 +140,7 @@ fn compressed_length_bound(length: usize) -> usize {
 
 /// The level of zlib-rs that compresses as well as zlib does at `level`.
 ///
-/// It has other algorithms behind some of the numbers. On messages of 1 KiB its level 1 makes 15 to
+/// It has other algorithms for some of the numbers. On messages of 1 KiB its level 1 makes 15 to
 /// 28 % more than zlib's; where messages are alike, 3 makes up to 9 %, 4 to 6 up to 50 % and 9 up
 /// to 7 % more. The levels here stay within 3 % and take no more time than zlib's, but for 4 and 5,
 /// which take half as much again.

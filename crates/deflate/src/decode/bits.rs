@@ -29,7 +29,7 @@ pub(super) struct Bits<'a> {
     count: u32,
 }
 
-/// So many bits there are behind [`Bits::refill`], unless the input ends.
+/// Number of bits that there are after [`Bits::refill`], unless the input ends.
 pub(super) const REFILLED: u32 = 56;
 
 impl<'a> Bits<'a> {
@@ -100,7 +100,7 @@ impl<'a> Bits<'a> {
         self.count
     }
 
-    /// Goes ahead by so many bits, which are there.
+    /// Goes ahead by `count` bits, which are there.
     #[inline(always)]
     pub(super) fn skip(&mut self, count: u32) {
         debug_assert!(count <= self.count);
@@ -108,7 +108,7 @@ impl<'a> Bits<'a> {
         self.count = self.count.wrapping_sub(count);
     }
 
-    /// Takes a number of so many bits, less than 64, or nothing unless all of them have arrived.
+    /// Takes a number of `count` bits, less than 64, or nothing unless all of them have arrived.
     #[inline]
     pub(super) fn take(&mut self, count: u32) -> Option<u64> {
         if self.count < count {

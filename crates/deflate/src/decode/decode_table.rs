@@ -1,7 +1,7 @@
 //! Tables that decode Huffman codes by the bits ahead.
 //!
 //! RFC 1951, section 3.2.2: a set of codes is given by their lengths. The root of a table has an
-//! entry for all that its number of bits can be; those of longer codes link to tables behind it,
+//! entry for all that its number of bits can be; those of longer codes link to tables after it,
 //! which the bits that follow index. A root is no larger than the longest code needs, since a
 //! message of a few hundred bytes takes less time to decode than a large table takes to fill.
 
@@ -12,7 +12,7 @@ use crate::symbols;
 /// As an index.
 const MAX_CODE_LENGTH: usize = symbols::MAX_CODE_LENGTH as usize;
 
-/// What a code stands for, and how many bits it and the extra bits behind it take.
+/// What a code stands for, and how many bits it and the extra bits after it take.
 ///
 /// From bit 0 the number of all bits, from bit 8 that of the code's, from bit 16 the value; flags
 /// between them and on top.
@@ -34,7 +34,7 @@ impl Entry {
         Self(Self::LITERAL | (byte as u32) << 16)
     }
 
-    /// The number `base`, to which so many extra bits are added.
+    /// The number `base`, to which `extra_bits` extra bits are added.
     pub(super) const fn number(base: u16, extra_bits: u8) -> Self {
         Self((base as u32) << 16 | extra_bits as u32)
     }
@@ -43,7 +43,7 @@ impl Entry {
         Self(Self::EXCEPTION | Self::END_OF_BLOCK)
     }
 
-    /// A table at `start` that `bits` index behind the `root_bits`, as if they were extra bits.
+    /// A table at `start` that `bits` index after the `root_bits`, as if they were extra bits.
     const fn link(start: usize, root_bits: usize, bits: usize) -> Self {
         Self(Self::EXCEPTION | Self::LINK | (start as u32) << 16 | bits as u32).with_code(root_bits)
     }
@@ -103,7 +103,7 @@ impl Entry {
         self.0 >> 8 & 0xf
     }
 
-    /// Bits of the code and those behind it.
+    /// Bits of the code and those after it.
     #[inline(always)]
     pub(super) const fn bits(self) -> u32 {
         self.0 & 0x3f
@@ -208,7 +208,7 @@ impl<const N: usize, const ROOT_BITS: usize> DecodeTable<N, ROOT_BITS> {
         (code, index)
     }
 
-    /// Fills the tables behind the root, from this code on.
+    /// Fills the tables after the root, from this code on.
     fn fill_links(
         &mut self,
         codes: &SortedCodes,
@@ -245,7 +245,7 @@ impl<const N: usize, const ROOT_BITS: usize> DecodeTable<N, ROOT_BITS> {
 struct ReversedCode(usize);
 
 impl ReversedCode {
-    /// Goes to the next one of that length; behind the last one to 0.
+    /// Goes to the next one of that length; after the last one to 0.
     fn advance(&mut self, length: usize) {
         // The highest bit that is not set yet, where adding 1 carries to: lower ones stay, higher
         // ones are cleared.
@@ -310,7 +310,7 @@ impl SortedCodes {
         Ok((longest, unused))
     }
 
-    /// The bits that index the table behind a prefix of `root_bits`, of which the first code has
+    /// The bits that index the table after a prefix of `root_bits`, of which the first code has
     /// this `length`, after `done` others of the same: codes go on until the table is full.
     fn bits_behind(&self, root_bits: usize, length: usize, done: u16) -> usize {
         let mut bits = length - root_bits;

@@ -1,6 +1,6 @@
 //! Decodes streams of RFC 1951, in pieces.
 //!
-//! Input may end anywhere, output may have to wait for room. Whatever is begun then goes on with
+//! Input may end anywhere, output may have to wait for room. What has begun then goes on with
 //! the next call. In between, most streams rest at the end of a block, where only the window
 //! counts: so the [`Decoder`], with its tables, is lent to one stream after the other.
 //!
@@ -95,7 +95,7 @@ impl Decoder {
         self.step == Step::Block && self.pending.is_empty()
     }
 
-    /// Decodes `data`, of which is left what isn't needed yet, behind the output in the `window`
+    /// Decodes `data`, of which is left what isn't needed yet, after the output in the `window`
     /// and that of this call.
     ///
     /// # Errors
@@ -352,7 +352,7 @@ fn copy_within_room(distance: usize, length: usize, window: &Window, output: &mu
 const FAST_INPUT: usize = 7 + 8;
 
 /// What a turn takes from the bits is there: some literals whose codes are in the root, then a
-/// length or another literal, of 15 bits and 5 extra bits at most; behind the second refill a
+/// length or another literal, of 15 bits and 5 extra bits at most; after the second refill a
 /// distance, of 15 and 13.
 const _: () = assert!(2 * 10 + 15 + 5 <= REFILLED && 15 + 13 <= REFILLED);
 

@@ -4,7 +4,7 @@
 const CHUNK: usize = 32;
 
 /// Copies `length` bytes within `output`, from `distance` before `at` to there. What is copied may
-/// begin within the same match. What is behind it isn't output yet, and may be overwritten.
+/// begin within the same match. What is after it isn't output yet, and may be overwritten.
 #[inline(always)]
 pub(super) fn copy(output: &mut [u8], at: usize, distance: usize, length: usize) {
     let (before, after) = output.split_at_mut(at);

@@ -165,7 +165,7 @@ fn takes_sets_of_codes_as_zlib_does() {
     }
 }
 
-/// Checks that each code leads to its symbol, whatever is behind it.
+/// Checks that each code leads to its symbol, whatever is after it.
 fn check_table<const N: usize, const ROOT: usize>(lengths: &[u8]) {
     let symbols: Vec<Entry> = (0..lengths.len()).map(|i| Entry::number(i as u16, 0)).collect();
     let mut table = DecodeTable::<N, ROOT>::new();
@@ -197,7 +197,7 @@ fn fills_the_largest_tables() {
     check_table::<512, 8>(&spread(30, 8));
 }
 
-/// Lengths of a complete set that has as many codes of each length behind the root as there are
+/// Lengths of a complete set that has as many codes of each length after the root as there are
 /// symbols for.
 fn spread(symbols: usize, root_bits: u8) -> Vec<u8> {
     let behind = 15 - root_bits;

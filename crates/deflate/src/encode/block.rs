@@ -96,7 +96,7 @@ impl Block {
         self.sequence(0, 0);
     }
 
-    /// Appends the block to `output`, behind `bits`, and returns the bits that make no byte yet.
+    /// Appends the block to `output`, after `bits`, and returns the bits that make no byte yet.
     /// `data` is what it stands for.
     pub(super) fn write(&self, data: &[u8], bits: Remainder, output: &mut Vec<u8>) -> Remainder {
         let fixed = self.length(&FIXED_LITERAL_LENGTHS, &FIXED_DISTANCE_LENGTHS);

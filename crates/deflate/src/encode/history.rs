@@ -401,7 +401,7 @@ mod tests {
         assert_eq!(found(&mut history, &before, b"an apple and a pear"), Some((15, distance)));
     }
 
-    /// What is found of a long word so far back, behind which there is a part of it, [`PART`] bytes
+    /// What is found of a long word so far back, after which there is a part of it, [`PART`] bytes
     /// less far back. `slides` says whether the window slides in between.
     fn found_back(window_bits: u8, distance: usize, slides: bool) -> Option<(usize, usize)> {
         let mut history = History::new(window_bits, 16);

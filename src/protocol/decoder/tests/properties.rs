@@ -73,7 +73,7 @@ fn message() -> impl Strategy<Value = Exchange> {
     )
 }
 
-/// Cuts a message, with control frames behind its first fragments.
+/// Cuts a message, with control frames after its first fragments.
 fn fragment(
     opcode: Opcode,
     payload: &[u8],
