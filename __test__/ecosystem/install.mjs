@@ -1,7 +1,16 @@
 // Installs a program twice: once with ws, once with oxws in its place.
 
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PROGRAMS } from './programs.mjs';
@@ -56,11 +65,25 @@ export function install(name, side) {
     npmInstall(folder);
   }
   // Copied, so that `import 'ws'` finds that of the install.
-  for (const shared of ['fake-timers.mjs', 'kit.mjs', 'page.mjs']) {
+  for (const shared of ['fake-timers.mjs', 'kit.mjs', 'page.mjs', 'traced.mjs']) {
     copyFileSync(join(here, shared), join(cache, side, shared));
   }
+  if (PROGRAMS[name].copied && side === 'oxws') copyPackage(join(folder, 'node_modules', 'ws'));
   copyFileSync(join(here, name, 'scenario.mjs'), join(folder, 'scenario.mjs'));
   return folder;
+}
+
+/**
+ * Copies what is needed of this checkout to where npm has made a link to it.
+ *
+ * @param {string} folder Where to
+ */
+function copyPackage(folder) {
+  rmSync(folder, { force: true, recursive: true });
+  const files = readdirSync(root).filter((name) => /^(?:index|wrapper|binding)\./.test(name));
+  for (const name of [...files, 'lib', 'package.json']) {
+    cpSync(join(root, name), join(folder, name), { recursive: true });
+  }
 }
 
 /**

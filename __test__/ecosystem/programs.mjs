@@ -9,6 +9,7 @@
  * @property {string} does What the scenario does
  * @property {string} [remark] What to know about the result
  * @property {string} [needs] Software that isn't from npm: a key of `COMMANDS`
+ * @property {boolean} [copied] Whether a link won't do: it knows ws by the path of its files
  * @property {boolean} [quick] Part of `--quick`: soon installed, soon done
  */
 
@@ -22,6 +23,10 @@ export const COMMANDS = {
 const FAKE_TIMERS =
   'Conversations under fake timers, compressed and not, and in the test after those; the time limit ' +
   'of a closing handshake, which is that of the fakes';
+
+/** What is done with each tool for tracing. */
+const TRACING =
+  'The spans of connections, messages and closing, of both ends, loaded before ws; compressed and not';
 
 /** @type {Record<string, Program>} */
 export const PROGRAMS = {
@@ -206,5 +211,21 @@ export const PROGRAMS = {
     packages: { vitest: '3.2.7' },
     does: FAKE_TIMERS,
     remark: '3 is the last line of vitest that runs on Node.js 20'
+  },
+  'dd-trace': {
+    packages: { 'dd-trace': '5.132.0' },
+    copied: true,
+    does: TRACING,
+    remark: 'Traced connections stay on the stream transport'
+  },
+  opentelemetry: {
+    packages: {
+      'opentelemetry-instrumentation-ws': '0.5.0',
+      '@opentelemetry/api': '1.6.0',
+      '@opentelemetry/instrumentation': '0.223.0',
+      '@opentelemetry/sdk-trace-node': '2.12.1'
+    },
+    copied: true,
+    does: TRACING
   }
 };
