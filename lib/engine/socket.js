@@ -16,6 +16,9 @@ const { isBacklog } = require('./connection/sending');
 const { getEngine } = require('./index');
 const native = require('../native');
 
+/** Chunks that the stream has collected are copied together up to this many bytes. */
+const MAX_JOINED_LENGTH = 64 * 1024;
+
 /** What nobody may have replaced on a socket that the engine takes over. */
 const METHODS = [
   '_final',
@@ -52,12 +55,8 @@ class EngineSocket extends net.Socket {
    * @param {(error?: Error | null) => void} callback Called when it's written
    */
   _writev(chunks, callback) {
-    const list = chunks
-      .filter(({ chunk }) => !isBacklog(chunk))
-      .map(({ chunk, encoding }) =>
-        typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
-      );
-    writeBytes(this, Buffer.concat(list), callback);
+    const list = chunks.filter(({ chunk }) => !isBacklog(chunk));
+    writeList(this, list, 0, callback);
   }
 
   /**
@@ -241,6 +240,41 @@ function writeBytes(socket, bytes, callback) {
   const handle = connectionOf(socket);
   if (handle) handle.writeForSocket(bytes, callback);
   else callback(Object.assign(new Error('This socket has been ended'), { code: 'EPIPE' }));
+}
+
+/**
+ * Writes chunks, as many at a time as are worth a copy: what the kernel doesn't take of them is
+ * copied once more.
+ *
+ * @param {any} socket A socket of the engine
+ * @param {{chunk: any, encoding: BufferEncoding}[]} list The chunks
+ * @param {number} start The first of them
+ * @param {(error?: Error | null) => void} callback Called when all are written
+ */
+function writeList(socket, list, start, callback) {
+  let next = start;
+  let isDone = true;
+  while (isDone && next < list.length) {
+    const group = [];
+    let length = 0;
+    do {
+      const { chunk, encoding } = list[next];
+      const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
+      if (group.length > 0 && length + bytes.length > MAX_JOINED_LENGTH) break;
+      group.push(bytes);
+      length += bytes.length;
+    } while (++next < list.length);
+    isDone = false;
+    let isLate = false;
+    const rest = next;
+    writeBytes(socket, group.length === 1 ? group[0] : Buffer.concat(group, length), (error) => {
+      if (error) callback(error);
+      else if (isLate) writeList(socket, list, rest, callback);
+      else isDone = true;
+    });
+    isLate = true;
+  }
+  if (isDone) callback();
 }
 
 /**

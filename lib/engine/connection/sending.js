@@ -44,6 +44,73 @@ function isBacklog(chunk) {
 }
 
 /**
+ * The latest frame that sockets had to hold back, and the latest long text: what is sent to many is
+ * in memory once. Forgotten when the event loop turns.
+ *
+ * @type {{payload: Buffer | string, frame: Buffer, start: number} | null}
+ */
+let latestFrame = null;
+/** @type {{text: string, bytes: Buffer} | null} */
+let latestText = null;
+let isToForget = false;
+
+/**
+ * Forgets what is held for a turn of the event loop.
+ */
+function forget() {
+  isToForget = false;
+  latestFrame = null;
+  latestText = null;
+}
+
+/**
+ * Sees to that.
+ */
+function forgetLater() {
+  if (isToForget) return;
+  isToForget = true;
+  setImmediate(forget);
+}
+
+/**
+ * Joins the parts of a frame. Bytes may have changed since they were sent to somebody else.
+ *
+ * @param {Buffer} head The header
+ * @param {Buffer | string} payload The payload
+ * @return {Buffer} Both, in memory that others may have as well
+ */
+function joinFrame(head, payload) {
+  if (latestFrame !== null && latestFrame.payload === payload) {
+    const { frame, start } = latestFrame;
+    const isSame =
+      start === head.length &&
+      head.equals(frame.subarray(0, start)) &&
+      (typeof payload === 'string' || payload.equals(frame.subarray(start)));
+    if (isSame) return frame;
+  }
+  const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
+  // Not of the pool, of which one that waits would keep all.
+  const frame = Buffer.allocUnsafeSlow(head.length + bytes.length);
+  frame.set(head);
+  frame.set(bytes, head.length);
+  latestFrame = { payload, frame, start: head.length };
+  forgetLater();
+  return frame;
+}
+
+/**
+ * @param {string} text A long text
+ * @return {Buffer} Its bytes, which others may have as well
+ */
+function toSharedBytes(text) {
+  if (latestText?.text !== text) {
+    latestText = { text, bytes: Buffer.from(text) };
+    forgetLater();
+  }
+  return latestText.bytes;
+}
+
+/**
  * The frame queue of a sender whose connection the engine carries.
  */
 class EngineFrameQueue extends EngineHandle {
@@ -217,17 +284,41 @@ class EngineFrameQueue extends EngineHandle {
    * @param {((error?: Error | null) => void) | undefined} callback Called when it's written
    */
   write(list, callback) {
-    const parts = list.map((part) => (typeof part === 'string' ? Buffer.from(part) : part));
-    const [head, body = EMPTY_BUFFER] = parts;
-    const length = head.length + body.length;
-    const isGood = isCallable(callback);
-    if (isGood && this.fits(length)) {
-      for (const part of parts) this.append(part, part.length, RAW, false, undefined);
-      if (callback) this._expect(callback);
-    } else if (!isGood || !this._writeLong(head, body, callback)) {
-      // Behind what the socket holds back. It says by itself what is wrong with it, or with a
-      // callback that is none.
-      this._socket.write(parts.length === 1 ? head : Buffer.concat(parts), setApart(callback));
+    const length = list.reduce((sum, part) => sum + Buffer.byteLength(part), 0);
+    if (isCallable(callback) && this._isFree()) {
+      const parts = list.map((part) => (typeof part === 'string' ? Buffer.from(part) : part));
+      const [head, body = EMPTY_BUFFER] = parts;
+      if (this.fits(length)) {
+        for (const part of parts) this.append(part, part.length, RAW, false, undefined);
+        if (callback) this._expect(callback);
+        return;
+      }
+      if (this._writeLong(head, body, callback)) return;
+    }
+    this._writeLater(list, length, callback);
+  }
+
+  /**
+   * Adds a finished frame to what the socket holds back. That says by itself what is wrong with it,
+   * or with a callback that is none.
+   *
+   * @param {(Buffer | string)[]} list Its parts
+   * @param {number} length Their bytes
+   * @param {((error?: Error | null) => void) | undefined} callback Called when it's written
+   * @private
+   */
+  _writeLater(list, length, callback) {
+    const onWritten = setApart(callback);
+    const [head, body] = list;
+    if (body === undefined) this._socket.write(head, onWritten);
+    else if (length <= MAX_COPY_LENGTH) {
+      this._socket.write(joinFrame(/** @type {Buffer} */ (head), body), onWritten);
+    } else {
+      // The payload stays where it is, as with ws.
+      this._socket.cork();
+      this._socket.write(head);
+      this._socket.write(typeof body === 'string' ? toSharedBytes(body) : body, onWritten);
+      this._socket.uncork();
     }
   }
 
@@ -267,7 +358,7 @@ class EngineFrameQueue extends EngineHandle {
     // What is found to wait needs no stand-in: this write is one.
     this._isBacklogged = true;
     this._engine.outbox.flush(true);
-    const pending = isBacklog(bytes) ? this._countPending() : this._hand(bytes, EMPTY_BUFFER);
+    const pending = isBacklog(bytes) ? this._countPending() : this._handForSocket(bytes);
     this._isBacklogged = pending > 0;
     const failure = pending > 0 ? this._findFailure(true) : null;
     if (pending > 0 && failure === null) this._onDrained = callback;
@@ -466,6 +557,17 @@ class EngineFrameQueue extends EngineHandle {
     if (this._hand(head, body) > 0) this.becomeBacklogged();
     if (callback) this._expect(callback);
     return true;
+  }
+
+  /**
+   * @param {Buffer} bytes What the socket writes
+   * @return {number} Bytes that wait then
+   * @private
+   */
+  _handForSocket(bytes) {
+    // What many sockets write is held once if it's the second part.
+    const isLong = bytes.length > MAX_COPY_LENGTH;
+    return isLong ? this._hand(EMPTY_BUFFER, bytes) : this._hand(bytes, EMPTY_BUFFER);
   }
 
   /**
