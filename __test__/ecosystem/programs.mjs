@@ -212,6 +212,10 @@ export const PROGRAMS = {
     does: FAKE_TIMERS,
     remark: '3 is the last line of vitest that runs on Node.js 20'
   },
+  sinon: {
+    packages: { sinon: '22.1.0' },
+    does: FAKE_TIMERS
+  },
   'dd-trace': {
     packages: { 'dd-trace': '5.132.0' },
     copied: true,
