@@ -1,8 +1,8 @@
 'use strict';
 
-// Tools for tracing replace methods when a file of the package is loaded, or later, and see what they
-// see with ws. dd-trace and OpenTelemetry's instrumentation themselves are run by
-// `npm test -- ecosystem`.
+// Tools for tracing replace methods when a file of the package is loaded, or later, and see what
+// they see with ws. dd-trace and OpenTelemetry's instrumentation themselves are run by `npm test --
+// ecosystem`.
 
 const assert = require('node:assert');
 const { execFile } = require('node:child_process');
@@ -10,8 +10,8 @@ const path = require('node:path');
 const { promisify } = require('node:util');
 const { describe, it } = require('node:test');
 
-// Replaces `Receiver.prototype.on` and `Sender.prototype.send`, as tools do; `when`: as their files are
-// loaded, or afterwards. Prints what they saw of a conversation.
+// Replaces `Receiver.prototype.on` and `Sender.prototype.send`, as tools do; `when`: as their files
+// are loaded, or afterwards. Prints what they saw of a conversation.
 const SCRIPT = `
 const Module = require('node:module');
 const { once } = require('node:events');

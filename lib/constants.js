@@ -29,7 +29,10 @@ module.exports = {
   kReceiver: Symbol('kReceiver'),
   /** On a `WebSocket`: its sender, or the connection of the engine for which none was made yet. */
   kSender: Symbol('sender'),
-  /** On the class `Sender`: `send()` as it was when its file was loaded, before any tool replaced it. */
+  /**
+   * On the class `Sender`: `send()` as it was when its file was loaded, before any tool replaced
+   * it.
+   */
   kOriginalSend: Symbol('original-send'),
   /** On an error: the close code with which the connection fails. */
   kStatusCode: Symbol('status-code'),

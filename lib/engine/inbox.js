@@ -24,7 +24,8 @@ const {
 const RECORDS = 1024;
 
 /**
- * Memory for what is taken of a connection that is closed. The kernel gives as much of it as is used.
+ * Memory for what is taken of a connection that is closed. The kernel gives as much of it as is
+ * used.
  */
 class DrainMemory {
   constructor() {
