@@ -68,7 +68,16 @@ const THEMES = {
     socket: 3
   },
   handshakes: { isAboutHandshakes: true, isHasty: true, ending: 3 },
-  throwing: { sizes: SMALL, reactions: 1, throwing: 0.8, isEcho: true }
+  throwing: {
+    transports: [
+      [90, 'tcp'],
+      [10, 'unix']
+    ],
+    sizes: SMALL,
+    reactions: 1,
+    throwing: 0.8,
+    isEcho: true
+  }
 };
 
 /** Operations on a WebSocket: how likely each is, and how it's made. */
@@ -290,9 +299,8 @@ function makeSendOptions(random) {
 /** Has an operation call back, and the callback do something. */
 function addCallback({ random, theme }, operation) {
   operation.callback = true;
-  if (!random.chance(0.15)) return;
-  operation.next = [{ at: 'self', do: random.pick(['look', 'buffered']) }];
-  if (random.chance(theme.throwing ?? 0)) operation.next.push({ at: 'self', do: 'throw' });
+  // Nothing else: when a callback comes, among what arrives, is a difference that is meant.
+  if (theme.throwing && random.chance(0.15)) operation.next = [{ at: 'self', do: 'throw' }];
 }
 
 function control(context, name) {
