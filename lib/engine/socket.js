@@ -140,6 +140,23 @@ class EngineSocket extends net.Socket {
   }
 
   /**
+   * @param {number} milliseconds How long the socket may be idle, 0 for no limit
+   * @param {() => void} [callback] Called when it was for as long
+   * @return {this}
+   */
+  setTimeout(milliseconds, callback) {
+    connectionOf(this)?.noteCounters();
+    return super.setTimeout(milliseconds, callback);
+  }
+
+  _onTimeout() {
+    // Not each byte that comes or goes is told of: now it counts.
+    if (connectionOf(this)?.hasBeenActive()) this._unrefTimer();
+    // @ts-expect-error what the timer of a socket calls
+    else super._onTimeout();
+  }
+
+  /**
    * @param {any} chunk What somebody says that was read, or `null` for the end
    * @param {BufferEncoding} [encoding] The encoding of a string
    * @return {boolean} Whether more is wanted

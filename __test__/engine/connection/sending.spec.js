@@ -239,3 +239,58 @@ describe('What waits', () => {
     note(isCalled, websocket.bufferedAmount > 0, socket.writableNeedDrain);
   });
 });
+
+describe('A large message', () => {
+  inBothRoles('makes the socket tell of a drain, though nothing waits', async (test) => {
+    const { note, socket, websocket } = test;
+    socket.on('drain', () => note('drain', websocket.bufferedAmount, socket.writableNeedDrain));
+    for (const length of [100, 70_000, 80_000]) {
+      websocket.send(Buffer.alloc(length), () => note('sent', length));
+      note(websocket.bufferedAmount, socket.writableNeedDrain);
+      await sleep(20);
+    }
+  });
+});
+
+describe('The timeout of a socket', () => {
+  const LIMIT = 400;
+  /** Does something again and again for longer than the timeout. */
+  const keep = async (action) => {
+    for (let i = 0; i < 20; i++) {
+      action(i);
+      await sleep(50);
+    }
+  };
+
+  for (const [title, act] of Object.entries({
+    'long messages': ({ websocket }) => websocket.send(Buffer.alloc(20_000)),
+    'raw writes': ({ socket }) => socket.write('raw'),
+    'parts of a message that arrives': ({ incoming, peer }, i) => {
+      const message = incoming(1, 'slow'.repeat(5));
+      peer.socket.write(message.subarray(i, i + 1));
+    },
+    'fragments of a message that arrives': ({ incoming, peer }, i) => {
+      const bytes = incoming(i === 0 ? 1 : 0, 'x');
+      bytes[0] &= 0x7f; // without FIN
+      peer.socket.write(bytes);
+    }
+  })) {
+    inBothRoles(`is put off by ${title}`, async (test) => {
+      const { note, socket } = test;
+      let isIdle = false;
+      socket.setTimeout(LIMIT, () => {
+        isIdle = true;
+      });
+      await keep((i) => act(test, i));
+      note(isIdle);
+    });
+  }
+
+  inBothRoles('comes where the peer takes nothing', async ({ note, peer, socket, websocket }) => {
+    peer.socket.pause();
+    while (websocket.bufferedAmount === 0) websocket.send(Buffer.alloc(100_000));
+    socket.setTimeout(100);
+    await once(socket, 'timeout');
+    note(websocket.bufferedAmount > 0);
+  });
+});

@@ -19,6 +19,15 @@ const { isCallable, setApart } = require('../../send-callback');
 const NONE = [];
 Object.freeze(NONE);
 
+/**
+ * How far reading and writing were when a connection whose socket has a timeout was last active: few
+ * have one.
+ *
+ * @type {WeakMap<object, {read: number, pending: number}>}
+ */
+const counters = new WeakMap();
+const NO_COUNTERS = { read: 0, pending: 0 };
+
 /** The `write()` that nobody has wrapped. @type {Function} */
 const writeToStream = Writable.prototype.write;
 
@@ -206,8 +215,8 @@ class EngineFrameQueue extends EngineHandle {
       if (length > MAX_COPY_LENGTH) return false;
       total = outbox.append(this._id, data, length, first, mask);
     }
-    this._sentBytes += total;
-    this._noteActivity();
+    this._noteSent(total);
+    if (!mask) this._noteParts(total);
     return true;
   }
 
@@ -221,9 +230,10 @@ class EngineFrameQueue extends EngineHandle {
    * @param {((error?: Error | null) => void) | undefined} callback Called when it's written
    */
   append(data, length, first, mask, callback) {
-    this._noteActivity();
     if (this._held !== null) this._hold(length);
-    this._sentBytes += this._engine.outbox.append(this._id, data, length, first, mask);
+    const total = this._engine.outbox.append(this._id, data, length, first, mask);
+    this._noteSent(total);
+    if (!mask) this._noteParts(total);
     if (callback) this._expect(callback);
   }
 
@@ -361,6 +371,7 @@ class EngineFrameQueue extends EngineHandle {
     const pending = isBacklog(bytes) ? this._countPending() : this._handForSocket(bytes);
     this._isBacklogged = pending > 0;
     const failure = pending > 0 ? this._findFailure(true) : null;
+    this._noteActivity();
     if (pending > 0 && failure === null) this._onDrained = callback;
     else callback(failure);
   }
@@ -446,6 +457,7 @@ class EngineFrameQueue extends EngineHandle {
     const isKnown = this._sender === null || pending === 0;
     if (isKnown) this._callBack(Math.min(this._handedBytes - pending, limit));
     if (pending > 0) return;
+    if (this._isBacklogged) this._noteActivity();
     this._isBacklogged = false;
     const onDrained = this._onDrained;
     this._onDrained = null;
@@ -547,8 +559,9 @@ class EngineFrameQueue extends EngineHandle {
    */
   _writeLong(head, body, callback) {
     if (!this._isFree()) return false;
+    if (body.length > 0) this._noteParts(head.length + body.length);
     if (!callback && this._engine.outbox.leave(this._id, head, body)) {
-      this._sentBytes += head.length + body.length;
+      this._noteSent(head.length + body.length);
       return true;
     }
     // May find that something waits.
@@ -577,9 +590,32 @@ class EngineFrameQueue extends EngineHandle {
    * @private
    */
   _hand(head, body) {
-    this._sentBytes += head.length + body.length;
+    this._noteSent(head.length + body.length);
     this._handedBytes = this._sentBytes;
     return native.writeParts(this._engine.native, this._id, head, body);
+  }
+
+  /**
+   * @param {number} length Bytes that are sent
+   * @private
+   */
+  _noteSent(length) {
+    this._sentBytes += length;
+    this._noteActivity();
+  }
+
+  /**
+   * Has the socket tell of a drain after a large frame, though nothing had to wait: as it does where
+   * ws writes header and payload together.
+   *
+   * @param {number} length Bytes of the frame
+   * @private
+   */
+  _noteParts(length) {
+    const state = this._socket._writableState;
+    if (length < state.highWaterMark || state.needDrain) return;
+    state.needDrain = true;
+    nextTick(tellDrain, this._socket);
   }
 
   /**
@@ -588,7 +624,31 @@ class EngineFrameQueue extends EngineHandle {
    * @protected
    */
   _noteActivity() {
-    if (this._socket.timeout) this._socket._unrefTimer();
+    if (!this._socket.timeout) return;
+    this._socket._unrefTimer();
+    this.noteCounters();
+  }
+
+  /**
+   * Notes how far reading and writing are, for `hasBeenActive()`.
+   */
+  noteCounters() {
+    if (this._isClosed) return;
+    const [read, , pending] = native.counters(this._engine.native, this._id);
+    counters.set(this, { read, pending });
+  }
+
+  /**
+   * Tells whether bytes have come or gone since the last activity that was told of: parts of a message,
+   * or of what waits.
+   *
+   * @return {boolean} Whether some have
+   */
+  hasBeenActive() {
+    const { read, pending } = counters.get(this) ?? NO_COUNTERS;
+    this.noteCounters();
+    const now = counters.get(this) ?? NO_COUNTERS;
+    return read !== now.read || pending !== now.pending;
   }
 
   /**
@@ -611,6 +671,18 @@ class EngineFrameQueue extends EngineHandle {
     this._shutdown?.(destroyedError());
     this._shutdown = null;
   }
+}
+
+/**
+ * Tells that a socket takes more, unless something waits: then the stream will.
+ *
+ * @param {any} socket The socket
+ */
+function tellDrain(socket) {
+  const state = socket._writableState;
+  if (!state.needDrain || state.length > 0 || state.ending || socket.destroyed) return;
+  state.needDrain = false;
+  socket.emit('drain');
 }
 
 /**
