@@ -184,10 +184,11 @@ export interface DeflateOptions {
 export declare function descriptor(engine: ExternalObject<Engine>, id: number): number
 
 /**
- * Takes what has arrived on one connection that is about to be closed, as `pollEngine` does for
- * all; returns the number of records.
+ * Has a connection that is about to be closed give what it has read and not reported, to be taken by
+ * `takeDrained`; whether there is something. What is on the way is dropped where it isn't wanted; what a
+ * socket would have read from which nobody reads counts as read.
  */
-export declare function drainConnection(engine: ExternalObject<Engine>, id: number, records: Buffer, slab: Buffer): number
+export declare function drainConnection(engine: ExternalObject<Engine>, id: number, wanted: boolean, isUnread: boolean): boolean
 
 /**
  * Writes a frame header (RFC 6455, section 5.2) so that it ends at `end` in `target`, where the
@@ -503,8 +504,11 @@ export declare function setLimits(engine: ExternalObject<Engine>, id: number, ma
 /** Sets `TCP_NODELAY`; whether that worked. */
 export declare function setNoDelay(engine: ExternalObject<Engine>, id: number, noDelay: boolean): boolean
 
-/** Stops or continues reading. */
-export declare function setPaused(engine: ExternalObject<Engine>, id: number, paused: boolean): void
+/**
+ * Stops or continues reading. While that is stopped, and the peer ends, `read_ahead` bytes are read to find
+ * the end, as by a socket of Node.
+ */
+export declare function setPaused(engine: ExternalObject<Engine>, id: number, paused: boolean, readAhead: number): void
 
 /** Sets whether bytes come as they are, from the next read on. */
 export declare function setRaw(engine: ExternalObject<Engine>, id: number, raw: boolean): void
@@ -561,6 +565,12 @@ export interface SubprotocolHeader {
   /** What is wrong with the header, if anything is. */
   error?: string
 }
+
+/**
+ * Takes some of what `drainConnection` has found, as `pollEngine` does, all payloads in memory of their
+ * own; returns the number of records.
+ */
+export declare function takeDrained(engine: ExternalObject<Engine>, id: number, records: Buffer): number
 
 /** Takes the owned payload of the latest poll that has this index. */
 export declare function takeEnginePayload(engine: ExternalObject<Engine>, index: number): Buffer

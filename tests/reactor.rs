@@ -453,23 +453,112 @@ fn may_be_closed_in_the_middle_of_a_chunk() {
 }
 
 #[test]
-fn may_be_paused_and_made_raw_in_the_middle_of_a_chunk() {
+fn may_be_made_raw_in_the_middle_of_a_chunk() {
     let mut driver = Driver::with(64 * 1024, 1);
     let (id, mut theirs) = driver.pair(SERVER);
     let frames = text_to(Role::Server, "a").repeat(4);
     theirs.write_all(&frames).unwrap();
     driver.until(|driver| driver.seen.len() == 1);
-    driver.reactor.update(id, |it| it.set_paused(true));
-    driver.settle();
     // The memory may be another one now.
     driver.memory.fill(0xbb);
     driver.used = 0;
     driver.reactor.update(id, |it| it.feed(b"fed"));
-    driver.reactor.update(id, |it| it.set_paused(false));
     assert_eq!(driver.poll(), Status::RecordsFull);
     driver.reactor.update(id, |it| it.set_raw(true));
     let rest = [&frames[frames.len() / 2..], b"fed"].concat();
     driver.expect(&[(id, text("a")), (id, text("a")), (id, Seen::Raw(rest))]);
+}
+
+#[test]
+fn reports_a_chunk_to_its_end_though_paused_in_the_middle() {
+    let mut driver = Driver::with(64 * 1024, 1);
+    let (id, mut theirs) = driver.pair(SERVER);
+    theirs.write_all(&text_to(Role::Server, "a").repeat(3)).unwrap();
+    driver.until(|driver| driver.seen.len() == 1);
+    driver.reactor.update(id, |it| it.set_paused(true));
+    driver.reactor.update(id, |it| it.feed(&text_to(Role::Server, "fed")));
+    theirs.write_all(&text_to(Role::Server, "behind")).unwrap();
+    driver.memory.fill(0xbb);
+    driver.used = 0;
+    driver.expect(&[(id, text("a")), (id, text("a")), (id, text("a"))]);
+    driver.reactor.update(id, |it| it.set_paused(false));
+    driver.expect(&[(id, text("fed")), (id, text("behind"))]);
+}
+
+#[test]
+fn gives_the_rest_of_a_chunk_to_who_closes_the_connection() {
+    let mut driver = Driver::with(64 * 1024, 1);
+    let (id, mut theirs) = driver.pair(SERVER);
+    theirs.write_all(&text_to(Role::Server, "a").repeat(3)).unwrap();
+    driver.until(|driver| driver.seen.len() == 1);
+    theirs.write_all(&text_to(Role::Server, "not read")).unwrap();
+    let drained = driver.reactor.drain(id, false);
+    let drained: Vec<_> = drained.into_iter().map(|event| see(event, &[]).1).collect();
+    assert_eq!(drained, [text("a"), text("a")]);
+}
+
+#[test]
+fn is_told_that_the_peer_of_a_paused_connection_has_ended() {
+    let unread = text_to(Role::Server, "unread");
+    for (sent, reset) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut driver = Driver::new();
+        let (id, mut theirs) = driver.tcp_pair(SERVER);
+        driver.settle();
+        driver.reactor.update(id, |it| it.set_paused(true));
+        driver.settle();
+        if sent {
+            theirs.write_all(&unread).unwrap();
+        }
+        if reset {
+            sockopt::set_socket_linger(&theirs, Some(Duration::ZERO)).unwrap();
+        }
+        drop(theirs);
+        let end = if reset { Seen::Failed(io::ErrorKind::ConnectionReset) } else { Seen::End };
+        if sent && !reset {
+            // What comes before it isn't read.
+            driver.expect(&[]);
+            driver.reactor.update(id, |it| it.set_paused(false));
+            driver.expect(&[(id, text("unread")), (id, end)]);
+            continue;
+        }
+        driver.expect(&[(id, end)]);
+        let drained = driver.reactor.drain(id, false);
+        let drained: Vec<_> = drained.into_iter().map(|it| see(it, &[]).1).collect();
+        assert_eq!(drained, if sent { vec![text("unread")] } else { vec![] });
+    }
+}
+
+#[test]
+fn does_not_look_for_an_end_behind_more_than_is_read_ahead() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.tcp_pair(SERVER);
+    driver.reactor.update(id, |it| {
+        it.set_paused(true);
+        it.set_read_ahead(10);
+    });
+    let frames = text_to(Role::Server, "a").repeat(10_000);
+    theirs.write_all(&frames).unwrap();
+    sockopt::set_socket_linger(&theirs, Some(Duration::ZERO)).unwrap();
+    drop(theirs);
+    std::thread::sleep(Duration::from_millis(20));
+    driver.expect(&[]);
+    assert!(!driver.reactor.has_ready());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn goes_on_behind_urgent_data() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.tcp_pair(SERVER);
+    driver.settle();
+    for round in 0..3 {
+        theirs.write_all(&text_to(Role::Server, "before")).unwrap();
+        rustix::net::send(&theirs, b"!", rustix::net::SendFlags::OOB).unwrap();
+        theirs.write_all(&text_to(Role::Server, "behind")).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        driver.until(|driver| driver.seen.len() >= 2 * (round + 1));
+    }
+    driver.expect(&vec![[(id, text("before")), (id, text("behind"))]; 3].concat());
 }
 
 #[test]

@@ -480,10 +480,8 @@ fn gives_a_connection_what_is_its_own_before_it_is_closed() {
         let mut expected = crowd.say_all(2);
         assert!(crowd.poll());
         let last = (0..COUNT).find(|index| crowd.seen[*index].is_empty()).unwrap();
-        let mut records = Records::default();
-        let (mut memory, mut used) = (vec![0; 64 * 1024], 0);
-        crowd.reactor.drain(last as ConnectionId, &mut memory, &mut used, &mut records);
-        let drained: Vec<_> = records.0.into_iter().map(|(_, event)| see(event, &memory)).collect();
+        let drained = crowd.reactor.drain(last as ConnectionId, true, true);
+        let drained: Vec<_> = drained.into_iter().map(|event| see(event, &[])).collect();
         assert_eq!(drained, seen(texts(last, 2)));
         expected[last].clear();
         crowd.expect(&expected);

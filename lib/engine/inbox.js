@@ -22,18 +22,8 @@ const {
 } = native;
 
 const RECORDS = 1024;
-
-/**
- * Memory for what is taken of a connection that is closed. The kernel gives as much of it as is
- * used.
- */
-class DrainMemory {
-  constructor() {
-    // The shortest frame has two bytes.
-    this.records = new SharedIntegers((SLAB_LENGTH / 2 + 2) * RECORD_FIELDS);
-    this.slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
-  }
-}
+/** Records that are taken at once of a connection that is about to be closed. */
+const MAX_DRAINED = 64;
 
 /**
  * The records of one engine.
@@ -64,7 +54,7 @@ class Inbox {
     this._index = 0;
     this._slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
     this._slabUsed = 0;
-    /** Kept for the next connection that is closed while it's paused. @type {DrainMemory | null} */
+    /** @type {SharedIntegers | null} Records of a connection that is about to be closed. */
     this._drained = null;
   }
 
@@ -243,25 +233,28 @@ class Inbox {
   }
 
   /**
-   * Has a connection that is about to be closed keep what has arrived.
+   * Has a connection that is about to be closed keep what it has read.
    *
    * @param {number} id Its number
    * @param {any} connection The connection
    */
   drain(id, connection) {
-    const { records, slab } = this._drained ?? new DrainMemory();
-    // Not while a listener may close another one.
-    this._drained = null;
-    const { memory, values } = records;
-    const count = native.drainConnection(this._engine.native, id, memory, slab);
-    for (let index = 1; index <= count; index++) {
-      const at = index * RECORD_FIELDS;
-      const place = values[at + 3];
-      let payload = this._payload(slab.buffer, place, values[at + 4]);
-      if (place >= 0) payload = Buffer.from(payload);
-      connection.keep(values[at + 1], values[at + 2], payload, place);
-    }
-    this._drained = { records, slab };
+    const { native: engine } = this._engine;
+    const { isHeld } = connection;
+    const isWanted = isHeld || connection === this._current;
+    if (!native.drainConnection(engine, id, isWanted, isHeld)) return;
+    this._drained ??= new SharedIntegers((MAX_DRAINED + 1) * RECORD_FIELDS);
+    const { memory, values } = this._drained;
+    let count;
+    do {
+      count = native.takeDrained(engine, id, memory);
+      for (let index = 1; index <= count; index++) {
+        const at = index * RECORD_FIELDS;
+        const place = values[at + 3];
+        const payload = this._payload(EMPTY_BUFFER.buffer, place, values[at + 4]);
+        connection.keep(values[at + 1], values[at + 2], payload, place, true);
+      }
+    } while (count === MAX_DRAINED);
   }
 
   /**

@@ -50,8 +50,6 @@ pub(super) enum Served {
     Done,
     /// There is no room for what it has to report.
     RecordsFull,
-    /// There is no room for the rest of what it has read.
-    Unfinished(Chunk),
     /// There is no memory into which to read.
     MemoryFull,
     /// It has reported a frame that is too long, of which the caller may still allow the length.
@@ -81,6 +79,7 @@ enum Step {
     ReportShutDown,
     ReportFault,
     TakeOutcome,
+    Look,
     Receive,
     ReportEnd,
     ReportFailure,
@@ -115,6 +114,11 @@ pub struct Connection {
     compression: Option<Box<Compression>>,
     /// Bytes that come before those of the socket.
     fed: Vec<u8>,
+    /// How many of them were read together with what is reported already. Those are reported even if
+    /// the connection is paused meanwhile.
+    begun: usize,
+    /// How much of a paused connection is read before it is reported that the peer has ended.
+    read_ahead: usize,
     /// Bytes that the kernel did not take yet; none instead of an empty queue.
     queue: Option<Box<WriteQueue>>,
     /// What broke the connection.
@@ -139,6 +143,10 @@ pub struct Connection {
     readable: bool,
     /// Reads bring the end of the stream sooner or later, which no further event announces.
     peer_ended: bool,
+    /// The peer has ended or broken a connection that is paused, which is to be looked at.
+    look_due: bool,
+    /// The peer has sent urgent data: a short read doesn't say that the socket is empty.
+    urgent: bool,
     /// The socket is registered for writing.
     watched: bool,
     /// The kernel may take more of the queue.
@@ -176,6 +184,8 @@ impl Connection {
             decoder,
             compression: None,
             fed: Vec::new(),
+            begun: 0,
+            read_ahead: MAX_FETCH,
             queue: None,
             failure: None,
             lost: 0,
@@ -191,6 +201,8 @@ impl Connection {
             answers: false,
             readable: false,
             peer_ended: false,
+            look_due: false,
+            urgent: false,
             watched: false,
             writable: false,
             written: false,
@@ -219,6 +231,7 @@ impl Connection {
     #[cold]
     pub(super) fn give_up(&mut self) {
         self.fed = Vec::new();
+        self.begun = 0;
         self.compression = None;
         self.awaits_memory = false;
         if self.writing > 0 || self.raw || self.receiving == Receiving::Discarding {
@@ -331,9 +344,79 @@ impl Connection {
         }
     }
 
+    /// Reads what a socket that nobody reads from would have read by now; returns whether that is all
+    /// that the peer has sent. The end of the stream is found again later.
+    fn fetch_ahead(&mut self) -> bool {
+        while self.fed.len() < self.read_ahead {
+            self.fed.reserve(MAX_FETCH);
+            match self.socket.append_to(&mut self.fed) {
+                Ok(Some(0)) => return true,
+                Ok(Some(count)) => self.bytes_read += count as u64,
+                Ok(None) => {
+                    self.readable = false;
+                    return false;
+                }
+                Err(error) => {
+                    self.receiving = Receiving::Ended;
+                    if self.failure.is_none() {
+                        self.fail(FailedCall::Read, error);
+                    }
+                    return false;
+                }
+            }
+        }
+        false
+    }
+
+    /// Looks whether a paused connection has ended, or is broken. An end is reported behind what was
+    /// sent before, so not as long as nobody reads that.
+    fn look(&mut self) {
+        self.look_due = false;
+        let is_ended = self.fetch_ahead();
+        if self.fed.is_empty() {
+            self.fed = Vec::new();
+            if is_ended {
+                self.receiving = Receiving::Ended;
+                self.end_due = true;
+            }
+        } else if is_ended {
+            self.read_ahead = 0;
+        }
+    }
+
     /// Stops or continues reading. What waits to be written goes on.
     pub const fn set_paused(&mut self, paused: bool) {
         self.paused = paused;
+        self.look_due = paused && self.peer_ended;
+    }
+
+    /// Sets how much is read while it is paused, once the peer has ended: behind more than that the end is
+    /// not seen.
+    pub const fn set_read_ahead(&mut self, read_ahead: usize) {
+        self.read_ahead = read_ahead;
+    }
+
+    /// Makes it ready to be asked, before it is closed, for what it has read; where nobody reads also for
+    /// what it would have read.
+    pub(super) fn prepare_to_drain(&mut self, is_unread: bool) {
+        if (self.paused || is_unread) && self.readable && self.receiving != Receiving::Ended {
+            self.fetch_ahead();
+        }
+        self.paused = false;
+        self.held = false;
+        self.starved = false;
+        self.awaits_memory = false;
+        // What broke it is reported, and what it had read then was kept.
+        if self.receiving == Receiving::Ended {
+            self.receiving = Receiving::Frames;
+        }
+        self.failure_due = false;
+        self.readable = false;
+    }
+
+    /// How many bytes that were read wait to be decoded.
+    pub(super) const fn unread(&self) -> usize {
+        self.fed.len()
     }
 
     /// Holds back what arrives, fed bytes included, while it is handed over step by step.
@@ -429,7 +512,8 @@ impl Connection {
     /// allow.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        self.receiving == Receiving::Refused
+        // In the first case it still may, in the second nobody has.
+        matches!(self.receiving, Receiving::Refused | Receiving::Discarding)
     }
 
     /// Notes what the kernel reports.
@@ -438,6 +522,8 @@ impl Connection {
         let ended = readiness.is_read_closed();
         self.readable |= readiness.is_readable() || ended || broken;
         self.peer_ended |= ended || broken;
+        self.look_due |= self.paused && (ended || broken);
+        self.urgent |= is_urgent(readiness);
         self.writable |= readiness.is_writable() || readiness.is_write_closed() || broken;
     }
 
@@ -450,6 +536,7 @@ impl Connection {
     pub(super) fn note_anything(&mut self) {
         self.readable = true;
         self.peer_ended = true;
+        self.look_due = self.paused;
         self.writable |= self.queue.is_some();
     }
 
@@ -468,6 +555,8 @@ impl Connection {
             Some(Step::ReportFault)
         } else if self.has_outcome() {
             Some(Step::TakeOutcome)
+        } else if self.may_look() {
+            Some(Step::Look)
         } else if !has_received && self.may_receive() {
             Some(Step::Receive)
         } else if self.may_report_end() {
@@ -482,17 +571,33 @@ impl Connection {
 
     /// Whether reading may bring something.
     fn may_receive(&self) -> bool {
-        !self.paused
+        (!self.paused || self.begun > 0)
             && !self.is_withheld()
             && !self.awaits_memory
             && self.receiving != Receiving::Ended
-            && (self.readable || !self.fed.is_empty())
+            && (self.readable && self.failure.is_none() || !self.fed.is_empty())
+            && !self.is_inflating()
+    }
+
+    /// Whether it is paused, and its end is to be looked for.
+    fn may_look(&self) -> bool {
+        self.look_due
+            && self.paused
+            && self.begun == 0
+            && !self.raw
+            && !self.is_withheld()
+            && !self.awaits_memory
+            && self.receiving != Receiving::Ended
+            && self.failure.is_none()
             && !self.is_inflating()
     }
 
     /// Whether the end that a read has found is to be reported.
     fn may_report_end(&self) -> bool {
-        self.end_due && !self.paused && !self.is_withheld() && !self.is_inflating()
+        self.end_due
+            && (!self.paused || self.fed.is_empty())
+            && !self.is_withheld()
+            && !self.is_inflating()
     }
 
     /// Whether it is to be reported that the connection is broken, as far as reading goes.
@@ -528,6 +633,7 @@ impl Connection {
                     turn.sink.push(id, ConnectionEvent::Fault);
                 }
                 Step::TakeOutcome => self.take_outcome(id, turn),
+                Step::Look => self.look(),
                 Step::Receive => {
                     has_received = true;
                     let served = self.receive(id, turn);
@@ -565,10 +671,17 @@ impl Connection {
 
     /// Takes nothing more of the peer, not even its end.
     fn stop_receiving(&mut self) {
+        if self.paused && !self.raw && self.receiving != Receiving::Ended {
+            // It's given to the owner when he closes the connection.
+            self.fetch_ahead();
+        }
         self.receiving = Receiving::Ended;
         self.end_due = false;
-        self.fed = Vec::new();
         self.awaits_memory = false;
+        if !self.paused {
+            self.fed = Vec::new();
+            self.begun = 0;
+        }
     }
 
     /// Reports that the connection is broken, after which nothing is reported.
@@ -584,6 +697,12 @@ impl Connection {
 /// An error as good as `error`, of which there can be only one.
 fn copy_of(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
+/// Whether the peer has sent urgent data, which only the kernels of Linux tell. A read stops in front
+/// of it.
+fn is_urgent(readiness: &Readiness) -> bool {
+    cfg!(any(target_os = "linux", target_os = "android")) && readiness.is_priority()
 }
 
 #[cfg(test)]

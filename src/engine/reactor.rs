@@ -26,7 +26,7 @@ use mio::{Events, Interest, Poll, Token};
 use super::compression::direction::{Deflation, Shared};
 use super::compression::incoming::{self, Compression, Inflating};
 use super::compression::outgoing::{Broadcast, Outgoing, is_worth_sharing};
-use super::connection::{Chunk, Connection, Served, Turn};
+use super::connection::{Connection, Served, Turn};
 use super::event::{
     ConnectionConfig, ConnectionEvent, ConnectionId, FailedCall, NO_CONNECTION, Sink, Status,
 };
@@ -35,7 +35,7 @@ use super::threads::background::{Background, Spawner, WAKER};
 use super::threads::workers::{Finished, Workers};
 use super::write_batch::{Grouping, WriteBatch};
 use crate::protocol::deflate::Decompressor;
-use crate::protocol::{FrameHeader, MAX_HEADER_LENGTH, Opcode, Role, mask_in_place};
+use crate::protocol::{FrameHeader, MAX_HEADER_LENGTH, Opcode, Payload, Role, mask_in_place};
 use connections::{Connections, Detached};
 use gathering::{Gathering, Reader};
 
@@ -62,6 +62,15 @@ const MAX_OUTGOING: usize = 256 * 1024;
 /// How many sockets the kernel reports in one call; the others follow in the next turn.
 const EVENTS: usize = 1024;
 
+/// What the kernel reports of each socket. Urgent data makes reads stop early.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const INCOMING: Interest = Interest::READABLE.add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const INCOMING: Interest = Interest::READABLE;
+
+/// Memory in which what a closing connection has read is decoded.
+const DRAIN_MEMORY: usize = 64 * 1024;
+
 /// How often in a row a connection is served without asking the kernel who is ready; then others
 /// have their chance.
 const MAX_GUESSES: u8 = 8;
@@ -84,8 +93,6 @@ pub struct Reactor {
     connections: Connections,
     /// How many connections of the current turn are still to be served.
     due: usize,
-    /// The chunk that a full sink left decoded in part.
-    unfinished: Option<(ConnectionId, Chunk)>,
     /// The kernel reported as much as fits, so that it may have more.
     is_saturated: bool,
     /// Whether whoever waits hears again of what he was not told.
@@ -122,7 +129,6 @@ impl Reactor {
             events: Events::with_capacity(EVENTS),
             connections: Connections::default(),
             due: 0,
-            unfinished: None,
             is_saturated: false,
             may_guess: false,
             only: None,
@@ -166,7 +172,7 @@ impl Reactor {
         let connection = Connection::new(fd, config)?;
         let token = Token(self.connections.next_id() as usize);
         let raw = connection.socket().as_fd().as_raw_fd();
-        self.poll.registry().register(&mut SourceFd(&raw), token, Interest::READABLE)?;
+        self.poll.registry().register(&mut SourceFd(&raw), token, INCOMING)?;
         Ok(self.connections.insert(connection))
     }
 
@@ -235,9 +241,6 @@ impl Reactor {
         self.due = 0;
         self.is_saturated = true;
         self.fault_due = true;
-        if let Some((id, _)) = self.unfinished.take() {
-            self.connections.update(id, Connection::give_up);
-        }
         self.connections.wake_all();
     }
 
@@ -267,13 +270,6 @@ impl Reactor {
     fn serve(&mut self, turn: &mut Turn<'_, impl Sink>) -> io::Result<Status> {
         if !self.gathering.is_empty() {
             return Ok(self.gathering.hand_out(turn));
-        }
-        if let Some((id, chunk)) = self.unfinished.take() {
-            let go_on = |connection: &mut Connection| connection.go_on(chunk, id, turn);
-            let served = self.connections.update(id, go_on).unwrap_or(Served::Done);
-            if let Some(status) = self.interruption(id, served) {
-                return Ok(status);
-            }
         }
         if let Some(id) = self.guess() {
             let before = self.bytes_read(id);
@@ -361,8 +357,10 @@ impl Reactor {
                 self.due -= 1;
                 self.connections.update(id, |_| {});
             }
-            if let status @ Some(_) = self.interruption(id, served) {
-                return status;
+            match served {
+                Served::Done => {}
+                Served::MemoryFull => return Some(Status::MemoryFull),
+                Served::RecordsFull | Served::Refused => return Some(Status::RecordsFull),
             }
             if turn.inflating.output >= ENOUGH_INFLATED && self.due > 0 {
                 return Some(Status::RecordsFull);
@@ -372,42 +370,36 @@ impl Reactor {
         None
     }
 
-    /// Gives one connection a last turn before it is closed, paused or not: what has arrived would
-    /// be lost. Takes the bytes that were fed, then reads at most once.
-    ///
-    /// # Panics
-    ///
-    /// When `used` is behind the end of `memory`.
-    pub fn drain(
-        &mut self,
-        id: ConnectionId,
-        memory: &mut [u8],
-        used: &mut usize,
-        sink: &mut impl Sink,
-    ) {
-        self.gathering.withdraw(id, |id, event| {
-            if sink.has_room() {
-                sink.push(id, event);
+    /// Takes what a connection has read that is about to be closed, with payloads of their own: what
+    /// waits to be decoded and, where it is paused or `is_unread`, what a socket that nobody reads from would
+    /// have read.
+    pub fn drain(&mut self, id: ConnectionId, is_unread: bool) -> Vec<ConnectionEvent> {
+        let mut sink = Drained::default();
+        self.gathering.withdraw(id, |id, event| sink.push(id, event));
+        let Some(connection) = self.connections.get_mut(id) else { return sink.events };
+        connection.guard(|connection| connection.prepare_to_drain(is_unread));
+        let mut memory = Vec::new();
+        let mut unread = connection.unread();
+        while unread > 0 {
+            memory.resize(DRAIN_MEMORY, 0);
+            let mut used = 0;
+            let inflating = &mut self.inflating;
+            let mut turn =
+                Turn { memory: &mut memory, used: &mut used, sink: &mut sink, inflating };
+            connection.guard(|connection| connection.serve(id, &mut turn));
+            sink.own(&memory);
+            if connection.unread() >= unread {
+                break;
             }
-        });
-        let inflating = &mut self.inflating;
-        if let Some(connection) = self.connections.get_mut(id) {
-            connection.set_paused(false);
-            connection.set_held(false);
-            connection.set_starved(false);
-            connection.take_back();
-            let mut turn = Turn { memory, used, sink, inflating };
-            for _ in 0..2 {
-                connection.guard(|connection| connection.serve(id, &mut turn));
-            }
+            unread = connection.unread();
         }
+        sink.events
     }
 
     /// Whether there is work left that no event of the kernel will announce again.
     #[must_use]
     pub fn has_ready(&self) -> bool {
-        self.unfinished.is_some()
-            || !self.gathering.is_empty()
+        !self.gathering.is_empty()
             || self.fault_due
             || self.connections.ready_count() > 0
             || self.background.has_results()
@@ -428,7 +420,7 @@ impl Reactor {
     /// Whether the next call of [`poll`](Self::poll) has to be given the same memory.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
-        self.unfinished.is_some() || self.gathering.is_begun()
+        self.gathering.is_begun()
     }
 
     /// Writes all `parts`, at once if nothing waits; what the kernel does not take is copied.
@@ -463,7 +455,7 @@ impl Reactor {
             let pending = write(connection);
             if connection.begins_to_wait() {
                 let token = Token(id as usize);
-                let interest = Interest::READABLE | Interest::WRITABLE;
+                let interest = INCOMING | Interest::WRITABLE;
                 let raw = connection.socket().as_fd().as_raw_fd();
                 if let Err(error) = registry.reregister(&mut SourceFd(&raw), token, interest) {
                     connection.fail(FailedCall::Write, error);
@@ -584,9 +576,6 @@ impl Reactor {
     pub fn close(&mut self, id: ConnectionId, reset: bool) {
         let Some(connection) = self.connections.remove(id) else { return };
         self.gathering.withdraw(id, |_, _| {});
-        if self.unfinished.as_ref().is_some_and(|(unfinished, _)| *unfinished == id) {
-            self.unfinished = None;
-        }
         // Closing the descriptor alone leaves it registered while it has duplicates elsewhere. It
         // cannot fail for a descriptor that is registered, and nothing could be done about it.
         let raw = connection.socket().as_fd().as_raw_fd();
@@ -611,10 +600,9 @@ impl Reactor {
 
     /// Ends raw mode, if no message is under way and nothing that was read is still to be decoded.
     pub fn begin_frames(&mut self, id: ConnectionId) -> bool {
-        let is_unfinished = self.unfinished.as_ref().is_some_and(|(other, _)| *other == id)
-            || self.gathering.holds(id);
+        let is_on_the_way = self.gathering.holds(id);
         let begin = |connection: &mut Connection| {
-            let can = !is_unfinished && connection.is_between_messages();
+            let can = !is_on_the_way && connection.is_between_messages();
             if can {
                 connection.set_raw(false);
             }
@@ -645,17 +633,44 @@ impl Reactor {
         self.only = only;
         Ok(())
     }
+}
 
-    /// Says whether the turn of one connection ends the turn of all.
-    fn interruption(&mut self, id: ConnectionId, served: Served) -> Option<Status> {
-        match served {
-            Served::Done => None,
-            Served::MemoryFull => Some(Status::MemoryFull),
-            Served::RecordsFull | Served::Refused => Some(Status::RecordsFull),
-            Served::Unfinished(chunk) => {
-                self.unfinished = Some((id, chunk));
-                Some(Status::RecordsFull)
+/// Collects what a connection has read that is about to be closed.
+#[derive(Default)]
+struct Drained {
+    events: Vec<ConnectionEvent>,
+    /// How many of them have payloads of their own.
+    owned: usize,
+}
+
+impl Drained {
+    /// Gives payloads that are in `memory` memory of their own.
+    fn own(&mut self, memory: &[u8]) {
+        for event in &mut self.events[self.owned..] {
+            if let Some(payload @ Payload::InPlace(_)) = event.payload_mut() {
+                *payload = Payload::Owned(payload.as_slice(memory).to_vec());
             }
+        }
+        self.owned = self.events.len();
+    }
+}
+
+impl Sink for Drained {
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn push(&mut self, _id: ConnectionId, event: ConnectionEvent) {
+        let is_received = matches!(
+            event,
+            ConnectionEvent::Frame(_)
+                | ConnectionEvent::AnsweredPing(_)
+                | ConnectionEvent::Raw(_)
+                | ConnectionEvent::Violation(_)
+                | ConnectionEvent::Uninflatable(_)
+        );
+        if is_received {
+            self.events.push(event);
         }
     }
 }

@@ -67,6 +67,8 @@ struct Core {
     reactor: Reactor,
     /// The task polls, not the owner.
     is_tasked: bool,
+    /// The owner is about to poll, or was woken to do so.
+    is_attended: bool,
     /// The task is to end.
     is_ended: bool,
 }
@@ -117,7 +119,12 @@ impl SharedReactor {
         masking_keys: MaskingKeys,
     ) -> Arc<Self> {
         Arc::new(Self {
-            core: Mutex::new(Core { reactor, is_tasked: false, is_ended: false }),
+            core: Mutex::new(Core {
+                reactor,
+                is_tasked: false,
+                is_attended: false,
+                is_ended: false,
+            }),
             inbox: Mutex::default(),
             outbox: Mutex::default(),
             latest: Mutex::default(),
@@ -165,7 +172,9 @@ impl SharedReactor {
     fn leave(&self, mut core: MutexGuard<'_, Core>) {
         let is_tasked = core.is_tasked;
         let signals = is_tasked && core.reactor.has_ready();
-        let wakes = core.reactor.take_fault() && !is_tasked;
+        let wakes = (core.reactor.take_fault() || !core.is_attended && core.reactor.has_ready())
+            && !is_tasked;
+        core.is_attended |= wakes;
         drop(core);
         if signals {
             self.signal.notify_one();
@@ -202,17 +211,23 @@ impl SharedReactor {
             return Ok(status);
         }
         let mut core = self.core();
-        if core.is_tasked { Ok(Status::Idle) } else { core.reactor.poll(memory, used, sink) }
+        if core.is_tasked {
+            return Ok(Status::Idle);
+        }
+        core.is_attended = true;
+        core.reactor.poll(memory, used, sink)
     }
 
-    /// Whether there is something to take or to serve that nobody will announce again.
+    /// Whether there is something to take or to serve that nobody will announce again. If not, the owner is
+    /// woken when there is.
     #[must_use]
     pub fn has_ready(&self) -> bool {
         if lock(&self.inbox).has_ready() {
             return true;
         }
-        let core = self.core();
-        !core.is_tasked && core.reactor.has_ready()
+        let mut core = self.core();
+        core.is_attended = !core.is_tasked && core.reactor.has_ready();
+        core.is_attended
     }
 
     /// Says that the owner has handed out all that he took, and left what he sends for it.
@@ -220,25 +235,17 @@ impl SharedReactor {
         lock(&self.inbox).settle();
     }
 
-    /// Gives a connection a last turn; see [`Reactor::drain`]. What is on the way comes first.
-    ///
-    /// # Panics
-    ///
-    /// As [`Reactor::drain`] does.
-    pub fn drain(
-        &self,
-        id: ConnectionId,
-        memory: &mut [u8],
-        used: &mut usize,
-        sink: &mut impl Sink,
-    ) {
+    /// Takes what a connection has read that is about to be closed; see [`Reactor::drain`]. What is on
+    /// the way comes first, unless that is not `wanted`: then nothing comes after it, either.
+    pub fn drain(&self, id: ConnectionId, wanted: bool, is_unread: bool) -> Vec<ConnectionEvent> {
         let mut core = self.core();
-        lock(&self.inbox).withdraw(id, |id, event| {
-            if sink.has_room() {
-                sink.push(id, event);
-            }
-        });
-        core.reactor.drain(id, memory, used, sink);
+        let mut events = Vec::new();
+        lock(&self.inbox).withdraw(id, |_, event| events.push(event));
+        if !wanted && !events.is_empty() {
+            return Vec::new();
+        }
+        events.append(&mut core.reactor.drain(id, is_unread));
+        events
     }
 
     /// Closes a connection; see [`Reactor::close`]. Nothing of it is on the way any more, so its

@@ -273,6 +273,86 @@ describe('The end of a connection that has messages', () => {
 });
 
 describe('A paused connection', () => {
+  for (const how of ['resetAndDestroy', 'destroy', 'end']) {
+    for (const payload of [null, 'unread']) {
+      const what = `${how}()${payload === null ? '' : ', something unread'}`;
+
+      inBothRoles(`is told of its peer's ${what}`, async (test) => {
+        const { incoming, note, peer, socket, websocket } = test;
+        websocket.on('message', (data) => note('message', data));
+        websocket.on('close', (code) => note('close', code, websocket.isPaused));
+        websocket.pause();
+        await sleep(10);
+        if (payload !== null) peer.socket.write(incoming(1, payload));
+        await sleep(10);
+        peer.socket[how]();
+        await sleep(50);
+        note(websocket.readyState, socket.destroyed);
+        websocket.resume();
+        if (how === 'end') peer.socket.destroy();
+        await closed(websocket);
+      });
+
+      inBothRoles(`is told of ${what} while a stream pauses it`, async (test) => {
+        const { incoming, note, peer, websocket, world } = test;
+        const stream = world.WebSocket.createWebSocketStream(websocket, {
+          readableHighWaterMark: 1
+        });
+        for (const event of ['end', 'error', 'close']) {
+          stream.on(event, (error) => note('stream', event, error?.message));
+        }
+        websocket.on('close', (code) => note('close', code, websocket.isPaused));
+        peer.socket.write(incoming(2, 'fills the stream'));
+        await sleep(20);
+        note(websocket.isPaused);
+        if (payload !== null) peer.socket.write(incoming(1, payload));
+        await sleep(10);
+        peer.socket[how]();
+        await sleep(50);
+        note(websocket.readyState);
+        stream.resume();
+        if (how === 'end') peer.socket.destroy();
+        await closed(websocket);
+        await sleep(10);
+      });
+    }
+  }
+
+  for (const [title, end] of [
+    ['is reset', ({ socket }) => socket.resetAndDestroy()],
+    ['is destroyed', ({ socket }) => socket.destroy()],
+    ['is terminated', ({ websocket }) => websocket.terminate()],
+    [
+      'shows its bytes, and is terminated',
+      async ({ socket, websocket }) => {
+        socket.on('data', () => {});
+        websocket.pause();
+        await sleep(20);
+        websocket.terminate();
+      }
+    ],
+    [
+      'has shown its receiver, and is terminated',
+      ({ websocket }) => {
+        websocket._receiver;
+        websocket.terminate();
+      }
+    ]
+  ]) {
+    inBothRoles(`gives what it had when it ${title}`, async (test) => {
+      const { incoming, note, peer, websocket } = test;
+      for (const event of ['message', 'ping', 'close']) {
+        websocket.on(event, (value) => note(event, value, websocket.readyState));
+      }
+      websocket.pause();
+      await sleep(10);
+      peer.socket.write(Buffer.concat([incoming(1, 'a'), incoming(9, 'b'), incoming(2, 'c')]));
+      await sleep(20);
+      await end(test);
+      await closed(websocket);
+    });
+  }
+
   inBothRoles('that is terminated tells of an invalid frame', async (test) => {
     const { incoming, note, peer, websocket } = test;
     for (const event of ['message', 'close']) websocket.on(event, (value) => note(event, value));
@@ -301,6 +381,57 @@ describe('A paused connection', () => {
     websocket.terminate();
     other.peer.socket.write(incoming(2, 'other'));
     holdUp();
+    await closed(websocket);
+  });
+});
+
+describe('A connection that is terminated', () => {
+  for (const perMessageDeflate of [false, true]) {
+    const kind = perMessageDeflate ? 'a young compressed' : 'a';
+
+    it(`in 'open' gives what came behind the handshake, on ${kind} connection`, () =>
+      compare(async (world) => {
+        const behind = Buffer.concat([frame(1, 'first'), frame(9, 'ping'), frame(2, 'second')]);
+        const extensions = { 'Sec-WebSocket-Extensions': 'permessage-deflate' };
+        const headers = perMessageDeflate ? extensions : {};
+        const { websocket } = await world.handshakeClient({ perMessageDeflate }, headers, behind);
+        world.record(websocket);
+        websocket.on('open', () => websocket.terminate());
+        await closed(websocket);
+      }));
+  }
+
+  for (const isPaused of [false, true]) {
+    it(`by its listener${isPaused ? ', paused before,' : ''} loses nothing in between`, async (t) => {
+      const { socket, ws } = await connectRaw(t);
+      const seen = [];
+      ws.on('message', (data) => {
+        seen.push(Number(data.toString()));
+        if (seen.length > 1) return;
+        if (isPaused) ws.pause();
+        ws.terminate();
+      });
+      const numbers = Array.from({ length: 12_000 }, (_, i) => String(i).padStart(10, '0'));
+      socket.write(Buffer.concat(numbers.map((number) => frame(1, number, { key: KEY }))));
+      await closed(ws);
+      assert.ok(seen.length > 1000);
+      assert.deepStrictEqual(seen, Object.keys(seen).map(Number));
+    });
+  }
+
+  inBothRoles('by a write that fails reads no more', async (test) => {
+    // A task has read it before.
+    if (process.env.OXWS_DRIVER === 'tokio') return test.note('skipped');
+    const { incoming, note, peer, websocket } = test;
+    websocket.on('message', (data) => note('message', data));
+    websocket.on('close', (code) => note('close', code));
+    peer.socket.write(incoming(1, 'unread'));
+    peer.socket.resetAndDestroy();
+    setTimeout(() => {
+      websocket.send('a');
+      websocket.send('b');
+    }, 1);
+    holdUp(5);
     await closed(websocket);
   });
 });

@@ -74,7 +74,7 @@ class EngineHandle {
   /** @return {number} 0, for no error */
   readStart() {
     if (!this._isClosed) {
-      native.setPaused(this._engine.native, this._id, false);
+      this._setPaused(false);
       this._engine.wake();
     }
     return 0;
@@ -82,8 +82,17 @@ class EngineHandle {
 
   /** @return {number} 0, for no error */
   readStop() {
-    if (!this._isClosed) native.setPaused(this._engine.native, this._id, true);
+    if (!this._isClosed) this._setPaused(true);
     return 0;
+  }
+
+  /**
+   * @param {boolean} isPaused Whether nothing is read
+   * @protected
+   */
+  _setPaused(isPaused) {
+    const { readableHighWaterMark } = this._socket;
+    native.setPaused(this._engine.native, this._id, isPaused, readableHighWaterMark);
   }
 
   ref() {

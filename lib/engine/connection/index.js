@@ -122,6 +122,11 @@ class EngineConnection extends EngineFrameQueue {
   setRaw() {
     this._isCompressing = false;
     native.setRaw(this._engine.native, this._id, true);
+    // As any socket, one that shows its bytes reads until it has too many of them.
+    if (!this.reading) {
+      this.reading = true;
+      this.readStart();
+    }
   }
 
   /**
@@ -146,7 +151,7 @@ class EngineConnection extends EngineFrameQueue {
    */
   holdBack(isHeldBack) {
     if (this._isClosed) return;
-    native.setPaused(this._engine.native, this._id, isHeldBack || !this.reading);
+    this._setPaused(isHeldBack || !this.reading);
     if (!isHeldBack) this._engine.wake();
   }
 
@@ -187,17 +192,19 @@ class EngineConnection extends EngineFrameQueue {
    * @param {number} detail More about it
    * @param {Buffer} payload The payload
    * @param {number} place Where the payload was
+   * @param {boolean} [isLeft=false] Whether the connection is being closed
    */
-  keep(kind, detail, payload, place) {
+  keep(kind, detail, payload, place, isLeft = false) {
     const { native: engine } = this._engine;
     if (kind === RECORD_LARGE_TEXT || kind === RECORD_LARGE_BINARY) {
       // Not received now, so it's announced again.
       native.receiveLarge(engine, this._id, EMPTY_BUFFER, 0);
       return;
     }
-    // Bytes wait in the socket, as long as nothing that comes before them waits here.
     const isReceived = kind <= RECORD_END || kind === RECORD_UNINFLATABLE;
-    if (!isReceived || (kind === RECORD_RAW && this._kept === NONE && !this._isClosed)) {
+    // Bytes wait in the socket, as long as nothing that comes before them waits here, and so does the end.
+    const isOfSocket = (kind === RECORD_RAW || kind === RECORD_END) && !this.hasKept && !isLeft;
+    if (!isReceived || isOfSocket) {
       this.receive(kind, detail, payload, place);
       return;
     }
@@ -384,9 +391,9 @@ class EngineConnection extends EngineFrameQueue {
    * @protected
    */
   _close(reset, callback) {
-    // A paused connection still gives what had arrived, once the socket is closed.
-    const hasLeftovers = !this._isClosed && !reset && !this.reading && !this.isRaw;
-    if (hasLeftovers) this._engine.inbox.drain(this._id, this);
+    // What was read is given once the socket is closed: by a paused connection, and to the end of the read
+    // whose messages are being handed out.
+    if (!this._isClosed) this._engine.inbox.drain(this._id, this);
     this._large = null;
     super._close(reset, callback);
   }

@@ -17,7 +17,7 @@ use super::loop_driver::{LoopDriver, wait_in_task};
 #[cfg(debug_assertions)]
 use crate::engine::Fault;
 use crate::engine::threads::pool::{GATE, work_threads};
-use crate::engine::{Reactor, SharedReactor, WriteBatch};
+use crate::engine::{ConnectionEvent, Reactor, SharedReactor, WriteBatch};
 use crate::javascript::records::Payloads;
 use crate::protocol::ProtocolError;
 use crate::protocol::deflate::InflateError;
@@ -33,6 +33,8 @@ pub struct Engine {
     payloads: Payloads,
     violations: Vec<ProtocolError>,
     inflate_errors: Vec<InflateError>,
+    /// What a connection had read that is being closed.
+    drained: std::vec::IntoIter<ConnectionEvent>,
     /// What the latest flush wrote, kept for its memory.
     batch: WriteBatch,
 }
@@ -59,6 +61,7 @@ pub fn create_engine(
         payloads: Payloads::default(),
         violations: Vec::new(),
         inflate_errors: Vec::new(),
+        drained: Vec::new().into_iter(),
         batch: WriteBatch::default(),
     };
     Ok(Some(External::new(engine)))

@@ -55,21 +55,39 @@ pub fn poll_engine(
     Ok(count as u32)
 }
 
-/// Takes what has arrived on one connection that is about to be closed, as `pollEngine` does for
-/// all; returns the number of records.
+/// Has a connection that is about to be closed give what it has read and not reported, to be taken by
+/// `takeDrained`; whether there is something. What is on the way is dropped where it isn't wanted; what a
+/// socket would have read from which nobody reads counts as read.
 #[napi(catch_unwind)]
 pub fn drain_connection(
     engine: &mut External<Engine>,
     id: u32,
+    wanted: bool,
+    is_unread: bool,
+) -> bool {
+    let drained = engine.reactor.drain(id, wanted, is_unread);
+    engine.drained = drained.into_iter();
+    engine.drained.len() > 0
+}
+
+/// Takes some of what `drainConnection` has found, as `pollEngine` does, all payloads in memory of their
+/// own; returns the number of records.
+#[napi(catch_unwind)]
+pub fn take_drained(
+    engine: &mut External<Engine>,
+    id: u32,
     mut records: BufferSlice<'_>,
-    mut slab: BufferSlice<'_>,
 ) -> Result<u32> {
-    let Engine { reactor, payloads, violations, inflate_errors, .. } = &mut **engine;
+    let Engine { payloads, violations, inflate_errors, drained, .. } = &mut **engine;
     let (_, records) = records
         .split_at_mut_checked(RECORD_LENGTH)
         .ok_or_else(|| reason("no space for records"))?;
     let mut sink = Records::new(records, payloads, violations, inflate_errors);
-    reactor.drain(id, &mut slab, &mut 0, &mut sink);
+    while sink.has_room()
+        && let Some(event) = drained.next()
+    {
+        sink.push(id, event);
+    }
     Ok(sink.count as u32)
 }
 

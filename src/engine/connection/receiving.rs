@@ -147,11 +147,6 @@ impl Connection {
         Served::Done
     }
 
-    /// Forgets that the owner is going to receive a large message.
-    pub(in crate::engine) const fn take_back(&mut self) {
-        self.awaits_memory = false;
-    }
-
     /// Receives what has arrived of a large message that [`ConnectionEvent::Large`] has announced,
     /// as far as there is `memory` for it; returns how many bytes that is. When the last byte has
     /// arrived, the caller has the message. The memory may grow between the calls, as bytes arrive.
@@ -199,12 +194,13 @@ impl Connection {
             }
             Ok(Some(count)) => {
                 self.bytes_read += count as u64;
-                self.readable = count == space || self.peer_ended;
+                self.readable = count == space || self.peer_ended || self.urgent;
                 Some(count)
             }
             Ok(None) => {
                 self.readable = false;
                 self.peer_ended = false;
+                self.urgent = false;
                 None
             }
             Err(error) => {
@@ -217,7 +213,10 @@ impl Connection {
 
     /// Takes the first of the fed bytes, of which there are some.
     fn take_fed(&mut self, space: &mut [u8]) -> usize {
-        let count = self.fed.len().min(space.len());
+        // Paused, it still gets what came with what it has got.
+        let most = if self.paused { self.begun } else { self.fed.len() };
+        let count = most.min(space.len());
+        self.begun = self.begun.saturating_sub(count);
         space[..count].copy_from_slice(&self.fed[..count]);
         if count == self.fed.len() {
             self.fed = Vec::new();
@@ -225,20 +224,6 @@ impl Connection {
             self.fed.drain(..count);
         }
         count
-    }
-
-    /// Goes on with a chunk that a full sink left decoded in part.
-    pub(in crate::engine) fn go_on<S: Sink>(
-        &mut self,
-        chunk: Chunk,
-        id: ConnectionId,
-        turn: &mut Turn<'_, S>,
-    ) -> Served {
-        if self.paused {
-            self.put_back(&chunk, turn);
-            return Served::Done;
-        }
-        self.decode(chunk, id, turn)
     }
 
     /// Decodes a chunk as long as there is room for what it holds.
@@ -252,7 +237,8 @@ impl Connection {
         let most = turn.inflating.output + MAX_INFLATED;
         while chunk.position < length {
             if !turn.sink.has_room() {
-                return Served::Unfinished(chunk);
+                self.put_back(&chunk, turn);
+                return Served::RecordsFull;
             }
             let discarding = self.receiving == Receiving::Discarding;
             if self.raw && (discarding || self.decoder.is_between_messages()) {
@@ -385,6 +371,7 @@ impl Connection {
     fn put_back<S>(&mut self, chunk: &Chunk, turn: &mut Turn<'_, S>) {
         let rest = &turn.memory[chunk.start + chunk.position..chunk.end];
         self.fed.splice(..0, rest.iter().copied());
+        self.begun = rest.len();
         release(chunk, turn);
     }
 }
