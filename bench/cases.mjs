@@ -9,6 +9,7 @@
  * @property {Record<string, number | true>} load Its options
  * @property {string} unit What is counted
  * @property {boolean} [broadcast] The server sends to all what one client sends
+ * @property {'promise' | 'immediate'} [awaits] What the server waits for before it answers
  * @property {{level: number, takeover: boolean}} [deflate] permessage-deflate: the level of
  *   compression, and whether both sides take their windows over
  * @property {boolean} [tls] TLS
@@ -109,6 +110,32 @@ export const cases = [
     unit: 'deliveries',
     broadcast: true
   },
+  ...[32, 128].map((connections) => ({
+    id: `chat-${connections}`,
+    title: `Chat room, ${connections} connections, each sends 32 texts of 20 B to all`,
+    mode: /** @type {const} */ ('broadcast'),
+    load: {
+      connections,
+      size: 20,
+      'in-flight': 32,
+      text: /** @type {true} */ (true),
+      all: /** @type {true} */ (true)
+    },
+    unit: 'deliveries',
+    broadcast: true
+  })),
+  ...[
+    { awaits: /** @type {const} */ ('promise'), text: 'a promise' },
+    { awaits: /** @type {const} */ ('immediate'), text: 'an immediate' }
+  ].map(({ awaits, text }) => ({
+    id: `await-${awaits}-64x100B-16`,
+    title: `64 connections, 100 B, 16 in flight, a server that awaits ${text}`,
+    mode: /** @type {const} */ ('echo'),
+    load: { connections: 64, size: 100, 'in-flight': 16 },
+    unit: 'messages',
+    awaits,
+    contenders: ['ws', 'ws+bufferutil', 'oxws', 'against']
+  })),
   {
     id: 'connect',
     title: 'Connections opened and closed, 64 at a time',

@@ -16,6 +16,7 @@ const { join } = require('node:path');
  * @typedef {object} Options
  * @property {string} package What to require: `ws`, or the path of the package under test
  * @property {boolean} broadcast Send each message to all instead of back
+ * @property {'promise' | 'immediate' | null} awaits What to wait for before an answer
  * @property {{level: number, takeover: boolean} | null} deflate Accept permessage-deflate: the
  *   level of compression, and whether both sides take their windows over
  * @property {string | null} certificates Directory of `certificate.pem` and `key.pem`: serve TLS
@@ -39,7 +40,7 @@ const wss = new WebSocketServer({ server, perMessageDeflate: toPerMessageDeflate
 
 wss.on('connection', (ws) => {
   ws.on('error', (error) => console.error(error));
-  ws.on('message', options.broadcast ? broadcast : echo);
+  ws.on('message', options.broadcast ? broadcast : options.awaits ? echoLater : echo);
 });
 
 server.listen(0, '127.0.0.1', () => {
@@ -69,6 +70,16 @@ function toPerMessageDeflate({ deflate }) {
  * @param {boolean} isBinary
  */
 function echo(data, isBinary) {
+  this.send(data, { binary: isBinary });
+}
+
+/**
+ * @this {import('ws').WebSocket}
+ * @param {Buffer} data
+ * @param {boolean} isBinary
+ */
+async function echoLater(data, isBinary) {
+  await (options.awaits === 'immediate' ? new Promise(setImmediate) : null);
   this.send(data, { binary: isBinary });
 }
 

@@ -23,7 +23,7 @@ const {
  * Frames, commands and bytes of payloads that there is room for at first, and at most: then they
  * are handed over before the tick ends.
  */
-const FRAMES = [1024, 16 * 1024];
+const FRAMES = [1024, 64 * 1024];
 const COMMANDS = [1024, 64 * 1024];
 const SCRATCH_LENGTH = [256 * 1024, 1024 * 1024];
 /**

@@ -1,4 +1,4 @@
-//! Broadcast: one connection sends a message, the server sends it to all, and so on.
+//! Broadcast: one connection, or each, sends messages, the server sends them to all, and so on.
 
 use std::io::{self, Write};
 use std::time::Instant;
@@ -17,6 +17,10 @@ const READ_LENGTH: usize = 64 * 1024;
 pub(crate) struct Broadcast {
     /// Receivers; the first of them is the one that sends.
     pub(crate) connections: usize,
+    /// Each of them sends, as in a chat room.
+    pub(crate) all: bool,
+    /// Messages that each one sends at a time.
+    pub(crate) in_flight: usize,
     pub(crate) size: usize,
     pub(crate) text: bool,
     pub(crate) schedule: Schedule,
@@ -27,9 +31,17 @@ struct Receiver {
     scanner: Scanner,
 }
 
+/// What is sent once everything has arrived.
+struct Round {
+    /// By each sender.
+    bytes: Vec<u8>,
+    senders: usize,
+    in_flight: usize,
+}
+
 /// Counts deliveries; a delivery's latency runs from the sending of its message.
 pub(crate) fn run(target: &Target, broadcast: &Broadcast) -> io::Result<Report> {
-    let Broadcast { size, text, .. } = *broadcast;
+    let Broadcast { size, text, all, in_flight, .. } = *broadcast;
     let frame = echo::message(target, &mut Deflater::new(target.takeover), size, text, 0)?;
     // How long a compressed message is, the server decides.
     let expected = (!target.deflate).then_some(size as u64);
@@ -41,13 +53,19 @@ pub(crate) fn run(target: &Target, broadcast: &Broadcast) -> io::Result<Report> 
         receivers.push(Receiver { stream, scanner: Scanner::new(expected) });
     }
     let clock = Clock::start(target.pid, broadcast.schedule)?;
-    drive(&mut poll, &mut receivers, &frame, clock)
+    let senders = if all { receivers.len() } else { 1 };
+    drive(
+        &mut poll,
+        &mut receivers,
+        &Round { bytes: frame.repeat(in_flight), senders, in_flight },
+        clock,
+    )
 }
 
 fn drive(
     poll: &mut Poll,
     receivers: &mut [Receiver],
-    frame: &[u8],
+    round: &Round,
     mut clock: Clock,
 ) -> io::Result<Report> {
     let mut events = Events::with_capacity(1024);
@@ -61,9 +79,11 @@ fn drive(
         }
         if awaited == 0 {
             sent = now;
-            awaited = receivers.len();
-            // A single short message always fits into an empty socket buffer.
-            receivers[0].stream.write_all(frame)?;
+            awaited = receivers.len() * round.senders * round.in_flight;
+            for sender in &mut receivers[..round.senders] {
+                // Some short messages always fit into an empty socket buffer.
+                sender.stream.write_all(&round.bytes)?;
+            }
         }
         poll.poll(&mut events, Some(clock.timeout(now)))?;
         for event in &events {

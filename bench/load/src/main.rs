@@ -55,7 +55,7 @@ fn run() -> Result<(), Box<dyn Error>> {
 fn load(mode: Mode, options: Options) -> Result<String, Box<dyn Error>> {
     let Options { port, pid, connections, size, in_flight, schedule, text, message, .. } = options;
     process::raise_descriptor_limit()?;
-    let Options { deflate, takeover, certificate, .. } = options;
+    let Options { deflate, takeover, certificate, all, .. } = options;
     let target = Target::new(port, pid, deflate, takeover, certificate.as_deref())?;
     let report = match mode {
         Mode::Echo => {
@@ -63,7 +63,7 @@ fn load(mode: Mode, options: Options) -> Result<String, Box<dyn Error>> {
             serde_json::to_string(&echo::run(&target, &echo)?)
         }
         Mode::Broadcast => {
-            let broadcast = Broadcast { connections, size, text, schedule };
+            let broadcast = Broadcast { connections, all, in_flight, size, text, schedule };
             serde_json::to_string(&broadcast::run(&target, &broadcast)?)
         }
         Mode::Connect => {

@@ -26,7 +26,9 @@ Modes
 Options
   --connections N     connections at a time (default 1)
   --size BYTES        of a message (default 20)
-  --in-flight N       messages that each connection awaits the echo of (default 1)
+  --in-flight N       messages that each connection awaits the echo of, or sends at a time
+                      (default 1)
+  --all               broadcast: each connection sends, not only the first
   --seconds S         how long to measure (default 2)
   --warm-up S         how long to run before (default 0.5)
   --text              text instead of binary messages
@@ -59,6 +61,7 @@ pub(crate) struct Options {
     pub(crate) in_flight: usize,
     pub(crate) schedule: Schedule,
     pub(crate) text: bool,
+    pub(crate) all: bool,
     pub(crate) deflate: bool,
     pub(crate) takeover: bool,
     pub(crate) message: Option<usize>,
@@ -84,7 +87,7 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Command, Box<dyn Error
 fn parse_options(parser: &mut lexopt::Parser) -> Result<Options, Box<dyn Error>> {
     let (mut port, mut pid, mut certificate, mut message) = (None, None, None, None);
     let (mut connections, mut size, mut in_flight) = (1, 20, 1);
-    let (mut text, mut deflate, mut takeover) = (false, false, false);
+    let (mut text, mut all, mut deflate, mut takeover) = (false, false, false, false);
     let mut schedule =
         Schedule { warm_up: Duration::from_millis(500), measured: Duration::from_secs(2) };
     while let Some(argument) = parser.next()? {
@@ -97,6 +100,7 @@ fn parse_options(parser: &mut lexopt::Parser) -> Result<Options, Box<dyn Error>>
             Long("seconds") => schedule.measured = seconds(parser)?,
             Long("warm-up") => schedule.warm_up = seconds(parser)?,
             Long("text") => text = true,
+            Long("all") => all = true,
             Long("deflate") => deflate = true,
             Long("takeover") => takeover = true,
             Long("message") => message = Some(parser.value()?.parse()?),
@@ -115,6 +119,7 @@ fn parse_options(parser: &mut lexopt::Parser) -> Result<Options, Box<dyn Error>>
         in_flight,
         schedule,
         text,
+        all,
         deflate,
         takeover,
         message,
