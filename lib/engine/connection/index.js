@@ -316,8 +316,10 @@ class EngineConnection extends EngineFrameQueue {
     } else if (kind === RECORD_UNINFLATABLE) {
       this._receiveInflateFailure(native.engineInflateFailure(this._engine.native, detail));
     } else if (kind === RECORD_END) {
-      // In a turn of its own: what listeners of the last message have begun comes before.
-      setImmediate(endReading, this);
+      // In a turn of its own: what listeners of the last message have begun comes before. Bytes
+      // set nothing off but what takes its own turns, as compressed messages do.
+      if (this.isRaw) endReading(this);
+      else setImmediate(endReading, this);
     } else if (kind === RECORD_FAILED) {
       const failure = this._findFailure();
       if (failure) socket.destroy(failure);
