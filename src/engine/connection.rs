@@ -114,8 +114,8 @@ pub struct Connection {
     compression: Option<Box<Compression>>,
     /// Bytes that come before those of the socket.
     fed: Vec<u8>,
-    /// How many of them were read together with what is reported already. Those are reported even if
-    /// the connection is paused meanwhile.
+    /// How many of them were read together with what is reported already. Those are reported even
+    /// if the connection is paused meanwhile.
     begun: usize,
     /// How much of a paused connection is read before it is reported that the peer has ended.
     read_ahead: usize,
@@ -344,8 +344,8 @@ impl Connection {
         }
     }
 
-    /// Reads what a socket that nobody reads from would have read by now; returns whether that is all
-    /// that the peer has sent. The end of the stream is found again later.
+    /// Reads what a socket that nobody reads from would have read by now; returns whether that is
+    /// all that the peer has sent. The end of the stream is found again later.
     fn fetch_ahead(&mut self) -> bool {
         while self.fed.len() < self.read_ahead {
             self.fed.reserve(MAX_FETCH);
@@ -368,8 +368,8 @@ impl Connection {
         false
     }
 
-    /// Looks whether a paused connection has ended, or is broken. An end is reported behind what was
-    /// sent before, so not as long as nobody reads that.
+    /// Looks whether a paused connection has ended, or is broken. An end is reported behind what
+    /// was sent before, so not as long as nobody reads that.
     fn look(&mut self) {
         self.look_due = false;
         let is_ended = self.fetch_ahead();
@@ -390,14 +390,14 @@ impl Connection {
         self.look_due = paused && self.peer_ended;
     }
 
-    /// Sets how much is read while it is paused, once the peer has ended: behind more than that the end is
-    /// not seen.
+    /// Sets how much is read while it is paused, once the peer has ended: behind more than that the
+    /// end is not seen.
     pub const fn set_read_ahead(&mut self, read_ahead: usize) {
         self.read_ahead = read_ahead;
     }
 
-    /// Makes it ready to be asked, before it is closed, for what it has read; where nobody reads also for
-    /// what it would have read.
+    /// Makes it ready to be asked, before it is closed, for what it has read; where nobody reads
+    /// also for what it would have read.
     pub(super) fn prepare_to_drain(&mut self, is_unread: bool) {
         if (self.paused || is_unread) && self.readable && self.receiving != Receiving::Ended {
             self.fetch_ahead();
@@ -699,8 +699,8 @@ fn copy_of(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
-/// Whether the peer has sent urgent data, which only the kernels of Linux tell. A read stops in front
-/// of it.
+/// Whether the peer has sent urgent data, which only the kernels of Linux tell. A read stops in
+/// front of it.
 fn is_urgent(readiness: &Readiness) -> bool {
     cfg!(any(target_os = "linux", target_os = "android")) && readiness.is_priority()
 }

@@ -370,9 +370,9 @@ impl Reactor {
         None
     }
 
-    /// Takes what a connection has read that is about to be closed, with payloads of their own: what
-    /// waits to be decoded and, where it is paused or `is_unread`, what a socket that nobody reads from would
-    /// have read.
+    /// Takes what a connection has read that is about to be closed, with payloads of their own:
+    /// what waits to be decoded and, where it is paused or `is_unread`, what a socket that nobody
+    /// reads from would have read.
     pub fn drain(&mut self, id: ConnectionId, is_unread: bool) -> Vec<ConnectionEvent> {
         let mut sink = Drained::default();
         self.gathering.withdraw(id, |id, event| sink.push(id, event));

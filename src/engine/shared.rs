@@ -218,8 +218,8 @@ impl SharedReactor {
         core.reactor.poll(memory, used, sink)
     }
 
-    /// Whether there is something to take or to serve that nobody will announce again. If not, the owner is
-    /// woken when there is.
+    /// Whether there is something to take or to serve that nobody will announce again. If not, the
+    /// owner is woken when there is.
     #[must_use]
     pub fn has_ready(&self) -> bool {
         if lock(&self.inbox).has_ready() {
@@ -235,8 +235,8 @@ impl SharedReactor {
         lock(&self.inbox).settle();
     }
 
-    /// Takes what a connection has read that is about to be closed; see [`Reactor::drain`]. What is on
-    /// the way comes first, unless that is not `wanted`: then nothing comes after it, either.
+    /// Takes what a connection has read that is about to be closed; see [`Reactor::drain`]. What is
+    /// on the way comes first, unless that is not `wanted`: then nothing comes after it, either.
     pub fn drain(&self, id: ConnectionId, wanted: bool, is_unread: bool) -> Vec<ConnectionEvent> {
         let mut core = self.core();
         let mut events = Vec::new();

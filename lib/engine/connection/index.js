@@ -202,7 +202,8 @@ class EngineConnection extends EngineFrameQueue {
       return;
     }
     const isReceived = kind <= RECORD_END || kind === RECORD_UNINFLATABLE;
-    // Bytes wait in the socket, as long as nothing that comes before them waits here, and so does the end.
+    // Bytes wait in the socket, as long as nothing that comes before them waits here, and so does
+    // the end.
     const isOfSocket = (kind === RECORD_RAW || kind === RECORD_END) && !this.hasKept && !isLeft;
     if (!isReceived || isOfSocket) {
       this.receive(kind, detail, payload, place);
@@ -393,8 +394,8 @@ class EngineConnection extends EngineFrameQueue {
    * @protected
    */
   _close(reset, callback) {
-    // What was read is given once the socket is closed: by a paused connection, and to the end of the read
-    // whose messages are being handed out.
+    // What was read is given once the socket is closed: by a paused connection, and to the end of
+    // the read whose messages are being handed out.
     if (!this._isClosed) this._engine.inbox.drain(this._id, this);
     this._large = null;
     super._close(reset, callback);

@@ -20,8 +20,8 @@ const NONE = [];
 Object.freeze(NONE);
 
 /**
- * How far reading and writing were when a connection whose socket has a timeout was last active: few
- * have one.
+ * How far reading and writing were when a connection whose socket has a timeout was last active:
+ * few have one.
  *
  * @type {WeakMap<object, {read: number, pending: number}>}
  */
@@ -605,8 +605,8 @@ class EngineFrameQueue extends EngineHandle {
   }
 
   /**
-   * Has the socket tell of a drain after a large frame, though nothing had to wait: as it does where
-   * ws writes header and payload together.
+   * Has the socket tell of a drain after a large frame, though nothing had to wait: as it does
+   * where ws writes header and payload together.
    *
    * @param {number} length Bytes of the frame
    * @private
@@ -639,8 +639,8 @@ class EngineFrameQueue extends EngineHandle {
   }
 
   /**
-   * Tells whether bytes have come or gone since the last activity that was told of: parts of a message,
-   * or of what waits.
+   * Tells whether bytes have come or gone since the last activity that was told of: parts of a
+   * message, or of what waits.
    *
    * @return {boolean} Whether some have
    */

@@ -55,9 +55,9 @@ pub fn poll_engine(
     Ok(count as u32)
 }
 
-/// Has a connection that is about to be closed give what it has read and not reported, to be taken by
-/// `takeDrained`; whether there is something. What is on the way is dropped where it isn't wanted; what a
-/// socket would have read from which nobody reads counts as read.
+/// Has a connection that is about to be closed give what it has read and not reported, to be taken
+/// by `takeDrained`; whether there is something. What is on the way is dropped where it isn't
+/// wanted; what a socket would have read from which nobody reads counts as read.
 #[napi(catch_unwind)]
 pub fn drain_connection(
     engine: &mut External<Engine>,
@@ -70,8 +70,8 @@ pub fn drain_connection(
     engine.drained.len() > 0
 }
 
-/// Takes some of what `drainConnection` has found, as `pollEngine` does, all payloads in memory of their
-/// own; returns the number of records.
+/// Takes some of what `drainConnection` has found, as `pollEngine` does, all payloads in memory of
+/// their own; returns the number of records.
 #[napi(catch_unwind)]
 pub fn take_drained(
     engine: &mut External<Engine>,
