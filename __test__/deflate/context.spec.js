@@ -74,6 +74,30 @@ describe('when results of compression come', () => {
     assert.deepStrictEqual(JSON.parse(runScript(script)), [40, 3]);
   });
 
+  it('gives large results in turns of the event loop of their own', async () => {
+    const { compress } = agreed();
+    const data = await compress(Buffer.alloc(3_000_000), true);
+    let inTurn = 0;
+    let most = 0;
+    let count = 0;
+    for (let index = 0; index < 8; index++) {
+      agreed().extension.decompress(data, true, (_error, output) => {
+        assert.strictEqual(output.length, 3_000_000);
+        count++;
+        most = Math.max(most, ++inTurn);
+        // Meanwhile the others come.
+        const end = performance.now() + 30;
+        while (performance.now() < end);
+      });
+    }
+    while (count < 8) {
+      inTurn = 0;
+      await turn();
+    }
+    // One comes from the threads, and one was postponed.
+    assert.ok(most <= 2, `${most}`);
+  });
+
   it('keeps the order, however different the lengths', async () => {
     const { extension, decompress } = agreed();
     const lengths = [100_000, 1, 300_000, 0, 70_000, 10];

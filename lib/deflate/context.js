@@ -15,6 +15,7 @@ const zlib = require('node:zlib');
 const { createInflateError } = require('../errors');
 const { nextTick, setImmediate } = require('../host');
 const native = require('../native');
+const { notePayload } = require('../payload-memory');
 const workApart = require('./work');
 const { createOptionsReader } = require('./options');
 
@@ -421,8 +422,12 @@ class InflateContext extends ZlibContext {
    */
   _conclude(output) {
     const state = /** @type {InstanceType<typeof native.Inflater>} */ (this.state);
-    if (output) this._deliver(null, output);
-    else this._deliver(toError(state.failure()));
+    if (output) {
+      notePayload(output.length);
+      this._deliver(null, output);
+    } else {
+      this._deliver(toError(state.failure()));
+    }
   }
 }
 

@@ -5,7 +5,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 
-const { nextTick } = require('../host');
+const { nextTick, setImmediate } = require('../host');
 const native = require('../native');
 
 /** @typedef {InstanceType<typeof native.WorkResults>} WorkResults */
@@ -29,6 +29,12 @@ const free = [];
 let count = 0;
 /** @type {WorkResults | null} Made with the first piece of work. */
 let results = null;
+/** Results of at most so many bytes are given in a turn of the event loop. */
+const MAX_GIVEN = 1024 * 1024;
+/** How many bytes were given in this turn. */
+let given = 0;
+/** What is given in the next turns. @type {Parameters<typeof give>[]} */
+let postponed = [];
 /** The context in which results are taken: not that of whoever asks for the first, for good. */
 const context = new AsyncResource('OXWSWORK');
 
@@ -78,8 +84,34 @@ function end(number, error, bytes, lengths) {
   const conclude = /** @type {Conclude} */ (expected[number]);
   expected[number] = null;
   if (--count === 0) /** @type {WorkResults} */ (results).setReferenced(false);
+  if (given >= MAX_GIVEN) postponed.push([conclude, error, bytes, lengths]);
+  else give(conclude, error, bytes, lengths);
+}
+
+/**
+ * Gives a result. Node frees the memory of collected buffers between two turns of the event loop, so
+ * many large ones aren't given in the same.
+ *
+ * @param {Conclude} conclude Takes it
+ * @param {any} error Why there is no result
+ * @param {Buffer | null} bytes Its output
+ * @param {number[] | null} lengths How long each output is
+ */
+function give(conclude, error, bytes, lengths) {
+  if (given === 0) setImmediate(beginTurn);
+  given += 1 + (bytes?.length ?? 0);
   // What it throws is the program's, and an uncaught exception of a tick.
   nextTick(conclude, error, bytes, lengths);
+}
+
+/**
+ * Gives what was postponed, as far as that is for this turn.
+ */
+function beginTurn() {
+  given = 0;
+  let count = 0;
+  while (count < postponed.length && given < MAX_GIVEN) give(...postponed[count++]);
+  postponed = postponed.slice(count);
 }
 
 module.exports = workApart;

@@ -13,6 +13,7 @@ use super::compression::direction::{Deflation, Shared};
 use super::compression::incoming::{Compression, Inflating, Outcome};
 use super::event::{ConnectionConfig, ConnectionEvent, ConnectionId, FailedCall, Sink};
 use super::fault::Injected;
+use super::threads::background::Place;
 use crate::protocol::deflate::Decompressor;
 use crate::protocol::{Decoder, DecoderConfig, Limits, Role};
 use socket::Socket;
@@ -463,10 +464,15 @@ impl Connection {
         self.compression.is_some() && !self.raw && self.may_receive()
     }
 
+    /// Whether it awaits what the work of this number comes to.
+    pub(super) fn awaits(&self, number: u64) -> bool {
+        self.compression.as_deref().is_some_and(|it| it.awaits(number))
+    }
+
     /// Takes what work on another thread came to.
-    pub(super) fn note_outcome(&mut self, number: u64, outcome: Outcome) {
+    pub(super) fn note_outcome(&mut self, number: u64, outcome: Outcome, place: Place) {
         if let Some(compression) = &mut self.compression {
-            compression.note_outcome(number, outcome);
+            compression.note_outcome(number, outcome, place);
         }
     }
 

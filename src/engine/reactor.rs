@@ -152,6 +152,12 @@ impl Reactor {
         self.workers.set_spawner(spawner, threads);
     }
 
+    /// Sets how much work may have been begun on other threads whose result the caller has not taken,
+    /// 0 for any number.
+    pub fn set_work_limit(&mut self, limit: fn() -> usize) {
+        self.background.set_limit(limit);
+    }
+
     /// A descriptor that is readable while the kernel has something for [`poll`](Self::poll).
     #[must_use]
     pub fn as_fd(&self) -> BorrowedFd<'_> {
@@ -216,17 +222,24 @@ impl Reactor {
         assert!(*used <= memory.len());
         let mut inflating = mem::take(&mut self.inflating);
         inflating.output = 0;
+        // The caller has taken what the latest poll gave.
+        inflating.places.clear();
         let mut turn = Turn { memory, used, sink, inflating: &mut inflating };
         if self.fault_due && turn.sink.has_room() {
             self.fault_due = false;
             turn.sink.push(NO_CONNECTION, ConnectionEvent::Fault);
         }
-        for (id, number, outcome) in self.background.take_results() {
-            self.connections.update(id, |connection| connection.note_outcome(number, outcome));
+        // One at a time: all together may be much more than fits into memory.
+        if let Some((id, number, outcome, place)) = self.background.take_result() {
+            let note =
+                |connection: &mut Connection| connection.note_outcome(number, outcome, place);
+            self.connections.update(id, note);
         }
         let served = catch_unwind(AssertUnwindSafe(|| self.serve(&mut turn)));
         self.inflating = inflating;
-        self.background.launch(&mut self.inflating.due, self.poll.registry());
+        let connections = &self.connections;
+        let is_awaited = |id, number| connections.get(id).is_some_and(|it| it.awaits(number));
+        self.background.launch(&mut self.inflating.due, self.poll.registry(), is_awaited);
         served.unwrap_or_else(|_| {
             self.recover();
             Ok(Status::RecordsFull)
@@ -310,6 +323,7 @@ impl Reactor {
             self.workers.work(detached, || self.gathering.reader(), Reader::serve);
         for mut reader in tools {
             turn.inflating.due.append(&mut reader.inflating.due);
+            turn.inflating.places.append(&mut reader.inflating.places);
             self.gathering.add(reader);
         }
         // Who has had no turn has the next one before those who have.
@@ -403,6 +417,8 @@ impl Reactor {
             || self.fault_due
             || self.connections.ready_count() > 0
             || self.background.has_results()
+            || self.background.can_launch()
+            || self.background.has_waiting() && !self.inflating.places.is_empty()
     }
 
     /// Sets whether [`as_fd`](Self::as_fd) is watched by somebody who hears of it as long as it is

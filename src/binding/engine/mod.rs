@@ -48,6 +48,7 @@ pub fn create_engine(
     let Ok(mut reactor) = Reactor::new() else { return Ok(None) };
     let spawner = |job| GATE.pass(job, |job| drop(spawn_blocking(job)));
     reactor.set_spawner(Arc::new(spawner), work_threads());
+    reactor.set_work_limit(|| GATE.limit());
     // libuv tells as long as there is something.
     reactor.set_guessing(true);
     let Ok(descriptor) = reactor.as_fd().try_clone_to_owned() else { return Ok(None) };

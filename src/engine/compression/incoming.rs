@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::super::threads::background::{self, Due};
+use super::super::threads::background::{self, Due, Place};
 use super::direction::{Deflation, Shared, lock};
 use crate::protocol::deflate::{Decompressor, InflateError, LARGE_INPUT, LARGE_OUTPUT};
 use crate::protocol::{Event, Opcode, Payload, ProtocolError, is_valid_utf8};
@@ -41,6 +41,8 @@ pub(crate) struct Inflating {
     pub(crate) output: usize,
     /// What is to be inflated elsewhere.
     pub(crate) due: Due<InflateWork>,
+    /// The places of work whose result was given out since the latest poll began.
+    pub(crate) places: Vec<Place>,
 }
 
 /// A frame that is being inflated on another thread.
@@ -95,7 +97,7 @@ pub(crate) struct Compression {
     fragments: Vec<usize>,
     /// The frame that another thread works on: its number, type and whether it is the last.
     awaited: Option<(u64, Opcode, bool)>,
-    outcome: Option<Outcome>,
+    outcome: Option<(Outcome, Place)>,
 }
 
 impl Compression {
@@ -115,6 +117,11 @@ impl Compression {
         self.awaited.is_some()
     }
 
+    /// Whether it awaits what the work of this number comes to.
+    pub(crate) fn awaits(&self, number: u64) -> bool {
+        self.awaited.is_some_and(|(awaited, ..)| awaited == number)
+    }
+
     /// Whether a frame that was worked on elsewhere is to be taken up again.
     pub(crate) const fn has_outcome(&self) -> bool {
         self.outcome.is_some()
@@ -126,20 +133,26 @@ impl Compression {
     }
 
     /// Takes what the work of this number came to.
-    pub(crate) fn note_outcome(&mut self, number: u64, outcome: Outcome) {
+    pub(crate) fn note_outcome(&mut self, number: u64, outcome: Outcome, place: Place) {
         if self.awaited.is_some_and(|(awaited, ..)| awaited == number) {
-            self.outcome = Some(outcome);
+            self.outcome = Some((outcome, place));
         }
     }
 
     /// Goes on behind a frame that was worked on elsewhere.
-    pub(crate) fn take_outcome(&mut self, checks: Checks) -> Option<Result<Inflated, Refusal>> {
-        let outcome = self.outcome.take()?;
+    pub(crate) fn take_outcome(
+        &mut self,
+        checks: Checks,
+        inflating: &mut Inflating,
+    ) -> Option<Result<Inflated, Refusal>> {
+        let (outcome, place) = self.outcome.take()?;
+        inflating.places.push(place);
         let (_, opcode, fin) = self.awaited.take()?;
         let mut output = match outcome {
             Ok(output) => output,
             Err(error) => return Some(Err(Refusal::Inflate(error))),
         };
+        inflating.output += output.len();
         let finished = self.finish_frame(opcode, fin, &mut output, checks);
         Some(finished.map(|inflated| match inflated {
             Inflated::Whole(opcode) => Inflated::Message(message(opcode, output, Vec::new())),

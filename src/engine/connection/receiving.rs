@@ -312,7 +312,8 @@ impl Connection {
     /// Goes on behind a frame that was inflated elsewhere. There is room for an event.
     pub(super) fn take_outcome<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) {
         let checks = self.checks();
-        let result = self.compression.as_mut().and_then(|it| it.take_outcome(checks));
+        let result =
+            self.compression.as_mut().and_then(|it| it.take_outcome(checks, turn.inflating));
         if let Some(result) = result {
             self.report_inflated(result, id, turn);
         }

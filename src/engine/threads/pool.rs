@@ -72,6 +72,12 @@ impl Gate {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many may run, 0 for any number.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.queue().limit
+    }
+
     /// Changes how many may run, 0 for any number. Who runs already goes on.
     pub fn set_limit(&self, limit: usize) {
         self.queue().limit = limit;
