@@ -89,8 +89,8 @@ function end(number, error, bytes, lengths) {
 }
 
 /**
- * Gives a result. Node frees the memory of collected buffers between two turns of the event loop, so
- * many large ones aren't given in the same.
+ * Gives a result. Node frees the memory of collected buffers between two turns of the event loop,
+ * so many large ones aren't given in the same.
  *
  * @param {Conclude} conclude Takes it
  * @param {any} error Why there is no result

@@ -152,8 +152,8 @@ impl Reactor {
         self.workers.set_spawner(spawner, threads);
     }
 
-    /// Sets how much work may have been begun on other threads whose result the caller has not taken,
-    /// 0 for any number.
+    /// Sets how much work may have been begun on other threads whose result the caller has not
+    /// taken, 0 for any number.
     pub fn set_work_limit(&mut self, limit: fn() -> usize) {
         self.background.set_limit(limit);
     }

@@ -1,7 +1,7 @@
 //! Work of a reactor on other threads, and what it came to.
 //!
-//! No more is begun than may be at a time, until what has ended was taken: a result can be much larger
-//! than the data that it's made of.
+//! No more is begun than may be at a time, until what has ended was taken: a result can be much
+//! larger than the data that it's made of.
 
 use std::collections::VecDeque;
 use std::fmt;
