@@ -184,9 +184,9 @@ export interface DeflateOptions {
 export declare function descriptor(engine: ExternalObject<Engine>, id: number): number
 
 /**
- * Has a connection that is about to be closed give what it has read and not reported, to be taken by
- * `takeDrained`; whether there is something. What is on the way is dropped where it isn't wanted; what a
- * socket would have read from which nobody reads counts as read.
+ * Has a connection that is about to be closed give what it has read and not reported, to be taken
+ * by `takeDrained`; whether there is something. What is on the way is dropped where it isn't
+ * wanted; what a socket would have read from which nobody reads counts as read.
  */
 export declare function drainConnection(engine: ExternalObject<Engine>, id: number, wanted: boolean, isUnread: boolean): boolean
 
@@ -505,8 +505,8 @@ export declare function setLimits(engine: ExternalObject<Engine>, id: number, ma
 export declare function setNoDelay(engine: ExternalObject<Engine>, id: number, noDelay: boolean): boolean
 
 /**
- * Stops or continues reading. While that is stopped, and the peer ends, `read_ahead` bytes are read to find
- * the end, as by a socket of Node.
+ * Stops or continues reading. While that is stopped, and the peer ends, `read_ahead` bytes are
+ * read to find the end, as by a socket of Node.
  */
 export declare function setPaused(engine: ExternalObject<Engine>, id: number, paused: boolean, readAhead: number): void
 
@@ -567,8 +567,8 @@ export interface SubprotocolHeader {
 }
 
 /**
- * Takes some of what `drainConnection` has found, as `pollEngine` does, all payloads in memory of their
- * own; returns the number of records.
+ * Takes some of what `drainConnection` has found, as `pollEngine` does, all payloads in memory of
+ * their own; returns the number of records.
  */
 export declare function takeDrained(engine: ExternalObject<Engine>, id: number, records: Buffer): number
 

@@ -117,13 +117,13 @@ pub struct Connection {
     fed: Vec<u8>,
     /// How many of them were read together with what is reported already. Those are reported even
     /// if the connection is paused meanwhile.
-    begun: usize,
+    begun: u32,
     /// How much of a paused connection is read before it is reported that the peer has ended.
-    read_ahead: usize,
+    read_ahead: u32,
     /// Bytes that the kernel did not take yet; none instead of an empty queue.
     queue: Option<Box<WriteQueue>>,
     /// What broke the connection.
-    failure: Option<Failure>,
+    failure: Option<Box<Failure>>,
     /// Bytes that were to be written, and never are since it is broken.
     lost: usize,
     bytes_read: u64,
@@ -186,7 +186,7 @@ impl Connection {
             compression: None,
             fed: Vec::new(),
             begun: 0,
-            read_ahead: MAX_FETCH,
+            read_ahead: MAX_FETCH as u32,
             queue: None,
             failure: None,
             lost: 0,
@@ -301,7 +301,7 @@ impl Connection {
     /// Which call has found that the connection is broken, and why.
     #[must_use]
     pub fn failure(&self) -> Option<(FailedCall, &io::Error)> {
-        self.failure.as_ref().map(|Failure { call, error }| (*call, error))
+        self.failure.as_deref().map(|Failure { call, error }| (*call, error))
     }
 
     /// How many bytes the socket was read.
@@ -348,7 +348,7 @@ impl Connection {
     /// Reads what a socket that nobody reads from would have read by now; returns whether that is
     /// all that the peer has sent. The end of the stream is found again later.
     fn fetch_ahead(&mut self) -> bool {
-        while self.fed.len() < self.read_ahead {
+        while self.fed.len() < self.read_ahead as usize {
             self.fed.reserve(MAX_FETCH);
             match self.socket.append_to(&mut self.fed) {
                 Ok(Some(0)) => return true,
@@ -393,8 +393,8 @@ impl Connection {
 
     /// Sets how much is read while it is paused, once the peer has ended: behind more than that the
     /// end is not seen.
-    pub const fn set_read_ahead(&mut self, read_ahead: usize) {
-        self.read_ahead = read_ahead;
+    pub fn set_read_ahead(&mut self, read_ahead: usize) {
+        self.read_ahead = u32::try_from(read_ahead).unwrap_or(u32::MAX);
     }
 
     /// Makes it ready to be asked, before it is closed, for what it has read; where nobody reads
@@ -610,7 +610,7 @@ impl Connection {
     fn may_report_failure(&self) -> bool {
         let is_read = || !self.is_withheld() && !self.awaits_memory && !self.is_inflating();
         let finds_all = |failure: &Failure| failure.call == FailedCall::Write || is_read();
-        self.failure_due && self.failure.as_ref().is_some_and(finds_all)
+        self.failure_due && self.failure.as_deref().is_some_and(finds_all)
     }
 
     /// Does what there is to do, but reads at most once.
@@ -662,7 +662,7 @@ impl Connection {
     /// Notes that the connection is broken.
     pub(super) fn fail(&mut self, call: FailedCall, error: io::Error) {
         if self.failure.is_none() {
-            self.failure = Some(Failure { call, error });
+            self.failure = Some(Box::new(Failure { call, error }));
             self.failure_due = true;
         }
         self.lost = self.pending();
@@ -692,7 +692,7 @@ impl Connection {
 
     /// Reports that the connection is broken, after which nothing is reported.
     fn report_failure<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) {
-        let Some(Failure { call, error }) = &self.failure else { return };
+        let Some(Failure { call, error }) = self.failure.as_deref() else { return };
         let event = ConnectionEvent::Failed(*call, copy_of(error));
         self.failure_due = false;
         self.stop_receiving();

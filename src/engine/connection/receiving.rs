@@ -214,9 +214,9 @@ impl Connection {
     /// Takes the first of the fed bytes, of which there are some.
     fn take_fed(&mut self, space: &mut [u8]) -> usize {
         // Paused, it still gets what came with what it has got.
-        let most = if self.paused { self.begun } else { self.fed.len() };
+        let most = if self.paused { self.begun as usize } else { self.fed.len() };
         let count = most.min(space.len());
-        self.begun = self.begun.saturating_sub(count);
+        self.begun = self.begun.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
         space[..count].copy_from_slice(&self.fed[..count]);
         if count == self.fed.len() {
             self.fed = Vec::new();
@@ -372,7 +372,7 @@ impl Connection {
     fn put_back<S>(&mut self, chunk: &Chunk, turn: &mut Turn<'_, S>) {
         let rest = &turn.memory[chunk.start + chunk.position..chunk.end];
         self.fed.splice(..0, rest.iter().copied());
-        self.begun = rest.len();
+        self.begun = rest.len() as u32; // of a chunk
         release(chunk, turn);
     }
 }
