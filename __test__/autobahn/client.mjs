@@ -3,7 +3,6 @@
 //
 //   node client.mjs PORT AGENT FOLDER_OF_THE_PACKAGE
 
-import { once } from 'node:events';
 import { createRequire } from 'node:module';
 
 const [port, agent, folder] = process.argv.slice(2);
@@ -23,8 +22,18 @@ function connect(request) {
   return ws;
 }
 
+/**
+ * Waits for the end of a connection. (`events.once()` would take its errors for those of the wait.)
+ *
+ * @param {WebSocket} ws The connection
+ * @return {Promise<void>} Resolves then
+ */
+function closing(ws) {
+  return new Promise((resolve) => ws.on('close', () => resolve()));
+}
+
 const counter = connect('getCaseCount');
-const closed = once(counter, 'close');
+const closed = closing(counter);
 let count = Number.NaN;
 counter.on('message', (data) => {
   count = Number(data.toString());
@@ -35,6 +44,6 @@ if (!Number.isInteger(count)) throw new Error('the testsuite does not say how ma
 for (let number = 1; number <= count; number++) {
   const ws = connect(`runCase?case=${number}&agent=${agent}`);
   ws.on('message', (data, isBinary) => ws.send(data, { binary: isBinary }));
-  await once(ws, 'close');
+  await closing(ws);
 }
-await once(connect(`updateReports?agent=${agent}`), 'close');
+await closing(connect(`updateReports?agent=${agent}`));
