@@ -414,7 +414,11 @@ class EngineFrameQueue extends EngineHandle {
     if (this._isClosed) return null;
     const failure = native.socketFailure(this._engine.native, this._id);
     if (!failure) return null;
-    return createSocketError({ ...failure, writing: isWriting || failure.writing });
+    const error = createSocketError({ ...failure, writing: isWriting || failure.writing });
+    // A panic is no failure of the socket's: the WebSocket tells of it. Its record would come after
+    // the socket is closed.
+    if (failure.number === 0) this.handlers.fail(error);
+    return error;
   }
 
   /**
