@@ -10,7 +10,7 @@ const { setTimeout: sleep } = require('node:timers/promises');
 
 const { WebSocket } = require('../..');
 const { getEngine } = require('../../lib/engine');
-const { connect, connectRaw, open, serve } = require('../support/connections');
+const { connect, connectRaw, join, open, serve } = require('../support/connections');
 const { frame } = require('../support/frames');
 const { uncaughtDuring } = require('../support/uncaught');
 const until = require('../support/until');
@@ -102,6 +102,59 @@ describe('What the engine receives', { skip }, () => {
       await until(() => received.includes(text), text);
     }
     assert.deepStrictEqual(received, ['first', 'second', 'third']);
+  });
+
+  for (const [title, transfer] of [
+    ['structuredClone()', (memory) => structuredClone(memory, { transfer: [memory] })],
+    ['transfer()', (memory) => memory.transfer?.()]
+  ]) {
+    it(`gives nobody else's connection other bytes when one calls ${title}`, async (t) => {
+      const served = await serve(t);
+      const pairs = [];
+      for (let i = 0; i < 3; i++) pairs.push(await join(t, served, { perMessageDeflate: false }));
+      const seen = pairs.map(() => []);
+      const closed = [];
+      for (const [index, { peer }] of pairs.entries()) {
+        peer.on('error', () => {});
+        peer.on('close', () => closed.push(index));
+        peer.on('message', (data) => {
+          seen[index].push(data.toString());
+          if (index > 0 || seen[0].length > 1) return;
+          try {
+            transfer(data.buffer);
+          } catch {
+            // From Node.js 21 on what is refused throws.
+          }
+        });
+      }
+      const messages = await uncaughtDuring(async () => {
+        pairs[0].ws.send('x'.repeat(200));
+        for (const [index, { ws }] of pairs.entries()) {
+          for (let i = 0; i < 1500; i++) ws.send(`${index}`.repeat(100));
+        }
+        for (const end = performance.now() + 50; performance.now() < end; );
+        await until(
+          () => seen.every((list, index) => list.length >= 1500 || closed.includes(index)),
+          () => JSON.stringify([closed, seen.map((list) => list.length)])
+        );
+      });
+      assert.deepStrictEqual(messages, []);
+      for (const [index, list] of seen.entries()) {
+        const others = list.slice(index === 0 ? 1 : 0);
+        assert.ok(others.every((text) => text === `${index}`.repeat(100)));
+      }
+      if (title === 'structuredClone()') assert.deepStrictEqual(closed, []);
+    });
+  }
+
+  it('gives a message that is kept no more memory than a small batch has', async (t) => {
+    const { peer, ws } = await connect(t, { clientOptions: { perMessageDeflate: false } });
+    for (const length of [1, 64, 65, 100, 5000]) {
+      ws.send(Buffer.alloc(length, 1));
+      const [data] = await once(peer, 'message');
+      assert.ok(data.equals(Buffer.alloc(length, 1)));
+      assert.ok(data.buffer.byteLength <= length + 14, `${data.buffer.byteLength} for ${length}`);
+    }
   });
 
   for (const type of ['nodebuffer', 'arraybuffer', 'fragments', 'blob']) {

@@ -4,6 +4,8 @@
 // What an engine receives: records of what has happened, and the memory that payloads are read
 // into. See `src/binding/engine`.
 
+const { markAsUntransferable } = require('node:worker_threads');
+
 const { FastBuffer } = require('../buffer-util');
 const { EMPTY_BUFFER } = require('../constants');
 const native = require('../native');
@@ -22,6 +24,12 @@ const {
 } = native;
 
 const RECORDS = 1024;
+/** Payloads up to this many bytes have a place in V8's heap, without memory apart. */
+const MAX_HEAP_LENGTH = 64;
+/** In a batch of up to this many records such a payload is copied there. */
+const FEW = 8;
+/** A batch with up to this many bytes gets memory of its size. */
+const MAX_SMALL_BATCH = 16 * 1024;
 /** Records that are taken at once of a connection that is about to be closed. */
 const MAX_DRAINED = 64;
 
@@ -52,8 +60,18 @@ class Inbox {
     this._records = new SharedIntegers((RECORDS + 1) * RECORD_FIELDS);
     this._count = 0;
     this._index = 0;
-    this._slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
+    this._slab = createSlab();
     this._slabUsed = 0;
+    /** Whether the rest of a batch follows, in the memory that the slab has now. */
+    this._isInterrupted = false;
+    /** Where what is lost of such a batch ends in the slab. */
+    this._lostEnd = 0;
+    /** Where the payloads of the batch begin in the slab, if it's a small one; else -1. */
+    this._smallStart = -1;
+    /** And where they end. */
+    this._smallEnd = 0;
+    /** The memory of a small batch, once it's needed. @type {ArrayBuffer | null} */
+    this._small = null;
     /** @type {SharedIntegers | null} Records of a connection that is about to be closed. */
     this._drained = null;
   }
@@ -126,10 +144,25 @@ class Inbox {
     this._index = 0;
     this._count = 0;
     this._current = null;
-    // Somebody has transferred the memory of a message: it's gone.
-    if (this._slab.length === 0) this._renewSlab();
-    this._count = native.pollEngine(this._engine.native, memory, this._slab, this._slabUsed);
-    this._slabUsed = values[0];
+    const isGoingOn = this._isInterrupted;
+    this._lostEnd = 0;
+    if (this._slab.length === 0) {
+      // Somebody has transferred the memory of a message: it's gone, and with it what follows of an
+      // interrupted batch.
+      if (isGoingOn) this._lostEnd = this._slabUsed;
+      else this._slabUsed = 0;
+      this._slab = createSlab();
+    }
+    const start = this._slabUsed;
+    this._count = native.pollEngine(this._engine.native, memory, this._slab, start);
+    this._isInterrupted = values[1] !== STATUS_IDLE && values[1] !== STATUS_MEMORY_FULL;
+    const isWhole = values[1] === STATUS_IDLE && !isGoingOn;
+    const isSmall = isWhole && values[0] - start <= MAX_SMALL_BATCH;
+    this._small = null;
+    this._smallStart = isSmall ? start : -1;
+    this._smallEnd = values[0];
+    // The next batch comes to the same place.
+    this._slabUsed = isSmall ? start : values[0];
     return values[1];
   }
 
@@ -216,15 +249,15 @@ class Inbox {
    */
   _deliverRun(id, connection, isHeld) {
     const { values } = this._records;
-    const memory = this._slab.buffer;
     let at = (this._index + 1) * RECORD_FIELDS;
     do {
       this._index++;
       const kind = values[at + 1];
       const place = values[at + 3];
-      const payload = this._payload(memory, place, values[at + 4]);
+      const payload = this._payload(place, values[at + 4]);
       this._isTickDue = true;
-      if (isHeld) connection.keep(kind, values[at + 2], payload, place);
+      if (payload === null) connection.lose();
+      else if (isHeld) connection.keep(kind, values[at + 2], payload, place);
       else connection.receive(kind, values[at + 2], payload, place);
       at += RECORD_FIELDS;
       // The end of the stream comes in a turn of its own: first whatever the messages have set off.
@@ -251,7 +284,8 @@ class Inbox {
       for (let index = 1; index <= count; index++) {
         const at = index * RECORD_FIELDS;
         const place = values[at + 3];
-        const payload = this._payload(EMPTY_BUFFER.buffer, place, values[at + 4]);
+        // None of them is in the slab.
+        const payload = /** @type {Buffer} */ (this._payload(place, values[at + 4]));
         connection.keep(values[at + 1], values[at + 2], payload, place, true);
       }
     } while (count === MAX_DRAINED);
@@ -260,18 +294,60 @@ class Inbox {
   /**
    * Gives a payload.
    *
-   * @param {ArrayBufferLike} memory The memory that it may be in
    * @param {number} place Where it is
    * @param {number} length Its bytes
-   * @return {Buffer} A view on the slab, or memory of its own
+   * @return {Buffer | null} A view on the memory of the batch, or memory of its own; `null` where
+   *   somebody has taken that memory away
    * @private
    */
-  _payload(memory, place, length) {
+  _payload(place, length) {
     if (length === 0) return EMPTY_BUFFER;
-    if (place >= 0) return new FastBuffer(memory, place, length);
-    notePayload(length);
-    this._received += length;
-    return native.takeEnginePayload(this._engine.native, -1 - place);
+    // Those apart are below 0.
+    if (place < this._lostEnd || this._smallStart >= 0 || this._slab.length === 0) {
+      return this._payloadApart(place, length);
+    }
+    return new FastBuffer(this._slab.buffer, place, length);
+  }
+
+  /**
+   * Gives a payload that doesn't stay in the slab.
+   *
+   * @param {number} place Where it is
+   * @param {number} length Its bytes
+   * @return {Buffer | null} As `_payload` does
+   * @private
+   */
+  _payloadApart(place, length) {
+    if (place < 0) {
+      notePayload(length);
+      this._received += length;
+      return native.takeEnginePayload(this._engine.native, -1 - place);
+    }
+    // By `ArrayBuffer.prototype.transfer()`, which nothing prevents.
+    if (place < this._lostEnd || this._slab.length === 0) return null;
+    if (length <= MAX_HEAP_LENGTH && this._count <= FEW) {
+      // A message that somebody keeps holds nothing else then.
+      const payload = new FastBuffer(length);
+      for (let i = 0; i < length; i++) payload[i] = this._slab[place + i];
+      return payload;
+    }
+    this._small ??= this._copySmall();
+    if (this._small.byteLength === 0) return null;
+    return new FastBuffer(this._small, place - this._smallStart, length);
+  }
+
+  /**
+   * Copies what a small batch has in the slab, so that a message that somebody keeps holds no more
+   * than that.
+   *
+   * @return {ArrayBuffer} Memory of its size
+   * @private
+   */
+  _copySmall() {
+    const { buffer } = this._slab;
+    const memory = /** @type {ArrayBuffer} */ (buffer).slice(this._smallStart, this._smallEnd);
+    if (this._count > 1) markAsUntransferable(memory);
+    return memory;
   }
 
   /**
@@ -280,9 +356,21 @@ class Inbox {
    * @private
    */
   _renewSlab() {
-    this._slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
+    this._slab = createSlab();
     this._slabUsed = 0;
   }
+}
+
+/**
+ * Makes memory that messages of several connections have parts of: nobody is to take it away from the
+ * others.
+ *
+ * @return {Buffer} The memory
+ */
+function createSlab() {
+  const slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
+  markAsUntransferable(slab.buffer);
+  return slab;
 }
 
 module.exports = Inbox;

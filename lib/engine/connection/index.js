@@ -240,6 +240,15 @@ class EngineConnection extends EngineFrameQueue {
   }
 
   /**
+   * Fails, since somebody has taken away the memory that a message was in.
+   */
+  lose() {
+    const error = createInternalError('the memory of a message was transferred');
+    if (this.handlers === null || this.isRaw) this._socket.destroy(error);
+    else this.handlers.fail(error);
+  }
+
+  /**
    * Hands out what had arrived when the connection was closed.
    */
   receiveLeftovers() {
