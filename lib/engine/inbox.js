@@ -362,8 +362,8 @@ class Inbox {
 }
 
 /**
- * Makes memory that messages of several connections have parts of: nobody is to take it away from the
- * others.
+ * Makes memory that messages of several connections have parts of: nobody is to take it away from
+ * the others.
  *
  * @return {Buffer} The memory
  */
