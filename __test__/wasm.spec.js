@@ -164,6 +164,7 @@ describe('The WebAssembly build', () => {
       [Buffer.from([0x81, 0x05]), undefined],
       [Buffer.from([0x8f, 0x80, 0, 0, 0, 0]), undefined],
       [makeFrames([20]), [10, 0, 0, false]],
+      [Buffer.concat([makeFrames([3, 5]), Buffer.from([0x83, 0x80])]), undefined],
       [Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0xff]), undefined]
     ];
     for (const [bytes, limits] of cases) {

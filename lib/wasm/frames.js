@@ -103,21 +103,31 @@ function decode({ isServer, owner, number }, chunk, position, records) {
  */
 function payloadsOf(records, count) {
   let first = 1;
-  while (first <= count && readPlace(records, first) < 0) first++;
+  while (first <= count && !isInChunk(records, first)) first++;
   let last = count;
-  while (last > first && readPlace(records, last) < 0) last--;
+  while (last > first && !isInChunk(records, last)) last--;
   if (first > last) return { begin: 0, end: 0 };
-  const length = records.readInt32LE(last * RECORD_LENGTH + LENGTH_AT);
-  return { begin: readPlace(records, first), end: readPlace(records, last) + length };
+  const end = read(records, last, PLACE_AT) + read(records, last, LENGTH_AT);
+  return { begin: read(records, first, PLACE_AT), end };
 }
 
 /**
  * @param {Buffer} records Records
  * @param {number} index Which of them, from 1 on
- * @return {number} Where its payload is in the chunk, or a negative number if it isn't
+ * @return {boolean} Whether it has a payload, and that is in the chunk
  */
-function readPlace(records, index) {
-  return records.readInt32LE(index * RECORD_LENGTH + PLACE_AT);
+function isInChunk(records, index) {
+  return read(records, index, PLACE_AT) >= 0 && read(records, index, LENGTH_AT) > 0;
+}
+
+/**
+ * @param {Buffer} records Records
+ * @param {number} index Which of them, from 1 on
+ * @param {number} at Where the field is in a record
+ * @return {number} The value of the field
+ */
+function read(records, index, at) {
+  return records.readInt32LE(index * RECORD_LENGTH + at);
 }
 
 /**
