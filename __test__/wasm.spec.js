@@ -27,6 +27,7 @@ const HEADERS = [
   'é'
 ];
 const OPTIONS = {
+  chunkSize: 16 * 1024,
   level: 6,
   memLevel: 8,
   noContextTakeover: false,

@@ -6,6 +6,7 @@
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const { describe, it } = require('node:test');
+const { setTimeout: sleep } = require('node:timers/promises');
 
 const WebSocket = require('../..');
 const { freePort, isReachable } = require('../support/ports');
@@ -49,6 +50,8 @@ describe('oxws --listen', { timeout: 120_000 }, () => {
     assert.equal(String((await once(one, 'message'))[0]), 'to the client');
     one.close();
     await once(one, 'close');
+    // The server hears of the end some turns of its event loop later.
+    await sleep(100);
 
     const next = new WebSocket(address);
     await once(next, 'open');
