@@ -110,8 +110,9 @@ export declare function adopt(engine: ExternalObject<Engine>, descriptor: number
 export declare const ANSWERED_PING: number
 
 /**
- * Asks for the callback at the end of this turn. `false` where it is ending already: the next time
- * comes after libuv has waited.
+ * Asks for the callback at the end of this turn, which then comes although nothing else keeps the
+ * loop alive: frames for a stream in memory may wait for it. `false` where it is ending already:
+ * the next time comes after libuv has waited.
  */
 export declare function awaitTurnEnd(turnEnd: ExternalObject<TurnEnd>): boolean
 

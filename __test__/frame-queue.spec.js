@@ -14,36 +14,14 @@ const { promisify } = require('node:util');
 const { kWebSocket } = require('../lib/constants');
 const Sender = require('../lib/sender');
 const certificate = require('./support/certificate');
+const createFrameSink = require('./support/frame-sink');
 const { frame, generator } = require('./support/frames');
 const { uncaught } = require('./support/uncaught');
 const until = require('./support/until');
 
-/** A socket that keeps its writes, and how many chunks each has, and a sender that owns it. */
-function createPair(generateMask) {
-  const writes = [];
-  const chunkCounts = [];
-  const socket = new Duplex({
-    read() {},
-    write(chunk, _encoding, callback) {
-      writes.push(Buffer.from(chunk));
-      chunkCounts.push(1);
-      setImmediate(callback);
-    },
-    writev(chunks, callback) {
-      writes.push(Buffer.concat(chunks.map(({ chunk }) => chunk)));
-      chunkCounts.push(chunks.length);
-      setImmediate(callback);
-    }
-  });
-  const sender = new Sender(socket, {}, generateMask);
-  sender.coalesce();
-  socket[kWebSocket] = { _sender: sender };
-  return { chunkCounts, sender, socket, writes };
-}
-
 describe('The frames of a tick', () => {
   it('leave in one write at its end', async () => {
-    const { sender, writes } = createPair();
+    const { sender, writes } = createFrameSink();
     for (const text of ['a', 'b', 'c']) sender.send(text, { fin: true });
     sender.ping('d', false);
     assert.deepStrictEqual(writes, []);
@@ -53,7 +31,7 @@ describe('The frames of a tick', () => {
   });
 
   it('are one buffer, also where those of several sockets alternate', async () => {
-    const pairs = Array.from({ length: 3 }, () => createPair());
+    const pairs = Array.from({ length: 3 }, () => createFrameSink());
     const sent = pairs.map(() => []);
     for (let i = 0; i < 100; i++) {
       for (const [index, { sender }] of pairs.entries()) {
@@ -73,7 +51,7 @@ describe('The frames of a tick', () => {
     const random = generator(19);
     for (const isMasked of [false, true]) {
       const key = Buffer.from([1, 0x80, 0xff, 7]);
-      const pairs = Array.from({ length: 4 }, () => createPair((target) => key.copy(target)));
+      const pairs = Array.from({ length: 4 }, () => createFrameSink((target) => key.copy(target)));
       const sent = pairs.map(() => []);
       const called = pairs.map(() => []);
       for (let i = 0; i < 2000; i++) {
@@ -110,7 +88,7 @@ describe('The frames of a tick', () => {
   });
 
   it('that wait for a slow peer have memory of their own', async () => {
-    const fast = Array.from({ length: 50 }, () => createPair());
+    const fast = Array.from({ length: 50 }, () => createFrameSink());
     // Takes nothing.
     const held = [];
     const slow = new Duplex({ read() {}, write: () => {} });
@@ -137,7 +115,7 @@ describe('The frames of a tick', () => {
   });
 
   it('leave at once when flushed, and the next ones at the end of the tick again', async () => {
-    const { sender, socket, writes } = createPair();
+    const { sender, socket, writes } = createFrameSink();
     sender.send('a', { fin: true });
     sender.flush();
     assert.deepStrictEqual(writes, [frame(1, 'a')]);
@@ -150,7 +128,7 @@ describe('The frames of a tick', () => {
   });
 
   it('call their callbacks in order, never synchronously', async () => {
-    const { sender } = createPair();
+    const { sender } = createFrameSink();
     const called = [];
     for (let i = 0; i < 5; i++) sender.send(String(i), { fin: true }, () => called.push(i));
     sender.flush();
@@ -163,7 +141,7 @@ describe('The frames of a tick', () => {
   });
 
   it('call their callbacks each in the async context of its `send()`', async () => {
-    const { sender } = createPair();
+    const { sender } = createFrameSink();
     const storage = new AsyncLocalStorage();
     const called = [];
     const note = () => called.push(storage.getStore());
@@ -178,7 +156,7 @@ describe('The frames of a tick', () => {
   });
 
   it('call the callbacks behind one that throws', async () => {
-    const { sender } = createPair();
+    const { sender } = createFrameSink();
     const called = [];
     const error = await uncaught(() => {
       sender.send('1', { fin: true }, () => {
@@ -191,8 +169,8 @@ describe('The frames of a tick', () => {
   });
 
   it('leave although another socket throws', async () => {
-    const { sender, writes } = createPair();
-    const broken = createPair();
+    const { sender, writes } = createFrameSink();
+    const broken = createFrameSink();
     broken.socket._write = () => {
       throw new Error('from a socket');
     };
@@ -205,7 +183,7 @@ describe('The frames of a tick', () => {
   });
 
   it('keep their place among what users write to the socket', async () => {
-    const { sender, socket, writes } = createPair();
+    const { sender, socket, writes } = createFrameSink();
     sender.send('a', { fin: true });
     socket.write(frame(1, 'raw'));
     sender.send('b', { fin: true });
@@ -218,7 +196,7 @@ describe('The frames of a tick', () => {
   });
 
   it('stay together with what a user corks', async () => {
-    const { sender, socket, writes } = createPair();
+    const { sender, socket, writes } = createFrameSink();
     socket.cork();
     sender.send('a', { fin: true });
     await turn();
@@ -228,7 +206,7 @@ describe('The frames of a tick', () => {
   });
 
   it('do not show what happens to a payload after `send()`', async () => {
-    const { sender, writes } = createPair();
+    const { sender, writes } = createFrameSink();
     const small = Buffer.from('small');
     const large = Buffer.alloc(100_000, 'a');
     sender.send(small, { fin: true, binary: true });
@@ -242,14 +220,14 @@ describe('The frames of a tick', () => {
 
   it('do not change a frame that is sent to many', async () => {
     const list = Sender.frame(Buffer.from('shared'), { fin: true, opcode: 1, readOnly: false });
-    const pairs = Array.from({ length: 3 }, () => createPair());
+    const pairs = Array.from({ length: 3 }, () => createFrameSink());
     for (const { sender } of pairs) sender.sendFrame(list);
     await turn();
     for (const { writes } of pairs) assert.deepStrictEqual(writes, [frame(1, 'shared')]);
   });
 
   it('reach the socket before it is destroyed', async () => {
-    const { sender, socket, writes } = createPair();
+    const { sender, socket, writes } = createFrameSink();
     sender.send('last words', { fin: true });
     assert.strictEqual(socket.destroy(), socket);
     assert.deepStrictEqual(writes, [frame(1, 'last words')]);
@@ -321,7 +299,7 @@ describe('The frames of a tick', () => {
   });
 
   it('survive a frame longer than the memory they are cut from', async () => {
-    const { sender, writes } = createPair();
+    const { sender, writes } = createFrameSink();
     const texts = Array.from({ length: 100 }, (_, i) =>
       String.fromCharCode(97 + (i % 26)).repeat(i * 150)
     );

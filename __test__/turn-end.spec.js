@@ -1,15 +1,23 @@
 'use strict';
 
 const assert = require('node:assert');
+const childProcess = require('node:child_process');
 const { once } = require('node:events');
+const path = require('node:path');
 const { describe, it } = require('node:test');
 const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises');
+const { promisify } = require('node:util');
 
 const { getEngine } = require('../lib/engine');
 const native = require('../lib/native');
 const { TurnEnd } = require('../lib/turn-end');
 const { connect } = require('./support/connections');
+const createFrameSink = require('./support/frame-sink');
+const { frame } = require('./support/frames');
 const until = require('./support/until');
+
+const execFile = promisify(childProcess.execFile);
+const root = path.join(__dirname, '..');
 
 /** One whose clock stands still, what it has put off, and whether it hears of the end of a turn. */
 function create() {
@@ -64,6 +72,76 @@ describe('The end of a turn', () => {
     assert.strictEqual(pass(10), 8);
     for (let count = 1; count < 32; count++) assert.strictEqual(pass(10), 10);
     for (let count = 0; count < 100; count++) assert.strictEqual(pass(1), 0);
+  });
+
+  it('is when the frames of a stream leave that several ticks send', async () => {
+    const { chunkCounts, sender, socket, writes } = createFrameSink();
+    const sent = [];
+    const send = (text) => {
+      sent.push(frame(1, text));
+      sender.send(text, { fin: true });
+    };
+    /** Ten ticks that send, in one turn of the event loop. */
+    const pass = () => {
+      const ticks = Array.from({ length: 10 }, (_, index) => turn().then(() => send(`${index}`)));
+      return Promise.all(ticks);
+    };
+    for (let count = 0; count < 40; count++) await pass();
+    await until(() => Buffer.concat(writes).length === Buffer.concat(sent).length);
+    assert.deepStrictEqual(Buffer.concat(writes), Buffer.concat(sent));
+    // Now and then a turn is looked at, and until then its ticks write; other turns write once.
+    const written = chunkCounts.reduce((sum, count) => sum + count, 0);
+    assert.ok(written <= 250, `${written} writes`);
+
+    // What a user writes keeps its place.
+    await turn();
+    send('before');
+    await new Promise(process.nextTick);
+    socket.write('raw');
+    sent.push(Buffer.from('raw'));
+    send('after');
+    await until(() => Buffer.concat(writes).length === Buffer.concat(sent).length);
+    assert.deepStrictEqual(Buffer.concat(writes), Buffer.concat(sent));
+  });
+
+  it('is not waited for by the frames of a stream where a callback waits for them', async () => {
+    const { sender, writes } = createFrameSink();
+    for (let count = 0; count < 10; count++) {
+      const ticks = Array.from({ length: 10 }, async () => {
+        await turn();
+        sender.send('a', { fin: true });
+      });
+      await Promise.all(ticks);
+    }
+    await until(() => Buffer.concat(writes).length === 100 * frame(1, 'a').length);
+    await turn();
+    const before = writes.length;
+    sender.send('b', { fin: true });
+    sender.send('c', { fin: true }, () => {});
+    let written = 0;
+    process.nextTick(() => {
+      written = writes.length;
+    });
+    await turn();
+    assert.strictEqual(written, before + 1);
+  });
+
+  it('comes although nothing else keeps the process alive', async () => {
+    const script = `
+      const createFrameSink = require('./__test__/support/frame-sink');
+      const { sender, socket } = createFrameSink();
+      let written = 0;
+      socket._write = (chunk, encoding, callback) => { written += chunk.length; callback(); };
+      let turns = 0;
+      const pass = () => {
+        for (let i = 0; i < 10; i++) setImmediate(() => sender.send('a', { fin: true }));
+        if (++turns < 300) setImmediate(pass);
+      };
+      pass();
+      process.once('beforeExit', () => console.log(written));
+    `;
+    const { stdout } = await execFile(process.execPath, ['-e', script], { cwd: root });
+    assert.strictEqual(stdout.trim(), `${3000 * frame(1, 'a').length}`);
   });
 
   it('is not waited for where nobody tells of it', () => {

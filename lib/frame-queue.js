@@ -6,12 +6,14 @@
 // ws writes to the socket for each frame, which is a system call, or a TLS record, each. Here
 // frames are put one after another into one piece of memory; what the socket is given is that
 // piece, at the end of the tick or before anything else is done with the socket (`write-order.js`).
+// Where several ticks of a turn of the event loop send, it leaves at the turn's end (`turn-end.js`).
 // Callbacks, errors and backpressure are the stream's. What a user may do with a payload after
 // `send()` is as with ws: a small payload is copied, a large one is handed over at once.
 
 const { copy, FastBuffer, unmask } = require('./buffer-util');
 const { isExiting, nextTick } = require('./host');
 const { rethrow, setApart } = require('./send-callback');
+const { getTurnEnd } = require('./turn-end');
 const { keepOrder } = require('./write-order');
 
 /** Payloads up to this many bytes are copied; beyond that a copy costs more than a write. */
@@ -32,6 +34,8 @@ let slabUsed = 0;
 /** @type {FrameQueue[]} The queues with frames in this tick. */
 let waiting = [];
 let isScheduled = false;
+/** Whether that is at the end of the turn of the event loop. */
+let isPutOff = false;
 let listensForExit = false;
 /** How many receivers are handing out events, one inside the other. */
 let dispatchDepth = 0;
@@ -263,8 +267,12 @@ class FrameQueue {
     if (typeof callback === 'function') {
       if (this._callbacks === null) this._callbacks = [setApart(callback)];
       else this._callbacks.push(setApart(callback));
+      endTickSoon();
     }
-    if (this._isWaiting) return;
+    if (this._isWaiting) {
+      leaveIfLate();
+      return;
+    }
     if (isExiting()) {
       this.flush();
       return;
@@ -275,9 +283,17 @@ class FrameQueue {
       listensForExit = true;
       process.on('exit', flushWaiting);
     }
-    if (isScheduled || dispatchDepth > 0) return;
+    if (isScheduled || dispatchDepth > 0) {
+      leaveIfLate();
+      return;
+    }
     isScheduled = true;
-    nextTick(endTick);
+    isPutOff = getTurnEnd().puts(turn);
+    // A program may wait for a callback before it goes on.
+    if (!isPutOff || this._callbacks !== null) {
+      isPutOff = false;
+      nextTick(endTick);
+    }
   }
 
   /**
@@ -375,6 +391,31 @@ function flushWaiting() {
 function endTick() {
   isScheduled = false;
   flushWaiting();
+}
+
+/** What the end of a turn is reported to. */
+const turn = {
+  endTurn() {
+    if (!isPutOff) return;
+    isPutOff = false;
+    endTick();
+  }
+};
+
+/**
+ * Writes out what was put off once it has waited long enough.
+ */
+function leaveIfLate() {
+  if (isPutOff && getTurnEnd().isLate()) turn.endTurn();
+}
+
+/**
+ * Has what was put off leave at the end of this tick.
+ */
+function endTickSoon() {
+  if (!isPutOff) return;
+  isPutOff = false;
+  nextTick(endTick);
 }
 
 module.exports = FrameQueue;

@@ -61,13 +61,13 @@ pub fn create_turn_end(
         let Turn { libuv, .. } = &*turn;
         (libuv.prepare_init)(event_loop.cast(), prepare.handle);
         (libuv.handle_set_data)(prepare.handle, turn.cast());
-        (libuv.unreference)(prepare.handle);
     }
     Ok(Some(External::new(TurnEnd { turn })))
 }
 
-/// Asks for the callback at the end of this turn. `false` where it is ending already: the next time
-/// comes after libuv has waited.
+/// Asks for the callback at the end of this turn, which then comes although nothing else keeps the
+/// loop alive: frames for a stream in memory may wait for it. `false` where it is ending already:
+/// the next time comes after libuv has waited.
 #[napi(catch_unwind)]
 pub fn await_turn_end(turn_end: &External<TurnEnd>) -> bool {
     // SAFETY: see the invariant of the type.
