@@ -19,13 +19,14 @@ const FOOTER_HEIGHT = 62;
  *
  * @param {object} run What was measured
  * @param {import('./cases.mjs').Case[]} run.cases The cases
- * @param {import('./contenders.mjs').Contender[]} run.contenders The contenders
+ * @param {{ id: string, name: string }[]} run.contenders The contenders
  * @param {Map<string, Map<string, import('./figures.mjs').Summary>>} run.summaries By case and
  *   contender
  * @param {string} run.caption The line below the chart
+ * @param {'light' | 'dark'} [run.theme] Its colours; if not given, those of the reader's system
  * @return {string | undefined} An SVG document; `undefined` where there is nothing to compare
  */
-export function drawChart({ cases, contenders, summaries, caption }) {
+export function drawChart({ cases, contenders, summaries, caption, theme }) {
   const shown = contenders.filter(({ id }) => id !== BASELINE);
   /** @type {Group[]} */
   const groups = cases.map((which) => {
@@ -53,7 +54,7 @@ export function drawChart({ cases, contenders, summaries, caption }) {
     ...drawn,
     text(24, bottom + 44, caption, 'note')
   ];
-  return document(bottom + FOOTER_HEIGHT, parts);
+  return document(bottom + FOOTER_HEIGHT, parts, theme);
 }
 
 /**
@@ -83,7 +84,7 @@ function logarithmicScale(min, max) {
 /**
  * Title and legend.
  *
- * @param {import('./contenders.mjs').Contender[]} shown The contenders with bars
+ * @param {{ id: string, name: string }[]} shown The contenders with bars
  * @return {string} SVG
  */
 function drawHeader(shown) {
@@ -201,22 +202,26 @@ function round(value) {
   return Math.round(value * 10) / 10;
 }
 
+const LIGHT = `svg { --paper: #ffffff; --ink: #1f2328; --soft: #656d76; --line: #d8dee4;
+  --ws: #8c959f; --oxws: #c2410c; --against: #e0a370; --bun: #0e7490; }`;
+const DARK = `svg { --paper: #0d1117; --ink: #e6edf3; --soft: #8d96a0; --line: #30363d;
+  --ws: #6e7681; --oxws: #f9844a; --against: #8a5a3a; --bun: #3bb3c9; }`;
+
 /**
- * Frames the parts; the colours follow the scheme of whoever looks at it.
+ * Frames the parts.
  *
  * @param {number} height The height
  * @param {string[]} parts SVG
+ * @param {'light' | 'dark'} [theme] The colours; if not given, those of the reader's system
  * @return {string} The document
  */
-function document(height, parts) {
+function document(height, parts, theme) {
+  const both = `${LIGHT}\n@media (prefers-color-scheme: dark) {\n${DARK}\n}`;
+  const colours = theme === undefined ? both : { light: LIGHT, dark: DARK }[theme];
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">
+<title>WebSocket servers, compared with ws + bufferutil</title>
 <style>
-svg { --paper: #ffffff; --ink: #1f2328; --soft: #656d76; --line: #d8dee4;
-  --ws: #8c959f; --oxws: #c2410c; --against: #e0a370; --bun: #0e7490; }
-@media (prefers-color-scheme: dark) {
-  svg { --paper: #0d1117; --ink: #e6edf3; --soft: #8d96a0; --line: #30363d;
-    --ws: #6e7681; --oxws: #f9844a; --against: #8a5a3a; --bun: #3bb3c9; }
-}
+${colours}
 text { font: 12px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: var(--ink); }
 .title { font-size: 18px; font-weight: 600; }
 .note, .tick { fill: var(--soft); }

@@ -2,6 +2,9 @@
 
 import { BASELINE } from './contenders.mjs';
 
+/** A ratio whose rounds differ more than this, largest by smallest, is marked. */
+export const NOISY = 1.3;
+
 /**
  * @typedef {object} Figure
  * @property {string} key The field of the load generator's report

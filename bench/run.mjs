@@ -1,6 +1,6 @@
 // `npm run bench [-- OPTION ...]`: compares WebSocket servers, see README.md beside this file.
 
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +15,7 @@ import { findContenders } from './contenders.mjs';
 import { summarize } from './figures.mjs';
 import { busyWarning, machineFacts } from './machine.mjs';
 import { buildGenerator, makeCertificate, runLoad, startServer } from './processes.mjs';
+import { formatRecord, recorded } from './record.mjs';
 import { formatCase, LEGEND } from './table.mjs';
 
 /** @typedef {import('./cases.mjs').Case} Case */
@@ -273,18 +274,16 @@ function writeResults({ cases, contenders, rounds, timing, save }, machine, repo
     `commit ${machine.commit}; medians of ${rounds} rounds`;
   const chart = drawChart({ cases, contenders, summaries, caption });
   const name = date.slice(0, 19).replaceAll(':', '-');
-  const files = [{ name: `${name}.json`, contents: `${JSON.stringify(record, null, 2)}\n` }];
-  if (chart !== undefined) files.push({ name: `${name}.svg`, contents: chart });
-
   const results = join(here, 'results');
-  const recorded = join(here, 'recorded');
+  const files = [{ path: join(results, `${name}.json`), contents: `${JSON.stringify(record)}\n` }];
+  if (chart !== undefined) files.push({ path: join(results, `${name}.svg`), contents: chart });
+  if (save) files.push({ path: join(recorded, `${name}.json`), contents: formatRecord(record) });
+
   mkdirSync(results, { recursive: true });
-  if (save) mkdirSync(recorded, { recursive: true });
+  mkdirSync(recorded, { recursive: true });
   console.log();
-  for (const file of files) {
-    const path = join(results, file.name);
-    writeFileSync(path, file.contents);
-    if (save) copyFileSync(path, join(recorded, file.name));
-    console.log(`Written: ${relative(root, save ? join(recorded, file.name) : path)}`);
+  for (const { path, contents } of files) {
+    writeFileSync(path, contents);
+    console.log(`Written: ${relative(root, path)}`);
   }
 }

@@ -1,12 +1,9 @@
 // Prints the figures of a case as a table.
 
-import { figuresOf } from './figures.mjs';
+import { figuresOf, NOISY } from './figures.mjs';
 
 /** From this share of a processor on, the load generator was part of the limit. */
 const SATURATED = 0.95;
-
-/** A ratio whose rounds differ more than this, largest by smallest, is marked. */
-const NOISY = 1.3;
 
 /**
  * Formats a case.
