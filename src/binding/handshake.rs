@@ -3,9 +3,8 @@
 
 use napi_derive::napi;
 
-use crate::protocol::deflate::{
-    ClientConfig, NegotiationError, ParameterValue, Parameters, ServerConfig, WindowBits,
-};
+use crate::javascript::negotiation::{Wishes, is_type_error, number_of};
+use crate::protocol::deflate::{ClientConfig, NegotiationError, Parameters, ServerConfig};
 use crate::protocol::extension::Parameter;
 use crate::protocol::{extension, handshake, subprotocol};
 
@@ -113,32 +112,13 @@ pub struct NegotiationOptions {
     pub client_max_window_bits: Option<u32>,
 }
 
-fn window_bits(option: Option<u32>) -> WindowBits {
-    match option {
-        None => WindowBits::Any,
-        Some(0) => WindowBits::Unsupported,
-        Some(bits) => WindowBits::Exactly(u8::try_from(bits).unwrap_or(u8::MAX)),
-    }
-}
-
-impl From<NegotiationOptions> for ServerConfig {
+impl From<NegotiationOptions> for Wishes {
     fn from(options: NegotiationOptions) -> Self {
         Self {
             server_no_context_takeover: options.server_no_context_takeover,
-            client_no_context_takeover: options.client_no_context_takeover == Some(true),
-            server_max_window_bits: window_bits(options.server_max_window_bits),
-            client_max_window_bits: window_bits(options.client_max_window_bits),
-        }
-    }
-}
-
-impl From<NegotiationOptions> for ClientConfig {
-    fn from(options: NegotiationOptions) -> Self {
-        Self {
-            server_no_context_takeover: options.server_no_context_takeover == Some(true),
             client_no_context_takeover: options.client_no_context_takeover,
-            server_max_window_bits: window_bits(options.server_max_window_bits),
-            client_max_window_bits: window_bits(options.client_max_window_bits),
+            server_max_window_bits: options.server_max_window_bits,
+            client_max_window_bits: options.client_max_window_bits,
         }
     }
 }
@@ -165,22 +145,15 @@ impl NegotiationResult {
             Ok((index, agreed)) => Self {
                 index: index as u32, // of an array that came from JavaScript
                 names: agreed.iter().map(|parameter| parameter.name.as_str()).collect(),
-                values: agreed.iter().map(|parameter| number(parameter.value)).collect(),
+                values: agreed.iter().map(|parameter| number_of(parameter.value)).collect(),
                 ..Default::default()
             },
             Err(error) => Self {
                 error: Some(error.to_string()),
-                is_type_error: matches!(error, NegotiationError::InvalidValue { .. }),
+                is_type_error: is_type_error(&error),
                 ..Default::default()
             },
         }
-    }
-}
-
-fn number(value: ParameterValue) -> u32 {
-    match value {
-        ParameterValue::Flag => 0,
-        ParameterValue::Bits(bits) => u32::from(bits),
     }
 }
 
@@ -190,7 +163,7 @@ pub fn accept_deflate_offer(
     offers: Vec<Vec<ParameterText>>,
     options: NegotiationOptions,
 ) -> NegotiationResult {
-    NegotiationResult::new(ServerConfig::from(options).accept(&to_parameters(offers)))
+    NegotiationResult::new(ServerConfig::from(Wishes::from(options)).accept(&to_parameters(offers)))
 }
 
 /// Takes a server's response to an offer of permessage-deflate.
@@ -199,7 +172,7 @@ pub fn accept_deflate_response(
     responses: Vec<Vec<ParameterText>>,
     options: NegotiationOptions,
 ) -> NegotiationResult {
-    let agreed = ClientConfig::from(options).accept(&to_parameters(responses));
+    let agreed = ClientConfig::from(Wishes::from(options)).accept(&to_parameters(responses));
     NegotiationResult::new(agreed.map(|agreed| (0, agreed)))
 }
 

@@ -1,7 +1,8 @@
-//! What every surface for JavaScript shares: events as records, and errors as plain data. Knows
-//! neither Node-API nor WebAssembly.
+//! What every surface for JavaScript shares: events as records, errors as plain data, what is
+//! negotiated. Knows neither Node-API nor WebAssembly.
 
 mod failure;
+pub mod negotiation;
 pub mod records;
 pub mod wire;
 

@@ -3,9 +3,8 @@
 
 use super::fields::{Reader, Writer};
 use super::memory::{set_output, with_input, with_output, with_text};
-use crate::protocol::deflate::{
-    ClientConfig, NegotiationError, ParameterValue, Parameters, ServerConfig, WindowBits,
-};
+use crate::javascript::negotiation::{Wishes, is_type_error, number_of};
+use crate::protocol::deflate::{ClientConfig, NegotiationError, Parameters, ServerConfig};
 use crate::protocol::extension::Parameter;
 use crate::protocol::{extension, handshake, subprotocol};
 
@@ -81,12 +80,12 @@ pub extern "C" fn accept_deflate_offer(
     server_max_window_bits: i32,
     client_max_window_bits: i32,
 ) {
-    let config = ServerConfig {
-        server_no_context_takeover: flag(server_no_context_takeover),
-        client_no_context_takeover: client_no_context_takeover == 1,
-        server_max_window_bits: window_bits(server_max_window_bits),
-        client_max_window_bits: window_bits(client_max_window_bits),
-    };
+    let config = ServerConfig::from(wishes([
+        server_no_context_takeover,
+        client_no_context_takeover,
+        server_max_window_bits,
+        client_max_window_bits,
+    ]));
     write_agreement(config.accept(&read_parameters(length)));
 }
 
@@ -99,25 +98,27 @@ pub extern "C" fn accept_deflate_response(
     server_max_window_bits: i32,
     client_max_window_bits: i32,
 ) {
-    let config = ClientConfig {
-        server_no_context_takeover: server_no_context_takeover == 1,
-        client_no_context_takeover: flag(client_no_context_takeover),
-        server_max_window_bits: window_bits(server_max_window_bits),
-        client_max_window_bits: window_bits(client_max_window_bits),
-    };
+    let config = ClientConfig::from(wishes([
+        server_no_context_takeover,
+        client_no_context_takeover,
+        server_max_window_bits,
+        client_max_window_bits,
+    ]));
     write_agreement(config.accept(&read_parameters(length)).map(|agreed| (0, agreed)));
+}
+
+/// The options in the order of the arguments.
+fn wishes([server_takeover, client_takeover, server_bits, client_bits]: [i32; 4]) -> Wishes {
+    Wishes {
+        server_no_context_takeover: flag(server_takeover),
+        client_no_context_takeover: flag(client_takeover),
+        server_max_window_bits: u32::try_from(server_bits).ok(),
+        client_max_window_bits: u32::try_from(client_bits).ok(),
+    }
 }
 
 const fn flag(option: i32) -> Option<bool> {
     if option == ABSENT { None } else { Some(option != 0) }
-}
-
-fn window_bits(option: i32) -> WindowBits {
-    match option {
-        ABSENT => WindowBits::Any,
-        0 => WindowBits::Unsupported,
-        bits => WindowBits::Exactly(u8::try_from(bits).unwrap_or(u8::MAX)),
-    }
 }
 
 fn read_parameters(length: usize) -> Vec<Vec<Parameter>> {
@@ -143,16 +144,12 @@ fn write_agreement(result: Result<(usize, Parameters), NegotiationError>) {
                 fields.number(index);
                 for parameter in agreed.iter() {
                     fields.text(parameter.name.as_str());
-                    fields.number(match parameter.value {
-                        ParameterValue::Flag => 0,
-                        ParameterValue::Bits(bits) => bits,
-                    });
+                    fields.number(number_of(parameter.value));
                 }
             }
             Err(error) => {
                 fields.text(&error.to_string());
-                let is_type_error = matches!(error, NegotiationError::InvalidValue { .. });
-                fields.number(u8::from(is_type_error));
+                fields.number(u8::from(is_type_error(&error)));
             }
         }
     });
