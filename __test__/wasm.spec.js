@@ -41,12 +41,17 @@ function plain(value) {
   return JSON.parse(JSON.stringify(value));
 }
 
-/** Makes frames of a client: header, key and masked payload. */
-function makeFrames(lengths) {
+/**
+ * Makes frames of a client: header, key and masked payload.
+ *
+ * @param {number[]} lengths Bytes of the payload of each
+ * @param {(length: number, index: number) => Buffer} [fill] Makes the payload
+ */
+function makeFrames(lengths, fill = Buffer.alloc) {
   return Buffer.concat(
     lengths.map((length, index) => {
       const key = randomBytes(4);
-      const payload = Buffer.alloc(length, index);
+      const payload = fill(length, index);
       const target = Buffer.alloc(14 + length);
       const start = addon.encodeHeader(target, 14, 0x82, length, key);
       addon.mask(payload, key, target, 14, length);
@@ -55,9 +60,23 @@ function makeFrames(lengths) {
   );
 }
 
+/** Makes a frame of a server, text or binary. */
+function makeServerFrame(first, payload) {
+  const target = Buffer.alloc(14 + payload.length);
+  payload.copy(target, 14);
+  return target.subarray(addon.encodeHeader(target, 14, first, payload.length));
+}
+
+/** Cuts bytes into chunks of a size. */
+function cut(bytes, size) {
+  const chunks = [];
+  for (let at = 0; at < bytes.length; at += size) chunks.push(bytes.subarray(at, at + size));
+  return chunks;
+}
+
 /** Decodes chunks to what comes out: kinds, details and payloads. */
-function decodeAll(native, chunks, limits = [0, 0, 0, false]) {
-  const decoder = native.createDecoder(true, false);
+function decodeAll(native, chunks, limits = [0, 0, 0, false], isServer = true) {
+  const decoder = native.createDecoder(isServer, false);
   native.setDecoderLimits(decoder, ...limits);
   const memory = Buffer.alloc(257 * 16);
   const events = [];
@@ -140,10 +159,63 @@ describe('The WebAssembly build', () => {
     const expected = decodeAll(addon, [bytes]);
     assert.strictEqual(expected.length, 609);
     for (const size of [bytes.length, 65_536, 4096, 61, 7]) {
-      const chunks = [];
-      for (let at = 0; at < bytes.length; at += size) chunks.push(bytes.subarray(at, at + size));
-      assert.deepStrictEqual(decodeAll(wasm, chunks), expected, `in chunks of ${size}`);
+      assert.deepStrictEqual(decodeAll(wasm, cut(bytes, size)), expected, `chunks of ${size}`);
     }
+  });
+
+  it('decodes large messages alike, of clients and of servers', () => {
+    const lengths = [65_536, 3, 1 << 20, 200_000, 70_000];
+    const text = Buffer.from('ä€𝄞z'.repeat(30_000));
+    const cases = [
+      [true, makeFrames(lengths, (length) => randomBytes(length))],
+      [
+        false,
+        Buffer.concat([
+          makeServerFrame(0x82, randomBytes(1 << 20)),
+          makeServerFrame(0x81, text),
+          makeServerFrame(0x81, Buffer.from('small')),
+          makeServerFrame(0x82, randomBytes(65_536))
+        ])
+      ]
+    ];
+    for (const [isServer, bytes] of cases) {
+      const expected = decodeAll(addon, [bytes], undefined, isServer);
+      for (const size of [65_536, 65_550, 10_000, 777_777]) {
+        const events = decodeAll(wasm, cut(bytes, size), undefined, isServer);
+        assert.deepStrictEqual(events, expected, `chunks of ${size}`);
+      }
+    }
+    const begun = cut(cases[0][1].subarray(0, 1 << 20), 60_000);
+    assert.deepStrictEqual(decodeAll(wasm, begun), decodeAll(addon, begun));
+  });
+
+  it('refuses large messages alike', () => {
+    const bad = Buffer.alloc(100_000, 'a');
+    bad[80_000] = 0xff;
+    const chunks = cut(makeServerFrame(0x81, bad), 30_000);
+    const cases = [
+      [chunks, [0, 0, 0, false]],
+      [chunks, [99_999, 0, 0, false]],
+      [chunks, [0, 0, 3, true]]
+    ];
+    for (const [each, limits] of cases) {
+      const expected = decodeAll(addon, each, limits, false);
+      assert.ok(expected.at(-1).code, 'the addon refuses it');
+      assert.deepStrictEqual(decodeAll(wasm, each, limits, false), expected);
+    }
+    const [skipped] = decodeAll(wasm, chunks, [0, 0, 0, true], false);
+    assert.strictEqual(skipped[2], bad.toString('hex'));
+  });
+
+  it('takes memory for a large message as it arrives', () => {
+    const decoder = wasm.createDecoder(false, false);
+    const memory = Buffer.alloc(257 * 16);
+    const header = Buffer.from('827f0000000040000000', 'hex');
+    const chunk = Buffer.concat([header, Buffer.alloc(1000)]);
+    assert.strictEqual(wasm.decode(decoder, chunk, 0, memory), 0);
+    assert.strictEqual(decoder.large.memory.length, 65_536);
+    assert.strictEqual(wasm.decode(decoder, Buffer.alloc(65_536), 0, memory), 0);
+    assert.strictEqual(decoder.large.memory.length, 2 ** 21);
   });
 
   it('keeps decoders of one chunk apart', () => {

@@ -6,19 +6,27 @@
 const { isUtf8 } = require('node:buffer');
 const { randomFillSync } = require('node:crypto');
 
-const { RECORD_FIELDS } = require('./constants');
+const { EMPTY_BUFFER } = require('../constants');
+const { enlarge, reservation } = require('../reservation');
+const { RECORD_BINARY, RECORD_ERROR, RECORD_FIELDS } = require('./constants');
 const { Handle, instance } = require('./instance');
 
 /** Payloads up to this many bytes are masked faster here than by two copies and a call. */
 const MAX_LOOP_LENGTH = 64;
+/** Bytes that are masked at a time: what the cache still has when they are copied back. */
+const MASK_LENGTH = 64 * 1024;
+/** The most that the length in a record can be. */
+const MAX_RECORD_LENGTH = 2 ** 31 - 1;
 /** Bytes of randomness that are fetched at once. */
 const KEY_POOL_LENGTH = 8 * 1024;
 const KEY_LENGTH = 4;
 /** Bytes of a record, and of the header before the first. */
 const RECORD_LENGTH = RECORD_FIELDS * Int32Array.BYTES_PER_ELEMENT;
 /**
- * Where in a record the place of its payload is, and its length; see `src/javascript/records.rs`.
+ * Where in a record the place of its payload is, and its length; and in the header the kind of a
+ * large message that begins. See `src/javascript/records.rs`.
  */
+const LARGE_AT = Int32Array.BYTES_PER_ELEMENT;
 const PLACE_AT = 2 * Int32Array.BYTES_PER_ELEMENT;
 const LENGTH_AT = 3 * Int32Array.BYTES_PER_ELEMENT;
 
@@ -34,6 +42,43 @@ class Decoder extends Handle {
     const owner = instance();
     super(owner, 'free_decoder', owner.exports.create_decoder(isServer, permessageDeflate));
     this.isServer = isServer;
+    /** @type {LargeMessage | null} The message that is received into memory of its own. */
+    this.large = null;
+    /** @type {Buffer | null} The one that is complete, until it's taken. */
+    this.complete = null;
+  }
+}
+
+/**
+ * The payload of a message that comes in many chunks. It's collected where JavaScript has its
+ * memory: to collect it in that of the module would copy it twice.
+ */
+class LargeMessage {
+  /**
+   * @param {number} kind Text or binary
+   * @param {number} length Bytes of the payload
+   */
+  constructor(kind, length) {
+    this.kind = kind;
+    this.length = length;
+    this.filled = 0;
+    /** @type {Buffer} */
+    this.memory = EMPTY_BUFFER;
+  }
+
+  /**
+   * Appends a part.
+   *
+   * @param {Uint8Array} part The part
+   */
+  append(part) {
+    const end = this.filled + part.length;
+    if (end > this.memory.length) {
+      const filled = this.memory.subarray(0, this.filled);
+      this.memory = enlarge(filled, reservation(end, this.length));
+    }
+    this.memory.set(part, this.filled);
+    this.filled = end;
   }
 }
 
@@ -76,8 +121,11 @@ function setDecoderLimits(
  * @param {Buffer} records Where the records go
  * @return {number} How many there are
  */
-function decode({ isServer, owner, number }, chunk, position, records) {
+function decode(decoder, chunk, position, records) {
+  const { isServer, owner, number } = decoder;
+  decoder.complete = null;
   return owner.guard(() => {
+    if (decoder.large !== null) return receiveLarge(decoder, chunk, position, records);
     const { exports } = owner;
     const at = enter(owner, chunk, position);
     const max = Math.floor(records.length / RECORD_LENGTH) - 1;
@@ -90,8 +138,40 @@ function decode({ isServer, owner, number }, chunk, position, records) {
       const { begin, end } = payloadsOf(records, count);
       if (end > begin) chunk.set(bytes.subarray(at + begin, at + end), begin);
     }
-    return count;
+    const reached = records.readInt32LE(0);
+    const kind = records.readInt32LE(LARGE_AT);
+    if (kind === 0 || reached === chunk.length) return count;
+    decoder.large = new LargeMessage(kind, exports.large_length(number));
+    return count > 0 ? count : receiveLarge(decoder, chunk, reached, records);
   });
+}
+
+/**
+ * Receives the part of a large message that a chunk has.
+ *
+ * @param {Decoder} decoder The decoder
+ * @param {Buffer} chunk What has arrived
+ * @param {number} position Where the part begins
+ * @param {Buffer} records Where the record goes
+ * @return {number} How many there are: one if the message is complete, or an error
+ */
+function receiveLarge(decoder, chunk, position, records) {
+  const { isServer, number, owner } = decoder;
+  const large = /** @type {LargeMessage} */ (decoder.large);
+  const end = Math.min(chunk.length, position + large.length - large.filled);
+  const part = chunk.subarray(position, end);
+  // What servers send isn't masked; text is checked.
+  const isNeeded = isServer || large.kind !== RECORD_BINARY;
+  const at = isNeeded ? owner.write(part) : owner.reserve(part.length);
+  const kind = owner.exports.receive_large(number, part.length);
+  large.append(isServer ? owner.bytes.subarray(at, at + part.length) : part);
+  records.writeInt32LE(end, 0);
+  if (kind === 0) return 0;
+  decoder.large = null;
+  if (kind !== RECORD_ERROR) decoder.complete = large.memory;
+  const fields = [kind, 0, -1, Math.min(large.length, MAX_RECORD_LENGTH)];
+  for (const [i, field] of fields.entries()) records.writeInt32LE(field, RECORD_LENGTH + 4 * i);
+  return 1;
 }
 
 /**
@@ -151,7 +231,12 @@ function enter(owner, chunk, position) {
  * @param {number} index Which payload of the latest `decode`
  * @return {Buffer} The payload, once
  */
-function takePayload({ owner, number }, index) {
+function takePayload(decoder, index) {
+  const { complete, owner, number } = decoder;
+  if (complete !== null) {
+    decoder.complete = null;
+    return complete;
+  }
   return owner.guard(() => {
     owner.exports.take_payload(number, index);
     return owner.read();
@@ -278,9 +363,13 @@ function mask(source, key, output, offset, length) {
     return;
   }
   const owner = instance();
-  const at = owner.write(source.length === length ? source : source.subarray(0, length));
-  owner.exports.mask(length, key.readUInt32BE(0));
-  output.set(owner.bytes.subarray(at, at + length), offset);
+  const number = key.readUInt32BE(0);
+  for (let begin = 0; begin < length; begin += MASK_LENGTH) {
+    const part = source.subarray(begin, Math.min(begin + MASK_LENGTH, length));
+    const at = owner.write(part);
+    owner.exports.mask(part.length, number);
+    output.set(owner.bytes.subarray(at, at + part.length), offset + begin);
+  }
 }
 
 /**

@@ -10,12 +10,12 @@ use super::wire::{
     FINAL_FRAME, RECORD_BINARY, RECORD_CLOSE, RECORD_COMPRESSED, RECORD_ERROR, RECORD_FIELDS,
     RECORD_PING, RECORD_PONG, RECORD_TEXT,
 };
-use crate::protocol::{self, CloseCode, Event, Limits, Payload, ProtocolError, Role};
+use crate::protocol::{self, CloseCode, Event, Limits, Opcode, Payload, ProtocolError, Role};
 
 /// Bytes of a record: kind, detail, place, length.
 pub const RECORD_LENGTH: usize = RECORD_FIELDS as usize * size_of::<i32>();
-/// Bytes of the header before the records of a decoder: the position that decoding has reached, and
-/// three integers that mean nothing.
+/// Bytes of the header before the records of a decoder: the position that decoding has reached,
+/// the kind of a large message whose payload begins there or 0, and two integers that mean nothing.
 pub const HEADER_LENGTH: usize = RECORD_LENGTH;
 
 /// A payload in memory of its own, until JavaScript takes it.
@@ -100,6 +100,11 @@ pub fn write_fields(record: &mut [u8], fields: &[i32]) {
     }
 }
 
+/// The kind of the record of a message.
+const fn kind_of(opcode: Opcode) -> i32 {
+    if matches!(opcode, Opcode::Text) { RECORD_TEXT } else { RECORD_BINARY }
+}
+
 /// A decoder that reports events as records, and keeps what JavaScript has not taken yet.
 #[derive(Debug)]
 pub struct RecordDecoder {
@@ -122,6 +127,13 @@ impl RecordDecoder {
         };
         let decoder = protocol::Decoder::new(config);
         Self { decoder, payloads: Payloads::default(), error: None }
+    }
+
+    /// Leaves large messages that arrive in several chunks for [`receive_large`].
+    ///
+    /// [`receive_large`]: Self::receive_large
+    pub fn leave_large(&mut self) {
+        self.decoder.leave_large();
     }
 
     /// Sets what holds from the next frame on.
@@ -163,7 +175,28 @@ impl RecordDecoder {
             }
             count += 1;
         }
-        write_fields(header, &[position as i32, 0, 0, 0]);
+        let large = self.decoder.large_message().map_or(0, |message| kind_of(message.opcode));
+        write_fields(header, &[position as i32, large, 0, 0]);
         count
+    }
+
+    /// The bytes of the payload of the large message that is under way; 0 without one.
+    #[must_use]
+    pub fn large_length(&self) -> u64 {
+        self.decoder.large_message().map_or(0, |message| message.length)
+    }
+
+    /// Takes `part`, which comes in one chunk, as the next bytes of a large message, and unmasks
+    /// them. The kind of the record of the message if it's complete, or of an error; 0 if it isn't.
+    pub fn receive_large(&mut self, part: &mut [u8]) -> i32 {
+        let Some(message) = self.decoder.large_message() else { return 0 };
+        match self.decoder.receive_apart(part) {
+            Ok(false) => 0,
+            Ok(true) => kind_of(message.opcode),
+            Err(error) => {
+                self.error = Some(error);
+                RECORD_ERROR
+            }
+        }
     }
 }

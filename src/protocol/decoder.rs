@@ -190,6 +190,8 @@ pub struct Decoder {
     /// The beginning of a header field that the end of a chunk cut.
     partial: [u8; 8],
     partial_length: u8,
+    /// Whether large messages are left for `receive_apart`.
+    leaves_large: bool,
     /// Chunks that hold a part of what the decoder waits for.
     buffered_chunks: u32,
 }
@@ -213,8 +215,16 @@ impl Decoder {
             buffer: Vec::new(),
             partial: [0; 8],
             partial_length: 0,
+            leaves_large: false,
             buffered_chunks: 0,
         }
+    }
+
+    /// Has [`decode`](Self::decode) leave [large](Self::large_message) messages that the input has
+    /// only a part of: it returns `None` where their payload begins. They have to be received
+    /// [apart](Self::receive_apart), from the next byte on.
+    pub const fn leave_large(&mut self) {
+        self.leaves_large = true;
     }
 
     /// Which endpoint of the connection this is.
@@ -270,8 +280,9 @@ impl Decoder {
 
     /// Decodes `input`, one chunk of the transport, from `position` on up to the next event.
     ///
-    /// `position` moves past what was decoded. `None` says that all of `input` is consumed; the
-    /// ranges of the events returned so far are then still valid. Bytes after `position` are
+    /// `position` moves past what was decoded. `None` says that all of `input` is consumed, but for
+    /// what is [left](Self::leave_large); the ranges of the events returned so far are then still
+    /// valid. Bytes after `position` are
     /// untouched, bytes before it may be unmasked.
     ///
     /// # Errors
@@ -484,6 +495,8 @@ impl Decoder {
                             return Ok(Some(message(self.frame.opcode, payload, Vec::new())));
                         }
                         Arrived::InPlace(range)
+                    } else if self.leaves_large && self.large_message().is_some() {
+                        return Ok(None);
                     } else if self.take_payload_in_parts(input, position)? {
                         Arrived::Buffered
                     } else {

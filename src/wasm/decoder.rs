@@ -25,7 +25,8 @@ fn with_decoder<T>(number: u32, work: impl FnOnce(&mut RecordDecoder) -> T) -> T
 /// Makes a decoder; its number.
 #[unsafe(no_mangle)]
 pub extern "C" fn create_decoder(is_server: bool, permessage_deflate: bool) -> u32 {
-    let decoder = RecordDecoder::new(is_server, permessage_deflate);
+    let mut decoder = RecordDecoder::new(is_server, permessage_deflate);
+    decoder.leave_large();
     DECODERS.with_borrow_mut(|decoders| decoders.add(decoder))
 }
 
@@ -78,6 +79,19 @@ pub extern "C" fn decode(number: u32, length: usize, position: usize, max: usize
             with_input(length, |chunk| decoder.decode(chunk, position, &mut records[..max]))
         })
     })
+}
+
+/// The bytes of the payload of the large message that `decode` has left.
+#[unsafe(no_mangle)]
+pub extern "C" fn large_length(number: u32) -> f64 {
+    with_decoder(number, |decoder| decoder.large_length() as f64)
+}
+
+/// Takes the first `length` bytes of the input as the next bytes of a large message, unmasking them
+/// there; the kind of the record that this completes, 0 for none.
+#[unsafe(no_mangle)]
+pub extern "C" fn receive_large(number: u32, length: usize) -> i32 {
+    with_decoder(number, |decoder| with_input(length, |part| decoder.receive_large(part)))
 }
 
 /// Puts a payload into the output that has this index, once.

@@ -17,6 +17,7 @@ const {
 const { setImmediate } = require('../../host');
 const native = require('../../native');
 const { notePayload } = require('../../payload-memory');
+const { enlarge, reservation } = require('../../reservation');
 const { toLimit } = require('../../validation');
 
 const {
@@ -39,11 +40,7 @@ const {
   RECORD_WRITTEN
 } = native;
 
-/** What a large message may take in advance, whatever length its header declares. */
-const MAX_UNPROVEN_LENGTH = 64 * 1024;
-/** How many times what has arrived of it may be taken for it. */
-const PROVEN_FACTOR = 16;
-/** What is received of it at once; then it's the turn of the others. */
+/** What is received of a large message at once; then it's the turn of the others. */
 const MAX_LARGE_SHARE = 1024 * 1024;
 /** What has arrived of a large message when none has. */
 const NOTHING = { memory: EMPTY_BUFFER, filled: 0 };
@@ -432,21 +429,16 @@ function pushEnd(connection) {
 }
 
 /**
- * Gives more memory for a message. A declared length is a promise: it's believed as far as what has
- * arrived vouches for it.
+ * Gives more memory for a message.
  *
  * @param {Buffer} memory What has arrived
  * @param {number} length The bytes of the message
  * @return {Buffer} Memory that begins with the same
  */
 function grow(memory, length) {
-  const bound = Math.max(MAX_UNPROVEN_LENGTH, memory.length * PROVEN_FACTOR);
-  // Not of the pool, which would be kept as long as the message.
-  const size = Math.min(length, bound);
+  const size = reservation(memory.length, length);
   notePayload(size);
-  const grown = Buffer.allocUnsafeSlow(size);
-  grown.set(memory);
-  return grown;
+  return enlarge(memory, size);
 }
 
 module.exports = EngineConnection;

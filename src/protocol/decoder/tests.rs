@@ -1013,6 +1013,39 @@ fn receives_a_large_message_apart() {
 }
 
 #[test]
+fn leaves_large_messages_that_are_cut() {
+    both(|role| {
+        let mut decoder = Decoder::new(config(role));
+        decoder.leave_large();
+        let small = frame(role, 0x81, b"small");
+        let large = frame(role, 0x82, &[7; 70_000]);
+        let mut input = [&small[..], &large].concat();
+        let payload = input.len() - 70_000;
+
+        // Whole it isn't left.
+        let whole = receive(&mut decoder, &input);
+        assert_eq!(whole, (vec![Seen::text("small"), Seen::binary(&[7; 70_000])], Ok(())));
+
+        let (mut cut, rest) = input.split_at_mut(payload + 9);
+        let mut position = 0;
+        assert!(decoder.decode(cut, &mut position).unwrap().is_some());
+        for _ in 0..2 {
+            assert_eq!(decoder.decode(cut, &mut position), Ok(None));
+            assert_eq!(position, payload);
+        }
+        cut = &mut cut[payload..];
+        assert_eq!(decoder.receive_apart(cut), Ok(false));
+        assert_eq!(decoder.receive_apart(rest), Ok(true));
+        assert!(cut.iter().chain(rest.iter()).all(|byte| *byte == 7));
+
+        // The header alone, fragments and small messages are taken whole.
+        let header_length = decoder.large_header_length();
+        assert_eq!(receive(&mut decoder, &large[..header_length]), (vec![], Ok(())));
+        assert!(decoder.large_message().is_some());
+    });
+}
+
+#[test]
 fn receives_only_large_messages_in_one_frame_apart() {
     both(|role| {
         let none = |config, first, length: u64, behind: &[u8]| {
