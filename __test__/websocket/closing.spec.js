@@ -30,6 +30,19 @@ describe('closing', () => {
     'with a reason that is a Uint8Array': [1000, new Uint8Array([97, 98])]
   };
 
+  for (const method of ['send', 'ping', 'close']) {
+    inBothRoles(`_socket.end() and then ${method}()`, async (test) => {
+      const { websocket, peer, note, socket, world } = test;
+      world.record(websocket);
+      socket.on('error', (error) => note('socket error', error));
+      socket.end((error) => note('end', error));
+      if (method === 'close') websocket.close(1000);
+      else websocket[method]('late', (error) => note(method, error));
+      peer.socket.end();
+      await closed(websocket);
+    });
+  }
+
   for (const [title, parameters] of Object.entries(closings)) {
     inBothRoles(`${title} is as in ws`, async ({ websocket, peer, note, role, world }) => {
       world.record(websocket);

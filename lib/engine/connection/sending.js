@@ -321,10 +321,11 @@ class EngineFrameQueue extends EngineHandle {
     const onWritten = setApart(callback);
     const [head, body] = list;
     if (body === undefined) this._socket.write(head, onWritten);
-    else if (length <= MAX_COPY_LENGTH) {
+    else if (length <= MAX_COPY_LENGTH && this._socket.writable) {
       this._socket.write(joinFrame(/** @type {Buffer} */ (head), body), onWritten);
     } else {
-      // The payload stays where it is, as with ws.
+      // The payload stays where it is, as with ws; and errors, and what comes of them, come in the
+      // order of ws, which writes two parts.
       this._socket.cork();
       this._socket.write(head);
       this._socket.write(typeof body === 'string' ? toSharedBytes(body) : body, onWritten);
@@ -667,13 +668,13 @@ class EngineFrameQueue extends EngineHandle {
       if (this._held !== null) this._engine.outbox.takeBack(this._id);
       this._engine.outbox.flush(true);
       this._writtenBytes = Math.min(this._countWritten(), heldFrom);
+      // As libuv does with what it cancels: later, and without an error.
+      if (this._shutdown !== null) setImmediate(noteShutDown, this);
     }
     super._close(reset, callback);
     if (wasClosed) return;
     // What the kernel has is written, whatever becomes of it.
     nextTick(() => this._abandon(heldFrom));
-    this._shutdown?.(destroyedError());
-    this._shutdown = null;
   }
 }
 
