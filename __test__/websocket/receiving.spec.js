@@ -7,6 +7,7 @@ const { describe } = require('node:test');
 
 const { closed, sleep } = require('../support/differential');
 const { inBothRoles, incoming, incomingClose } = require('../support/roles');
+const until = require('../support/until');
 
 describe('receiving', () => {
   inBothRoles('text and binary messages', async ({ websocket, peer, note, role, world }) => {
@@ -27,6 +28,49 @@ describe('receiving', () => {
     peer.socket.end();
     await closed(websocket);
   });
+
+  // A long message comes in chunks of what a socket reads at once.
+  for (const maxBufferedChunks of [1, 2, 3, 4]) {
+    for (const length of [40_000, 65_000, 100_000, 150_000, 1_000_000]) {
+      const title = `${length} bytes in at most ${maxBufferedChunks} chunks`;
+      inBothRoles(
+        title,
+        async ({ websocket, peer, role, world }) => {
+          world.record(websocket);
+          // Where it's written in one call, and not read meanwhile, chunks are full.
+          websocket.pause();
+          peer.socket.write(
+            Buffer.concat([incoming(role, 2, Buffer.alloc(length)), incomingClose(role, 1000)])
+          );
+          await sleep(5);
+          websocket.resume();
+          await peer.frames();
+          peer.socket.end();
+          await closed(websocket);
+        },
+        { maxBufferedChunks }
+      );
+    }
+  }
+
+  inBothRoles(
+    'pieces of a frame that come one by one, with few chunks',
+    async ({ websocket, peer, role, world }) => {
+      world.record(websocket);
+      const bytes = incoming(role, 2, Buffer.alloc(1000));
+      const { bytesRead } = websocket._socket;
+      peer.socket.setNoDelay();
+      for (let end = 300; websocket.readyState === 1; end += 300) {
+        peer.socket.write(bytes.subarray(end - 300, end));
+        await until(() => websocket._socket.bytesRead === bytesRead + end, 'the piece');
+        await sleep(1);
+      }
+      await peer.frames();
+      peer.socket.end();
+      await closed(websocket);
+    },
+    { maxBufferedChunks: 2 }
+  );
 
   for (const binaryType of ['nodebuffer', 'arraybuffer', 'fragments', 'blob']) {
     inBothRoles(`binary messages as ${binaryType}`, async (test) => {

@@ -16,6 +16,12 @@ const { handOver, isUntouched } = require('./socket');
 const PerMessageDeflate = require('../permessage-deflate');
 const Receiver = require('../receiver');
 const Sender = require('../sender');
+const { toInt32 } = require('../validation');
+
+/** What libuv reads at once, at most. */
+const CHUNK_LENGTH = 64 * 1024;
+/** The longest message where there is no limit: a `Buffer` may be as long. */
+const MAX_LENGTH = 2 ** 32;
 
 /** What tools for tracing replace to see messages, when a file is loaded or later. */
 const RECEIVER_METHODS = /** @type {const} */ (['addListener', 'emit', 'on']);
@@ -44,10 +50,25 @@ function isPossible(websocket, options, generateMask) {
   return (
     options.allowSynchronousEvents !== false &&
     !generateMask &&
+    !mayExceedChunks(options) &&
     hasKnownExtensions(websocket) &&
     RECEIVER_METHODS.every((name) => Receiver.prototype[name] === Writable.prototype[name]) &&
     Sender.prototype.send === senderSend
   );
+}
+
+/**
+ * Tells whether a message that isn't too long may come in more chunks than may be buffered. The
+ * engine reads as much as there is, so it wouldn't count the chunks that libuv reads.
+ *
+ * @param {any} options The options of the receiver
+ * @return {boolean} Whether one may
+ */
+function mayExceedChunks({ maxBufferedChunks, maxPayload }) {
+  const most = toInt32(maxBufferedChunks);
+  const length = toInt32(maxPayload) > 0 ? toInt32(maxPayload) : MAX_LENGTH;
+  // One more for what precedes the payload, and one for the end of another message.
+  return most > 0 && most < Math.ceil(length / CHUNK_LENGTH) + 2;
 }
 
 /**
