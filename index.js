@@ -3,6 +3,8 @@
 
 // The package for `require()`: the class `WebSocket`, with everything else as its properties.
 
+require('./lib/node-version');
+
 const createWebSocketStream = require('./lib/stream');
 const extension = require('./lib/extension');
 const PerMessageDeflate = require('./lib/permessage-deflate');

@@ -4,4 +4,5 @@
 
 // The command `oxws`.
 
+require('../lib/node-version');
 require('./cli/main').main(process.argv.slice(2));

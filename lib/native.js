@@ -8,6 +8,7 @@
 //   OXWS_FALLBACK=warn|silent|error      what happens where `auto` can't load the addon
 
 const { loadAddon } = require('./addon');
+const { checkEnvironment } = require('./environment');
 
 /**
  * The functions of the addon; those of an engine are missing in the WebAssembly build, see
@@ -57,6 +58,8 @@ function fallBack(error) {
   }
   return { native, kind: 'wasm' };
 }
+
+checkEnvironment();
 
 const { kind, native } = load();
 
