@@ -227,18 +227,13 @@ export interface ErrorDescription {
   closeCode: number
 }
 
-/** One element of a `Sec-WebSocket-Extensions` header. */
-export interface ExtensionElement {
-  /** The name of the extension. */
-  name: string
-  /** Its parameters in order. */
-  parameters: Array<ParameterText>
-}
-
 /** A `Sec-WebSocket-Extensions` header. */
 export interface ExtensionHeader {
-  /** The elements in order. */
-  elements: Array<ExtensionElement>
+  /**
+   * The elements in order, written as plainly as can be: `name; parameter=value, ..`, without
+   * quotes. One text is soon handed over, a list of many isn't.
+   */
+  elements: string
   /** What is wrong with the header, if anything is. */
   error?: string
 }

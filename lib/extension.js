@@ -23,7 +23,7 @@ function append(map, name, value) {
 /**
  * The header that was parsed last: most clients of a server send the same.
  *
- * @type {{text: string, elements: any[], error?: string} | null}
+ * @type {{text: string, elements: string, error?: string} | null}
  */
 let latest = null;
 
@@ -41,10 +41,16 @@ function parse(header) {
   if (latest === null || latest.text !== text) latest = { text, ...native.parseExtensions(text) };
   if (latest.error !== undefined) throw new SyntaxError(latest.error);
 
+  // Written plainly: no token has any of these characters.
   const extensions = Object.create(null);
-  for (const { name, parameters } of latest.elements) {
+  for (const element of latest.elements.split(', ')) {
+    const [name, ...parameters] = element.split('; ');
     const map = Object.create(null);
-    for (const parameter of parameters) append(map, parameter.name, parameter.value ?? true);
+    for (const parameter of parameters) {
+      const end = parameter.indexOf('=');
+      if (end === -1) append(map, parameter, true);
+      else append(map, parameter.slice(0, end), parameter.slice(end + 1));
+    }
     append(extensions, name, map);
   }
   return extensions;

@@ -38,25 +38,19 @@ function parseSubprotocols(header) {
   return { names, error };
 }
 
-/** @typedef {{ name: string, value?: string }} Parameter */
-
 /**
  * @param {string} header A `Sec-WebSocket-Extensions` header
- * @return {{ elements: { name: string, parameters: Parameter[] }[], error?: string }} The elements,
- *   or what is wrong
+ * @return {{ elements: string, error?: string }} The elements, written as plainly as can be, or
+ *   what is wrong
  */
 function parseExtensions(header) {
   const owner = instance();
   owner.exports.parse_extensions(owner.writeText(header));
-  const [error, ...texts] = owner.readTexts();
-  const elements = [];
-  while (texts.length > 0) {
-    const [name, count] = texts.splice(0, 2);
-    const parameters = toPairs(texts.splice(0, 2 * Number(count)));
-    elements.push({ name: /** @type {string} */ (name), parameters });
-  }
+  const [error, elements = ''] = owner.readTexts();
   return { elements, error };
 }
+
+/** @typedef {{ name: string, value?: string }} Parameter */
 
 /**
  * @param {(string | undefined)[]} texts Names and values in turns

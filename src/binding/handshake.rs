@@ -41,7 +41,7 @@ pub fn parse_subprotocols(header: String) -> SubprotocolHeader {
 }
 
 /// One parameter of an extension as text.
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct ParameterText {
     /// Its name.
     pub name: String,
@@ -49,21 +49,13 @@ pub struct ParameterText {
     pub value: Option<String>,
 }
 
-/// One element of a `Sec-WebSocket-Extensions` header.
-#[napi(object, object_from_js = false)]
-pub struct ExtensionElement {
-    /// The name of the extension.
-    pub name: String,
-    /// Its parameters in order.
-    pub parameters: Vec<ParameterText>,
-}
-
 /// A `Sec-WebSocket-Extensions` header.
 #[napi(object, object_from_js = false)]
 #[derive(Default)]
 pub struct ExtensionHeader {
-    /// The elements in order.
-    pub elements: Vec<ExtensionElement>,
+    /// The elements in order, written as plainly as can be: `name; parameter=value, ..`, without
+    /// quotes. One text is soon handed over, a list of many isn't.
+    pub elements: String,
     /// What is wrong with the header, if anything is.
     pub error: Option<String>,
 }
@@ -72,24 +64,8 @@ pub struct ExtensionHeader {
 #[napi(catch_unwind)]
 pub fn parse_extensions(header: String) -> ExtensionHeader {
     match extension::parse(&header) {
-        Ok(extensions) => ExtensionHeader {
-            elements: extensions.into_iter().map(ExtensionElement::from).collect(),
-            error: None,
-        },
+        Ok(elements) => ExtensionHeader { elements: extension::format(&elements), error: None },
         Err(error) => ExtensionHeader { error: Some(error.to_string()), ..Default::default() },
-    }
-}
-
-impl From<extension::Extension> for ExtensionElement {
-    fn from(extension: extension::Extension) -> Self {
-        let parameters = extension.parameters.into_iter().map(ParameterText::from).collect();
-        Self { name: extension.name, parameters }
-    }
-}
-
-impl From<Parameter> for ParameterText {
-    fn from(Parameter { name, value }: Parameter) -> Self {
-        Self { name, value }
     }
 }
 

@@ -54,7 +54,7 @@ impl std::error::Error for ExtensionError {}
 ///
 /// [`ExtensionError`]; an empty header, or one with empty elements, is an error too.
 pub fn parse(header: &str) -> Result<Vec<Extension>, ExtensionError> {
-    let mut scanner = Scanner { bytes: header.as_bytes(), index: 0 };
+    let mut scanner = Scanner { header, bytes: header.as_bytes(), index: 0 };
     let mut extensions = Vec::new();
     loop {
         // White space may stand before every element but the first.
@@ -96,6 +96,7 @@ pub fn format(extensions: &[Extension]) -> String {
 
 /// Reads the header from left to right.
 struct Scanner<'a> {
+    header: &'a str,
     bytes: &'a [u8],
     /// Of the first byte not read yet.
     index: usize,
@@ -136,7 +137,8 @@ impl Scanner<'_> {
         if self.index == start {
             return self.unexpected();
         }
-        Ok(self.bytes[start..self.index].iter().copied().map(char::from).collect())
+        // ASCII, so what surrounds it is no part of a character.
+        Ok(self.header[start..self.index].to_owned())
     }
 
     /// Reads what may stand between a token or value and its delimiter, and the delimiter.

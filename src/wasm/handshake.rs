@@ -38,8 +38,8 @@ pub extern "C" fn parse_subprotocols(length: usize) {
     });
 }
 
-/// Parses the `Sec-WebSocket-Extensions` header in the input: an error, or for each element its
-/// name, how many parameters it has, and their names and values.
+/// Parses the `Sec-WebSocket-Extensions` header in the input: an error, or the elements, written as
+/// plainly as can be.
 #[unsafe(no_mangle)]
 pub extern "C" fn parse_extensions(length: usize) {
     with_text(length, |header| {
@@ -48,21 +48,12 @@ pub extern "C" fn parse_extensions(length: usize) {
             match extension::parse(header) {
                 Ok(elements) => {
                     fields.optional(None);
-                    elements.iter().for_each(|element| write_element(&mut fields, element));
+                    fields.text(&extension::format(&elements));
                 }
                 Err(error) => fields.text(&error.to_string()),
             }
         });
     });
-}
-
-fn write_element(fields: &mut Writer<'_>, element: &extension::Extension) {
-    fields.text(&element.name);
-    fields.number(element.parameters.len());
-    for Parameter { name, value } in &element.parameters {
-        fields.text(name);
-        fields.optional(value.as_deref());
-    }
 }
 
 /// A number that stands for an option that isn't there.
