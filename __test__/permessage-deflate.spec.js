@@ -179,6 +179,47 @@ describe('PerMessageDeflate', () => {
       }
     });
 
+    it('answers as ws does where an option is no number of RFC 7692', () => {
+      const numbers = [0, -0, -1, 1, 7, 7.5, 8, 8.5, 10.5, 14.9, 15, 15.5, 16, 255, 256, 1e9];
+      const odd = [...numbers, NaN, Infinity, -Infinity, null, '9', ''];
+      const headers = ['permessage-deflate', 'permessage-deflate; client_max_window_bits'];
+      for (const bits of [8, 9, 10, 14, 15]) {
+        for (const name of ['server', 'client']) {
+          headers.push(`permessage-deflate; ${name}_max_window_bits=${bits}`);
+        }
+      }
+      headers.push('permessage-deflate; server_max_window_bits=9, permessage-deflate');
+      for (const [isServer, smwb, cmwb] of combinations([[false, true], odd, odd])) {
+        const options = { isServer, serverMaxWindowBits: smwb, clientMaxWindowBits: cmwb };
+        const offer = (Class) => format({ 'permessage-deflate': new Class(options).offer() });
+        assert.strictEqual(offer(PerMessageDeflate), offer(Reference));
+        for (const header of headers) {
+          assert.deepStrictEqual(
+            negotiate(PerMessageDeflate, options, header),
+            negotiate(Reference, options, header),
+            `${isServer} ${smwb} ${cmwb} ${header}`
+          );
+        }
+      }
+    });
+
+    it('gives the native part no more parameters than decide what becomes of them', () => {
+      const many = Array.from({ length: 8000 }, (_, i) => `a${i}`);
+      for (const [header, message] of [
+        [`permessage-deflate${';a'.repeat(8000)}`, 'Parameter "a" must have only a single value'],
+        [`permessage-deflate;${many.join(';')}`, 'Unknown parameter "a0"'],
+        [
+          `permessage-deflate; server_no_context_takeover; ${many.join(';')}`,
+          'Unknown parameter "a0"'
+        ]
+      ]) {
+        for (const Class of [PerMessageDeflate, Reference]) {
+          const { error } = negotiate(Class, { isServer: true }, header);
+          assert.strictEqual(error, `Error undefined: ${message}`);
+        }
+      }
+    });
+
     it('refuses numbers that are not written as RFC 7692 says', () => {
       for (const value of ['08', '0x9', '1e1', '+9', '9.0', '10_']) {
         assert.throws(() => new PerMessageDeflate().accept([{ server_max_window_bits: [value] }]), {

@@ -19,6 +19,11 @@ const DEFAULT_THRESHOLD = 1024;
 /** What the option `concurrencyLimit` is if it is not given. */
 const DEFAULT_CONCURRENCY_LIMIT = 10;
 const MAX_WINDOW_BITS = 15;
+/** Less and more than any number of window bits that can be agreed, as the native part takes it. */
+const MIN_BITS = 1;
+const MAX_BITS = 0xff;
+/** More names than RFC 7692 knows: one of them is unknown. */
+const TOO_MANY_NAMES = 5;
 
 /**
  * One for the process: threads and memory are what it bounds. The first instance says how much.
@@ -117,7 +122,7 @@ class PerMessageDeflate {
    * @throws {Error | TypeError} If none can be accepted, or one is invalid
    */
   accept(configurations) {
-    const options = toNegotiationOptions(this._options);
+    const options = toNegotiationOptions(this._options, this._isServer);
     const texts = configurations.map(toTexts);
     const result = this._isServer
       ? native.acceptDeflateOffer(texts, options)
@@ -127,9 +132,18 @@ class PerMessageDeflate {
     }
 
     const agreed = configurations[result.index];
+    const isAsked = Object.hasOwn(agreed, 'client_max_window_bits');
     for (const name of Object.keys(agreed)) delete agreed[name];
     const { names, values } = result;
     for (let i = 0; i < names.length; i++) agreed[names[i]] = values[i] || true;
+    // As the user gave them, whatever the native part was given.
+    const { clientMaxWindowBits, serverMaxWindowBits } = this._options;
+    if (typeof clientMaxWindowBits === 'number' && (this._isServer || !isAsked)) {
+      agreed.client_max_window_bits = clientMaxWindowBits;
+    }
+    if (typeof serverMaxWindowBits === 'number' && this._isServer) {
+      agreed.server_max_window_bits = serverMaxWindowBits;
+    }
     this.params = agreed;
     return agreed;
   }
@@ -304,39 +318,47 @@ function toSwitch(value) {
  * Gives an option for a window to the native part.
  *
  * @param {any} value The option: a number, `false` to refuse, or anything else to leave it open
+ * @param {boolean} isServer The role
  * @return {number | undefined} What the native part understands
  */
-function toWindowBits(value) {
+function toWindowBits(value, isServer) {
   if (typeof value !== 'number') return value === false ? 0 : undefined;
-  return Math.max(0, Math.min(Math.trunc(value) || 0, 0xff));
+  // Of a number that isn't one of RFC 7692 it counts which of those a server finds too small for
+  // it, and a client too large: none for NaN.
+  const bits = isServer ? Math.ceil(value) : Math.floor(value);
+  if (Number.isNaN(bits)) return isServer ? MIN_BITS : MAX_BITS;
+  return Math.max(MIN_BITS, Math.min(bits, MAX_BITS));
 }
 
 /**
  * Gives the options to the native part.
  *
  * @param {PerMessageDeflate['_options']} options The options
+ * @param {boolean} isServer The role
  * @return {import('../binding.js').NegotiationOptions} What the native part understands
  */
-function toNegotiationOptions(options) {
+function toNegotiationOptions(options, isServer) {
   return {
-    clientMaxWindowBits: toWindowBits(options.clientMaxWindowBits),
+    clientMaxWindowBits: toWindowBits(options.clientMaxWindowBits, isServer),
     clientNoContextTakeover: toSwitch(options.clientNoContextTakeover),
-    serverMaxWindowBits: toWindowBits(options.serverMaxWindowBits),
+    serverMaxWindowBits: toWindowBits(options.serverMaxWindowBits, isServer),
     serverNoContextTakeover: toSwitch(options.serverNoContextTakeover)
   };
 }
 
 /**
- * Gives the parameters of one offer or response to the native part.
+ * Gives the parameters of one offer or response to the native part, as many as decide what becomes
+ * of it: a peer may send thousands.
  *
  * @param {Parameters} parameters The parameters, values as lists
  * @return {import('../binding.js').ParameterText[]} One for each value
  */
 function toTexts(parameters) {
   const texts = [];
-  for (const name of Object.keys(parameters)) {
+  for (const name of Object.keys(parameters).slice(0, TOO_MANY_NAMES)) {
     const given = parameters[name];
-    for (const value of Array.isArray(given) ? given : [given]) {
+    // A second value is refused whatever it is.
+    for (const value of Array.isArray(given) ? given.slice(0, 2) : [given]) {
       texts.push({ name, value: value === true ? undefined : String(value) });
     }
   }
