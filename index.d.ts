@@ -215,7 +215,7 @@ declare class WebSocket extends EventEmitter {
    * @param cb Called once the message is written, or with the error; never before `send()` returns
    * @throws {Error} while connecting
    */
-  send(data: BufferLike, cb?: (err?: Error) => void): void;
+  send(data: BufferLike | WebSocket.PreparedMessage, cb?: (err?: Error) => void): void;
   /**
    * Sends a message, or with `fin: false` a fragment of one.
    *
@@ -354,6 +354,70 @@ declare namespace WebSocket {
     /** Whether to mask the frame. @default `true` on a client, `false` on a server */
     mask?: boolean | undefined;
   }
+
+  /** Options of `prepare()`. */
+  interface PrepareOptions {
+    /** Whether the message is binary. @default `false` for strings and numbers, else `true` */
+    binary?: boolean | undefined;
+    /** Whether it may be compressed, where permessage-deflate was agreed. @default true */
+    compress?: boolean | undefined;
+  }
+
+  /** Options of `publish()`. Of a prepared message `binary` and `compress` are its own. */
+  interface PublishOptions extends PrepareOptions {
+    /** Who doesn't get it: one connection, or several. @default nobody */
+    except?: WebSocket | Iterable<WebSocket> | null | undefined;
+  }
+
+  /** Options of `broadcast()`. */
+  interface BroadcastOptions<T = WebSocket> extends PublishOptions {
+    /** Who gets it: asked for each, before anything is sent. @default everybody */
+    filter?: ((websocket: T) => unknown) | undefined;
+  }
+
+  /** What `prepare()` gives. */
+  interface PreparedMessage {
+    /** Bytes of the payload. */
+    readonly length: number;
+    /** Whether it's a binary message. */
+    readonly isBinary: boolean;
+    /** What it is sent as; not to be read. */
+    readonly frame: Buffer;
+  }
+
+  /**
+   * What the connections of a server have beyond those of ws. Apart from the class, so that a
+   * connection of `@types/ws` goes where one of oxws is expected.
+   */
+  interface Subscriber {
+    /**
+     * Subscribes to a topic of the server.
+     *
+     * @returns whether that has changed anything: not where it's subscribed, or not open
+     * @throws {TypeError} when the topic isn't a string
+     * @throws {Error} `ERR_OXWS_NO_SERVER` when no server has made the connection
+     */
+    subscribe(topic: string): boolean;
+    /** Ends a subscription; returns whether that has changed anything. */
+    unsubscribe(topic: string): boolean;
+    /** Whether it has subscribed to a topic. */
+    isSubscribed(topic: string): boolean;
+    /** What it has subscribed to, as it is now. */
+    readonly topics: string[];
+    /**
+     * Sends a message to all others that have subscribed to a topic of the server. It need not have
+     * subscribed itself, nor be open.
+     *
+     * @returns the number of connections that it is queued for
+     * @throws {TypeError} when an argument isn't valid
+     * @throws {Error} `ERR_OXWS_NO_SERVER` when no server has made the connection
+     */
+    publish(topic: string, data: BufferLike | PreparedMessage, options?: PublishOptions): number;
+  }
+
+  /** A connection of a server. What a class of its own has under the same names is its own. */
+  type Served<T extends ConnectionConstructor> = InstanceType<T> &
+    Omit<Subscriber, keyof InstanceType<T>>;
 
   /** Options that both ends of a connection take. */
   interface ConnectionOptions {
@@ -697,13 +761,18 @@ declare namespace WebSocket {
     /** The server is closed and, unless `clientTracking` is off, its connections are gone. */
     close: [];
     /** A connection is open. In noServer mode the user emits it. */
-    connection: [websocket: InstanceType<T>, request: InstanceType<U>];
+    connection: [websocket: Served<T>, request: InstanceType<U>];
     /** The HTTP server has an error. */
     error: [error: Error];
     /** The response is about to be written; its lines may be changed and added to. */
     headers: [headers: string[], request: InstanceType<U>];
     /** The HTTP server listens. */
     listening: [];
+    /**
+     * A connection has subscribed to a topic, or does so no longer: it has unsubscribed, or has
+     * ended. `count` is how many there are now, `before` how many there were. Not part of ws.
+     */
+    subscription: [websocket: Served<T>, topic: string, count: number, before: number];
     /** A handshake is malformed. Who listens answers and closes the socket. */
     wsClientError: [error: Error, socket: Duplex, request: InstanceType<U>];
   }
@@ -720,7 +789,7 @@ declare namespace WebSocket {
      */
     path: string;
     /** The open connections. Absent when `clientTracking` is off. */
-    clients: Set<InstanceType<T>>;
+    clients: Set<Served<T>>;
 
     /**
      * @param callback Called once the server listens; with `port` only
@@ -753,8 +822,37 @@ declare namespace WebSocket {
       request: InstanceType<U>,
       socket: Duplex,
       upgradeHead: Buffer,
-      callback: (client: InstanceType<T>, request: InstanceType<U>) => void
+      callback: (client: Served<T>, request: InstanceType<U>) => void
     ): void;
+
+    /**
+     * Sends a message to all connections that have subscribed to a topic. Not part of ws, like the
+     * three methods that follow.
+     *
+     * @returns the number of connections that it is queued for
+     * @throws {TypeError} when an argument isn't valid
+     */
+    publish(topic: string, data: BufferLike | PreparedMessage, options?: PublishOptions): number;
+
+    /** How many connections have subscribed to a topic. */
+    subscriberCount(topic: string): number;
+
+    /**
+     * Sends a message to all of `clients`.
+     *
+     * @returns the number of connections that it is queued for
+     * @throws {TypeError} when an argument isn't valid
+     * @throws {Error} without `clientTracking`
+     */
+    broadcast(data: BufferLike | PreparedMessage, options?: BroadcastOptions<Served<T>>): number;
+
+    /**
+     * Makes a message of its own memory that any WebSocket can send, any number of times; framed
+     * once.
+     *
+     * @throws {TypeError} when an argument isn't valid; a `Blob` isn't
+     */
+    prepare(data: BufferLike, options?: PrepareOptions): PreparedMessage;
 
     /**
      * Whether a request is for this server: by its path, unless overridden. The answer is taken as

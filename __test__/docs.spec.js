@@ -90,7 +90,15 @@ const EVENTS = {
     'unexpected-response',
     'upgrade'
   ],
-  ServerEvents: ['close', 'connection', 'error', 'headers', 'listening', 'wsClientError'],
+  ServerEvents: [
+    'close',
+    'connection',
+    'error',
+    'headers',
+    'listening',
+    'subscription',
+    'wsClientError'
+  ],
   ReceiverEvents: ['conclude', 'error', 'message', 'ping', 'pong']
 };
 

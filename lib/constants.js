@@ -36,6 +36,8 @@ module.exports = {
   kOriginalSend: Symbol('original-send'),
   /** On an error: the close code with which the connection fails. */
   kStatusCode: Symbol('status-code'),
+  /** On a server: its topics. On a `WebSocket`: those of its server, or its subscriptions there. */
+  kTopics: Symbol('topics'),
   /** On a socket, receiver or sender: the `WebSocket` that it belongs to. */
   kWebSocket: Symbol('websocket'),
   NOOP: () => {}

@@ -18,6 +18,8 @@ const { keepOrder } = require('./write-order');
 
 /** Payloads up to this many bytes are copied; beyond that a copy costs more than a write. */
 const MAX_COPY_LENGTH = 16 * 1024;
+/** Frames from this many bytes on are held once for all sockets that they wait in. */
+const MIN_SHARED_LENGTH = 512;
 /** Memory that pieces are cut from, and the longest piece. A TLS record has 16 KiB at most. */
 const SLAB_LENGTH = 32 * 1024;
 /** Header of a frame that is copied, RFC 6455, section 5.2: two bytes, two of length, the key. */
@@ -99,6 +101,28 @@ class FrameQueue {
    */
   sendDirectly() {
     return false;
+  }
+
+  /**
+   * Adds the frame of a message that others get as well: a copy, or a reference where it's long or
+   * has to wait.
+   *
+   * @param {import('./beyond/message').Message} message The message
+   * @return {boolean} `false` where the socket takes nothing; nothing has happened then
+   */
+  sendShared(message) {
+    if (!this._isWritable()) return false;
+    const { frame } = message;
+    const { length } = frame;
+    const isWaiting = this._socket._writableState.length > 0;
+    if (length > MAX_COPY_LENGTH || (isWaiting && length >= MIN_SHARED_LENGTH)) {
+      this._writeLong(frame, undefined);
+      return true;
+    }
+    this._reserve(length);
+    this._end += copy(/** @type {any} */ (this._slab), frame, length, this._end);
+    this._wait(undefined);
+    return true;
   }
 
   /**

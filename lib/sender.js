@@ -64,6 +64,12 @@ class Sender {
     /** @type {any[][]} What waits for a message that is being compressed or read. */
     this._queue = [];
     this._state = DEFAULT;
+    /**
+     * What was published while the fragments of a message are sent, which comes after that.
+     *
+     * @type {{length: number, send: () => void}[] | null}
+     */
+    this._deferred = null;
     /** Asked to look again between two messages. @type {{ask: () => void} | null} */
     this._onRest = null;
     /** @type {any} What collects the frames of a tick. */
@@ -223,6 +229,7 @@ class Sender {
     }
     if (options.fin) this._firstFragment = true;
     this._submit(bytes, length, this._compress, opcode, options.fin, rsv1, options.mask, callback);
+    if (this._deferred !== null && this._firstFragment) this._sendDeferred(this._deferred);
   }
 
   /**
@@ -239,6 +246,45 @@ class Sender {
     const frames = this._frames;
     if (frames === null || this._state !== DEFAULT || !this._firstFragment) return false;
     return frames.sendDirectly(data, FIN | (binary ? BINARY : TEXT), mask);
+  }
+
+  /**
+   * Sends a message that others get as well, neither masked nor compressed, if nothing is in its
+   * way.
+   *
+   * @param {import('./beyond/message').Message} message The message
+   * @return {boolean} Whether it is sent; if not, nothing has happened
+   * @private
+   */
+  _sendShared(message) {
+    const frames = this._frames;
+    if (frames === null || this._state !== DEFAULT || message.isBlob) return false;
+    return frames.sendShared(message, FIN | (message.isBinary ? BINARY : TEXT));
+  }
+
+  /**
+   * Puts off a message until the one whose fragments are being sent is complete.
+   *
+   * @param {number} length Its bytes
+   * @param {() => void} send Sends it
+   * @private
+   */
+  _defer(length, send) {
+    this._bufferedBytes += length;
+    if (this._deferred === null) this._deferred = [{ length, send }];
+    else this._deferred.push({ length, send });
+  }
+
+  /**
+   * @param {{length: number, send: () => void}[]} deferred What was put off
+   * @private
+   */
+  _sendDeferred(deferred) {
+    this._deferred = null;
+    for (const { length, send } of deferred) {
+      this._bufferedBytes -= length;
+      send();
+    }
   }
 
   /**

@@ -7,7 +7,9 @@
 const EventEmitter = require('node:events');
 const http = require('node:http');
 
-const { CLOSE_TIMEOUT, kWebSocket } = require('./constants');
+const { PreparedMessage } = require('./beyond/message');
+const topics = require('./beyond/topics');
+const { CLOSE_TIMEOUT, kTopics, kWebSocket } = require('./constants');
 const { checkOwnOptions } = require('./deflate/options');
 const extension = require('./extension');
 const { rejectHandshake, rejectRequest } = require('./handshake/rejection');
@@ -98,6 +100,7 @@ class WebSocketServer extends EventEmitter {
 
     this.options = settings;
     this._state = RUNNING;
+    this[kTopics] = new topics.Topics(this);
   }
 
   /**
@@ -161,6 +164,54 @@ class WebSocketServer extends EventEmitter {
     const { path } = this.options;
 
     return !path || /** @type {string} */ (req.url).split('?', 1)[0] === path;
+  }
+
+  /**
+   * Sends a message to all who have subscribed to a topic. Not part of ws, like the next ones.
+   *
+   * @param {string} topic The topic
+   * @param {any} data The message, as for `send()`; or one that was prepared
+   * @param {any} [options] `binary` (by default: unless `data` is a string), `compress` (`true`),
+   *     `except` (a WebSocket, or several)
+   * @return {number} For how many connections it is queued
+   * @throws {TypeError} If an argument isn't valid
+   */
+  publish(topic, data, options) {
+    return topics.publish(this[kTopics], topic, data, options);
+  }
+
+  /**
+   * @param {string} topic The topic
+   * @return {number} How many have subscribed to it
+   * @throws {TypeError} If the topic isn't a string
+   */
+  subscriberCount(topic) {
+    return topics.countSubscribers(this[kTopics], topic);
+  }
+
+  /**
+   * Sends a message to all clients.
+   *
+   * @param {any} data The message, as for `publish()`
+   * @param {any} [options] As for `publish()`; and `filter`, which says who gets it
+   * @return {number} For how many connections it is queued
+   * @throws {TypeError} If an argument isn't valid
+   * @throws {Error} Without `clientTracking`
+   */
+  broadcast(data, options) {
+    return topics.broadcast(this.clients, data, options);
+  }
+
+  /**
+   * Makes a message that can be sent any number of times, which is framed once.
+   *
+   * @param {any} data The message, as for `send()`, but no `Blob`
+   * @param {any} [options] `binary`, `compress`, as for `send()`
+   * @return {PreparedMessage} What `send()`, `publish()` and `broadcast()` take
+   * @throws {TypeError} If an argument isn't valid
+   */
+  prepare(data, options) {
+    return new PreparedMessage(data, options);
   }
 
   /**
@@ -232,6 +283,7 @@ class WebSocketServer extends EventEmitter {
     }
 
     const websocket = new this.options.WebSocket(null, undefined, this.options);
+    websocket[kTopics] = this[kTopics];
     const headers = acceptHeaders(this.options, websocket, extensions, key, protocols, req);
 
     // RFC 6455, section 4.2.2, leaves other headers open: listeners may change the lines.

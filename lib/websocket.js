@@ -8,6 +8,9 @@
 
 const EventEmitter = require('node:events');
 
+const { sendPrepared } = require('./beyond/deliver');
+const { PreparedMessage } = require('./beyond/message');
+const topics = require('./beyond/topics');
 const { toBuffer } = require('./buffer-util');
 const { abortRequest, openConnection } = require('./handshake/client');
 const { nextTick } = require('./host');
@@ -27,6 +30,7 @@ const {
   kOriginalSend,
   kReceiver,
   kSender,
+  kTopics,
   kWebSocket
 } = require('./constants');
 const EngineConnection = require('./engine/connection');
@@ -157,6 +161,8 @@ class WebSocket extends EventEmitter {
     Object.defineProperty(this, '_sender', SENDER);
     /** @type {any} */
     this._socket = null;
+    /** @type {any} */
+    this[kTopics] = null;
 
     let settings = options;
 
@@ -306,6 +312,7 @@ class WebSocket extends EventEmitter {
     }
 
     this._readyState = CLOSED;
+    topics.endSubscriptions(this);
     this.emit('close', this._closeCode, this._closeMessage);
   }
 
@@ -401,11 +408,17 @@ class WebSocket extends EventEmitter {
     if (callback === undefined && sendDirectly(this, data, options)) return;
     if (this.readyState === CONNECTING) throw notOpenError(this);
 
-    const payload = typeof data === 'number' ? data.toString() : data;
+    const isPrepared = data instanceof PreparedMessage;
+    const payload = isPrepared ? data.data : typeof data === 'number' ? data.toString() : data;
     const onWritten = typeof options === 'function' ? options : callback;
 
     if (this.readyState !== OPEN) {
       refuseToSend(this, payload, onWritten);
+      return;
+    }
+
+    if (isPrepared) {
+      sendPrepared(this, data, onWritten);
       return;
     }
 
@@ -415,6 +428,67 @@ class WebSocket extends EventEmitter {
     if (!this._extensions[PerMessageDeflate.extensionName]) settings.compress = false;
 
     this._sender.send(payload || EMPTY_BUFFER, settings, onWritten);
+  }
+
+  /**
+   * Subscribes to a topic of the server. Not part of ws, like all that is about topics.
+   *
+   * @param {string} topic The topic
+   * @return {boolean} Whether that changed anything
+   * @throws {TypeError} If the topic isn't a string
+   * @throws {Error} `ERR_OXWS_NO_SERVER` if no `WebSocketServer` has made it
+   */
+  subscribe(topic) {
+    return topics.subscribe(this, topic);
+  }
+
+  /**
+   * Ends a subscription.
+   *
+   * @param {string} topic The topic
+   * @return {boolean} Whether that changed anything
+   * @throws {TypeError} If the topic isn't a string
+   */
+  unsubscribe(topic) {
+    return topics.unsubscribe(this, topic);
+  }
+
+  /**
+   * @param {string} topic The topic
+   * @return {boolean} Whether it's subscribed
+   * @throws {TypeError} If the topic isn't a string
+   */
+  isSubscribed(topic) {
+    return topics.isSubscribed(this, topic);
+  }
+
+  /** @return {string[]} What it's subscribed to now */
+  get topics() {
+    return topics.listTopics(this);
+  }
+
+  set topics(value) {
+    // A program that has a property of this name has it on ws as well.
+    Object.defineProperty(this, 'topics', {
+      configurable: true,
+      enumerable: true,
+      value,
+      writable: true
+    });
+  }
+
+  /**
+   * Sends a message to all others who have subscribed to a topic of the server.
+   *
+   * @param {string} topic The topic
+   * @param {any} data The message
+   * @param {any} [options] `binary`, `compress`, `except`
+   * @return {number} For how many connections it is queued
+   * @throws {TypeError} If an argument isn't valid
+   * @throws {Error} `ERR_OXWS_NO_SERVER` if no `WebSocketServer` has made it
+   */
+  publish(topic, data, options) {
+    return topics.publishFrom(this, topic, data, options);
   }
 
   /** Ends the connection at once, without a closing handshake. */

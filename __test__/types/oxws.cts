@@ -157,3 +157,43 @@ WebSocket.Sender.frame(Buffer.alloc(0), {});
 WebSocket.Limiter;
 
 export { base, exported, header, names, same, servers, writable };
+
+// Topics.
+
+wss.on('connection', (ws) => {
+  const changed: boolean[] = [ws.subscribe('a'), ws.unsubscribe('a'), ws.isSubscribed('a')];
+  const topics: string[] = ws.topics;
+  const queued: number = ws.publish('a', 'text', { except: ws, compress: false });
+  return [changed, topics, queued];
+});
+wss.on('subscription', (ws, topic, count, before) => {
+  if (count === 0) ws.unsubscribe(topic.slice(count, before));
+});
+const prepared: WebSocket.PreparedMessage = wss.prepare('text', { binary: true });
+const counts: number[] = [
+  wss.publish('a', prepared, { except: [client] }),
+  wss.broadcast(Buffer.alloc(1), { except: new Set([client]), filter: (ws) => ws.topics.length }),
+  wss.subscriberCount('a')
+];
+client.send(prepared, () => counts.length);
+
+// What a class of a user's has under the same names is its own.
+
+class Channel extends WebSocket {
+  topics = new Set<number>();
+  subscribe(channel: number, callback: () => void): void {
+    this.topics.add(channel);
+    callback();
+  }
+}
+const channels = new WebSocket.Server({ noServer: true, WebSocket: Channel });
+channels.on('connection', (ws) => {
+  ws.subscribe(1, () => {});
+  ws.topics.has(1);
+  ws.publish('a', 'text');
+});
+
+// @ts-expect-error a client has no topics
+client.subscribe('a');
+// @ts-expect-error a topic is a string
+wss.publish(1, 'text');

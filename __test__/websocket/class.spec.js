@@ -6,12 +6,20 @@ const { describe, it } = require('node:test');
 
 const { attempt, closed, compare } = require('../support/differential');
 
+/** What goes beyond ws. */
+const ADDITIONS = [
+  'binding',
+  'isSubscribed',
+  'publish',
+  'subscribe',
+  'topics',
+  'transport',
+  'unsubscribe'
+];
+
 /** Tells whether a property goes beyond ws. None of those is enumerable. */
 function isAddition(object, name) {
-  return (
-    ['binding', 'transport'].includes(name) &&
-    !Object.prototype.propertyIsEnumerable.call(object, name)
-  );
+  return ADDITIONS.includes(name) && !Object.prototype.propertyIsEnumerable.call(object, name);
 }
 
 describe('the class WebSocket', () => {

@@ -221,6 +221,18 @@ class EngineFrameQueue extends EngineHandle {
   }
 
   /**
+   * Sends a message that others get as well.
+   *
+   * @param {import('../../beyond/message').Message} message The message
+   * @param {number} first The first byte of the header
+   * @return {boolean} `true`
+   */
+  sendShared(message, first) {
+    if (!this.sendDirectly(message.data, first, false)) this.write(message.parts, undefined);
+    return true;
+  }
+
+  /**
    * Adds a frame whose payload is copied.
    *
    * @param {Buffer | string} data The payload

@@ -1,0 +1,127 @@
+'use strict';
+
+// A server with some clients, for tests of topics; all end with the test.
+
+const { once } = require('node:events');
+const https = require('node:https');
+const { Duplex } = require('node:stream');
+
+const { WebSocket, WebSocketServer } = require('../..');
+const certificate = require('../support/certificate');
+const { join, serve } = require('../support/connections');
+const until = require('../support/until');
+
+/** Both ends of a stream that is no socket. */
+function duplexPair() {
+  const ends = [];
+  for (const index of [0, 1]) {
+    ends.push(
+      new Duplex({
+        read() {},
+        write(chunk, _encoding, callback) {
+          ends[1 - index].push(chunk);
+          process.nextTick(callback);
+        },
+        destroy(error, callback) {
+          if (!ends[1 - index].destroyed) ends[1 - index].push(null);
+          callback(error);
+        },
+        final(callback) {
+          ends[1 - index].push(null);
+          callback();
+        }
+      })
+    );
+  }
+  return ends;
+}
+
+/** A server over TLS. */
+async function serveTls(t, options) {
+  const server = https.createServer(certificate);
+  const wss = new WebSocketServer({ server, ...options });
+  t.after(() => {
+    for (const peer of wss.clients ?? []) peer.terminate();
+    server.close();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { url: `wss://127.0.0.1:${server.address().port}`, wss };
+}
+
+/** Joins by a `Duplex` in place of a socket. */
+async function joinByDuplex(t, { wss }) {
+  const [near, far] = duplexPair();
+  const ws = new WebSocket(null, undefined, {});
+  ws._isServer = false;
+  const accepted = new Promise((resolve) => {
+    const req = {
+      headers: {
+        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+        'sec-websocket-version': '13',
+        upgrade: 'websocket'
+      },
+      method: 'GET',
+      socket: near,
+      url: '/'
+    };
+    wss.handleUpgrade(req, near, Buffer.alloc(0), resolve);
+  });
+  await once(far, 'data');
+  const peer = await accepted;
+  ws.setSocket(far, Buffer.alloc(0), { maxPayload: 0 });
+  t.after(() => {
+    ws.terminate();
+    peer.terminate();
+  });
+  return { peer, ws };
+}
+
+const KINDS = {
+  tcp: { join, serve },
+  tls: {
+    join: (t, served) => join(t, served, { rejectUnauthorized: false }),
+    serve: serveTls
+  },
+  duplex: {
+    join: joinByDuplex,
+    async serve(t, options) {
+      const wss = new WebSocketServer({ noServer: true, ...options });
+      t.after(() => wss.close());
+      return { wss };
+    }
+  }
+};
+
+/**
+ * A server of a kind (`tcp`, `tls`, `duplex`), and so many clients: the server's end of each, what
+ * it has received and how it ended.
+ */
+async function openRoom(t, count, options, kind = 'tcp') {
+  const served = await KINDS[kind].serve(t, options);
+  const members = [];
+  const addMember = async () => {
+    const { peer, ws: client } = await KINDS[kind].join(t, served);
+    const received = [];
+    client.on('message', (data, isBinary) => received.push(isBinary ? [...data] : data.toString()));
+    client.on('ping', () => received.push('(ping)'));
+    client.on('error', () => {});
+    client.on('close', (code) => received.push(`(close ${code})`));
+    const member = { client, received, ws: peer };
+    members.push(member);
+    return member;
+  };
+  for (let index = 0; index < count; index++) await addMember();
+  return { ...served, addMember, members };
+}
+
+/** Waits until each has received so many. */
+async function receiveAll(members, count) {
+  const list = Array.isArray(count) ? count : members.map(() => count);
+  await until(
+    () => members.every(({ received }, index) => received.length >= list[index]),
+    () => `${list} messages: ${JSON.stringify(members.map(({ received }) => received.length))}`
+  );
+}
+
+module.exports = { kinds: Object.keys(KINDS), openRoom, receiveAll };

@@ -1,0 +1,80 @@
+// @ts-check
+'use strict';
+
+// How a message that several connections get goes to one of them: in the order of whatever else is
+// sent there, and as a reference to the one frame where that is as good as a copy.
+
+const PerMessageDeflate = require('../permessage-deflate');
+const { OPEN } = require('../ready-state');
+const Sender = require('../sender');
+const { kOriginalSend } = require('../constants');
+
+const PERMESSAGE_DEFLATE = PerMessageDeflate.extensionName;
+/** The method as it is when nobody has replaced it. */
+const sendMessage = /** @type {any} */ (Sender)[kOriginalSend];
+
+/**
+ * Tells whether a WebSocket takes messages. One whose socket is ended does not: an error would be
+ * all that comes of it.
+ *
+ * @param {any} websocket The WebSocket
+ * @return {boolean} Whether it does
+ */
+function takesMessages(websocket) {
+  return websocket._readyState === OPEN && websocket._socket.writable;
+}
+
+/**
+ * Queues a message for a connection.
+ *
+ * @param {any} websocket The server's end
+ * @param {import('./message').Message} message The message
+ * @return {boolean} Whether it's queued; not where the connection takes no messages
+ */
+function deliver(websocket, message) {
+  if (!takesMessages(websocket)) return false;
+  const sender = websocket._sender;
+  // A message may not get between the fragments of another one, RFC 6455, section 5.4.
+  if (sender._firstFragment === false)
+    sender._defer(message.length, () => send(websocket, message));
+  else send(websocket, message);
+  return true;
+}
+
+/**
+ * Sends a message on an open connection.
+ *
+ * @param {any} websocket The server's end
+ * @param {import('./message').Message} message The message
+ */
+function send(websocket, message) {
+  const sender = websocket._sender;
+  const isExtended = !!websocket._extensions[PERMESSAGE_DEFLATE];
+  // Somebody may have replaced the method, to see messages.
+  const isOriginal = sender.send === sendMessage;
+  if (isOriginal && !(isExtended && message.compress) && sender._sendShared(message)) return;
+  const options = message.sendOptions;
+  if (!isExtended) options.compress = false;
+  sender.send(message.data, options);
+}
+
+/**
+ * Sends a prepared message, as `send()` would its data.
+ *
+ * @param {any} websocket An open WebSocket, a client's or a server's
+ * @param {import('./message').Message} message The message
+ * @param {((error?: Error | null) => void) | undefined} callback Called when it's written
+ */
+function sendPrepared(websocket, message, callback) {
+  const isFirst = websocket._sender._firstFragment !== false;
+  if (websocket._isServer && callback === undefined && isFirst) {
+    send(websocket, message);
+    return;
+  }
+  const options = message.sendOptions;
+  options.mask = !websocket._isServer;
+  if (!websocket._extensions[PERMESSAGE_DEFLATE]) options.compress = false;
+  websocket._sender.send(message.data, options, callback);
+}
+
+module.exports = { deliver, sendPrepared, takesMessages };
