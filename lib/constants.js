@@ -29,6 +29,8 @@ module.exports = {
   kReceiver: Symbol('kReceiver'),
   /** On a `WebSocket`: its sender, or the connection of the engine for which none was made yet. */
   kSender: Symbol('sender'),
+  /** On each `WebSocket`: `pong()` as it was when the class was made. */
+  kOriginalPong: Symbol('original-pong'),
   /**
    * On the class `Sender`: `send()` as it was when its file was loaded, before any tool replaced
    * it.

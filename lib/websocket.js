@@ -27,6 +27,7 @@ const {
   BINARY_TYPES,
   EMPTY_BUFFER,
   kAutoPong,
+  kOriginalPong,
   kOriginalSend,
   kReceiver,
   kSender,
@@ -680,6 +681,7 @@ for (const type of ['open', 'error', 'close', 'message']) {
 }
 
 Object.assign(WebSocket.prototype, EventTarget);
-EngineReceiver.pong = WebSocket.prototype.pong;
+// Where somebody replaces the method, to see pongs, the engine doesn't answer pings by itself.
+Object.defineProperty(WebSocket.prototype, kOriginalPong, { value: WebSocket.prototype.pong });
 
 module.exports = WebSocket;

@@ -3,7 +3,7 @@
 
 // What a WebSocket has for a receiver while the engine decodes its frames.
 
-const { kReceiver, kSender, kWebSocket } = require('../constants');
+const { kOriginalPong, kReceiver, kSender, kWebSocket } = require('../constants');
 const { nextTick } = require('../host');
 const listeners = require('../listeners');
 const PerMessageDeflate = require('../permessage-deflate');
@@ -213,9 +213,6 @@ class EngineReceiver {
   }
 }
 
-/** The `pong()` of a `WebSocket` that nobody has replaced. */
-EngineReceiver.pong = /** @type {any} */ (null);
-
 /**
  * Tells whether pings are answered as this package does it: nobody has replaced what does.
  *
@@ -226,7 +223,7 @@ function answersAsAlways(websocket) {
   const sender = websocket[kSender];
   // One that is made later has what its class has then.
   const { pong } = sender instanceof EngineConnection ? Sender.prototype : sender;
-  return websocket.pong === EngineReceiver.pong && pong === senderPong;
+  return websocket.pong === websocket[kOriginalPong] && pong === senderPong;
 }
 
 module.exports = { EngineReceiver, shareOptions };
