@@ -30,7 +30,7 @@ const WINDOWS = { serverNoContextTakeover: true, clientNoContextTakeover: true }
 
 /** Whether the engine inflates and deflates what a connection sends and receives. */
 function isTaken(websocket) {
-  return websocket._sender._frames._isCompressing === true;
+  return websocket._sender._frames.mode === 'taken';
 }
 
 /** A server and a client, of one of the two packages each, and the server's end. */
@@ -148,9 +148,9 @@ describe('Compression by the engine', { skip }, () => {
           }
         });
         let pauses = 0;
-        handle.holdBack = function holdBack(isHeldBack) {
-          pauses += +isHeldBack;
-          Object.getPrototypeOf(this).holdBack.call(this, isHeldBack);
+        handle.change = function change(what) {
+          pauses += +(what === 'hold');
+          return Object.getPrototypeOf(this).change.call(this, what);
         };
         socket.write(Buffer.from(begun));
         await until(() => looks > 0, 'it to be asked');
@@ -162,7 +162,7 @@ describe('Compression by the engine', { skip }, () => {
         const received = collect(peer, 1);
         socket.write(Buffer.from(rest));
         await received;
-        await until(() => handle._isCompressing, 'the engine to take it over');
+        await until(() => handle.mode === 'taken', 'the engine to take it over');
       });
     }
   });
@@ -202,7 +202,7 @@ describe('Compression by the engine', { skip }, () => {
   it('makes no sender where nothing is sent', async (t) => {
     const { peer, websocket } = await connect(t);
     for (const end of [peer, websocket]) {
-      await until(() => end._socket._handle._isCompressing, 'the engine to take it over');
+      await until(() => end._socket._handle.mode === 'taken', 'the engine to take it over');
       assert.ok(!(end[kSender] instanceof oxws.Sender));
     }
     const received = collect(peer, 2);

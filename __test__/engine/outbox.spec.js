@@ -154,7 +154,7 @@ describe('The messages of a tick', { skip }, () => {
     const ends = await connectMany(t, 3, {
       perMessageDeflate: { serverNoContextTakeover: true, threshold: 0 }
     });
-    const isTaken = ({ ws }) => ws._socket._handle._isCompressing;
+    const isTaken = ({ ws }) => ws._socket._handle.mode === 'taken';
     await until(() => ends.every(isTaken), 'the engine compresses');
     for (const { ws } of ends) ws.send('a'.repeat(1000));
     ends[1].ws.terminate();

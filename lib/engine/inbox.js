@@ -179,7 +179,7 @@ class Inbox {
       if (connection !== null) {
         this._activity++;
         // What is read at once is handed out, even if its listener has paused the connection.
-        const isHeld = connection !== this._current && connection.isHeld;
+        const isHeld = connection !== this._current && connection.keepsRecords;
         this._current = connection;
         connection.context.runInAsyncScope(this._deliverRun, this, id, connection, isHeld);
         this._current = null;
@@ -273,7 +273,7 @@ class Inbox {
    */
   drain(id, connection) {
     const { native: engine } = this._engine;
-    const { isHeld } = connection;
+    const isHeld = connection.keepsRecords;
     const isWanted = isHeld || connection === this._current;
     if (!native.drainConnection(engine, id, isWanted, isHeld)) return;
     this._drained ??= new SharedIntegers((MAX_DRAINED + 1) * RECORD_FIELDS);

@@ -197,6 +197,7 @@ class EngineReceiver {
     // Until the bytes come, its limits are the engine's.
     receiver.onLimits = (/** @type {any} */ limits) => this._handle.setLimits(limits);
     listeners.attachReceiver(receiver);
+    this._handle.change('expose');
     if (this._writableState.errorEmitted) receiver._writableState.errorEmitted = true;
     else if (this._isEnding) receiver.end();
     else if (websocket._socket._handle === this._handle) this._handle.setRaw();

@@ -104,7 +104,7 @@ class EngineSocket extends net.Socket {
   pause() {
     const handle = connectionOf(this);
     // As any socket, one that shows its bytes reads until it has too many of them.
-    if (handle && !handle.isRaw) {
+    if (handle && !handle.givesBytes) {
       handle.reading = false;
       handle.readStop();
     }
@@ -223,7 +223,7 @@ class EngineSocket extends net.Socket {
  */
 function feed(socket, chunk, encoding) {
   const handle = connectionOf(socket);
-  if (!handle || handle.isRaw || chunk === null || chunk === undefined) return false;
+  if (!handle || handle.givesBytes || chunk === null || chunk === undefined) return false;
   handle.feed(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk);
   return true;
 }
@@ -330,8 +330,7 @@ function handOver(socket, isServer, limits, onData, isCompressed) {
   const handle = socket._handle;
   const id = native.adopt(engine.native, handle.fd, isServer, isCompressed, isCompressed);
   if (id < 0) return null;
-  const connection = new EngineConnection(engine, id, socket);
-  connection.isRaw = isCompressed;
+  const connection = new EngineConnection(engine, id, socket, isCompressed ? 'young' : 'frames');
   connection.isResettable = typeof handle.reset === 'function';
   connection.priorBytesRead = handle.bytesRead;
   connection.priorBytesWritten = handle.bytesWritten;

@@ -15,8 +15,9 @@
 // has come to a rest, since both directions have to be there at a time.
 
 const { clearTimeout, now, setImmediate, setTimeout } = require('../host');
-const { OPEN } = require('../ready-state');
 const PerMessageDeflate = require('../permessage-deflate');
+const { OPEN } = require('../ready-state');
+const { mayBeTaken } = require('./mode');
 
 /** How long a connection has been open then, at least. */
 const MIN_AGE_MS = 20;
@@ -62,20 +63,18 @@ class Candidate {
     this._observed = new Set();
     /** Whether it's asked in this turn of the event loop. */
     this._isDue = false;
-    /** What reads it again; `null` while it is read. @type {any} */
-    this._hold = null;
-    /** When it may be held back. */
+    /** What reads it again if it is held. @type {NodeJS.Timeout | undefined} */
+    this._hold = undefined;
+    /** When it may be held. */
     this._mayHoldAt = 0;
-    /** Whether it need not be asked any more. */
-    this._isSettled = false;
   }
 
   /**
    * Takes it over if that is possible now, and sees to it that it is asked again otherwise.
    */
   ask() {
-    if (this._isSettled) return;
-    const busy = this._websocket._readyState === OPEN ? this._begin() : null;
+    const isCandidate = mayBeTaken(this._handle.mode) && this._websocket._readyState === OPEN;
+    const busy = isCandidate ? this._begin() : null;
     if (busy === null) {
       this._settle();
       return;
@@ -86,7 +85,7 @@ class Candidate {
     }
     busy.party._onRest = this;
     this._observed.add(busy.party);
-    if (busy.works) this._holdBack();
+    if (busy.works) this._holdBriefly();
     else this._letGo();
   }
 
@@ -108,9 +107,10 @@ class Candidate {
    * @private
    */
   _settle() {
-    this._isSettled = true;
+    this._handle.change('stay');
+    clearTimeout(this._hold);
     for (const party of this._observed) if (party._onRest === this) party._onRest = null;
-    this._letGo();
+    this._observed.clear();
   }
 
   /**
@@ -118,9 +118,8 @@ class Candidate {
    *
    * @private
    */
-  _holdBack() {
-    if (this._hold !== null || now() < this._mayHoldAt) return;
-    this._handle.holdBack(true);
+  _holdBriefly() {
+    if (now() < this._mayHoldAt || !this._handle.change('hold')) return;
     this._hold = setTimeout(() => this._letGo(), MAX_HOLD_MS).unref();
   }
 
@@ -130,11 +129,9 @@ class Candidate {
    * @private
    */
   _letGo() {
-    if (this._hold === null) return;
+    if (!this._handle.change('release')) return;
     clearTimeout(this._hold);
-    this._hold = null;
     this._mayHoldAt = now() + MIN_READ_MS;
-    this._handle.holdBack(false);
   }
 }
 

@@ -197,7 +197,6 @@ function takeOver(websocket, options, handle, receiver) {
     return null;
   }
   attachFrames(websocket, { ...options, binaryType: websocket.binaryType }, handle);
-  handle.beginToCompress();
   keepReceiver(receiver, options.isServer);
   return null;
 }

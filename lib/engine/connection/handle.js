@@ -8,6 +8,7 @@ const { networkInterfaces } = require('node:os');
 
 const { setImmediate } = require('../../host');
 const native = require('../../native');
+const { givesBytes, modeAfter } = require('../mode');
 
 /**
  * The handle of a socket of the engine.
@@ -17,8 +18,11 @@ class EngineHandle {
    * @param {any} engine The engine
    * @param {number} id The number of the connection there
    * @param {any} socket The socket
+   * @param {import('../mode').Mode} mode What the engine gives
    */
-  constructor(engine, id, socket) {
+  constructor(engine, id, socket, mode) {
+    /** What the engine gives; changed by `change()` only. */
+    this.mode = mode;
     /** The asynchronous context of its events: that of the hand-over first. */
     this.context = new AsyncResource('OXWSCONNECTION');
     this._hasOwnContext = false;
@@ -48,6 +52,28 @@ class EngineHandle {
    */
   isNumber(id) {
     return this._id === id;
+  }
+
+  /** Whether the socket gets the bytes of the connection, not its frames. */
+  get givesBytes() {
+    return givesBytes(this.mode);
+  }
+
+  /**
+   * Changes the mode. A connection is not read while it is held.
+   *
+   * @param {import('../mode').Change} change What happens
+   * @return {boolean} Whether that changes anything
+   */
+  change(change) {
+    const mode = modeAfter(this.mode, change);
+    if (mode === undefined) return false;
+    const wasHeld = this.mode === 'held';
+    this.mode = mode;
+    if (this._isClosed || wasHeld === (mode === 'held')) return true;
+    this._setPaused(!wasHeld || !this.reading);
+    if (wasHeld) this._engine.wake();
+    return true;
   }
 
   /**

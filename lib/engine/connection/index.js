@@ -64,13 +64,12 @@ class EngineConnection extends EngineFrameQueue {
    * @param {any} engine The engine
    * @param {number} id Its number there
    * @param {any} socket The socket
+   * @param {import('../mode').Mode} mode What the engine gives
    */
-  constructor(engine, id, socket) {
-    super(engine, id, socket);
+  constructor(engine, id, socket, mode) {
+    super(engine, id, socket, mode);
     /** What frames are given to; set once the connection carries a WebSocket. @type {any} */
     this.handlers = null;
-    /** Whether the socket gets bytes, not frames. */
-    this.isRaw = false;
     /** A large message that is arriving. @type {{memory: Buffer, filled: number} | null} */
     this._large = null;
     /** What has arrived and is not handed out, because nobody reads. @type {Kept[]} */
@@ -117,7 +116,6 @@ class EngineConnection extends EngineFrameQueue {
    * From the end of the current message on the socket gets the bytes as they come.
    */
   setRaw() {
-    this._isCompressing = false;
     native.setRaw(this._engine.native, this._id, true);
     // As any socket, one that shows its bytes reads until it has too many of them.
     if (!this.reading) {
@@ -137,19 +135,7 @@ class EngineConnection extends EngineFrameQueue {
   beginCompression(deflater, inflater) {
     if (this._isClosed || this._engine.inbox.hasUndelivered()) return false;
     if (!native.beginCompression(this._engine.native, this._id, deflater, inflater)) return false;
-    this.isRaw = false;
-    return true;
-  }
-
-  /**
-   * Stops reading, or reads again if nobody else has stopped it.
-   *
-   * @param {boolean} isHeldBack Whether nothing is to be read
-   */
-  holdBack(isHeldBack) {
-    if (this._isClosed) return;
-    this._setPaused(isHeldBack || !this.reading);
-    if (!isHeldBack) this._engine.wake();
+    return this.change('take');
   }
 
   /**
@@ -172,8 +158,9 @@ class EngineConnection extends EngineFrameQueue {
    *
    * @return {boolean} Whether `keep` gets it
    */
-  get isHeld() {
-    return this._kept !== NONE || (!this.isRaw && this._socket._readableState.flowing === false);
+  get keepsRecords() {
+    if (this._kept !== NONE) return true;
+    return this._socket._readableState.flowing === false && !this.givesBytes;
   }
 
   /** Whether something waits. */
@@ -241,7 +228,7 @@ class EngineConnection extends EngineFrameQueue {
    */
   lose() {
     const error = createInternalError('the memory of a message was transferred');
-    if (this.handlers === null || this.isRaw) this._socket.destroy(error);
+    if (this.givesBytes) this._socket.destroy(error);
     else this.handlers.fail(error);
   }
 
@@ -309,7 +296,7 @@ class EngineConnection extends EngineFrameQueue {
         socket[kWebSocket]?.[kReceiver].write(payload);
         return;
       }
-      this.isRaw = true;
+      this.change('bytes');
       if (!socket.push(payload)) {
         this.reading = false;
         this.readStop();
@@ -325,7 +312,7 @@ class EngineConnection extends EngineFrameQueue {
     } else if (kind === RECORD_END) {
       // In a turn of its own: what listeners of the last message have begun comes before. Bytes
       // set nothing off but what takes its own turns, as compressed messages do.
-      if (this.isRaw) endReading(this);
+      if (this.givesBytes) endReading(this);
       else setImmediate(endReading, this);
     } else if (kind === RECORD_FAILED) {
       const failure = this._findFailure();

@@ -127,9 +127,10 @@ class EngineFrameQueue extends EngineHandle {
    * @param {any} engine The engine
    * @param {number} id The number of the connection there
    * @param {any} socket The socket
+   * @param {import('../mode').Mode} mode What the engine gives
    */
-  constructor(engine, id, socket) {
-    super(engine, id, socket);
+  constructor(engine, id, socket, mode) {
+    super(engine, id, socket, mode);
     /** Whether bytes wait in the engine. */
     this._isBacklogged = false;
     /** Bytes that were sent, and those of them that are in the engine already. */
@@ -140,9 +141,7 @@ class EngineFrameQueue extends EngineHandle {
     /** @type {{end: number, callback: (error?: Error | null) => void}[]} */
     this._callbacks = NONE;
     this._isExpecting = false;
-    /** Whether the engine compresses; the sender of which it has compressed something. */
-    this._isCompressing = false;
-    /** @type {any} */
+    /** The sender of which the engine has compressed something. @type {any} */
     this._sender = null;
     /**
      * What is to be compressed by the next flush, and what was sent behind it: where that begins,
@@ -176,14 +175,7 @@ class EngineFrameQueue extends EngineHandle {
    * @return {boolean} Whether `appendCompressed` takes it
    */
   compresses(length) {
-    return this._isCompressing && length <= MAX_COMPRESSED_LENGTH && this._isFree();
-  }
-
-  /**
-   * From now on the engine compresses.
-   */
-  beginToCompress() {
-    this._isCompressing = true;
+    return this.mode === 'taken' && length <= MAX_COMPRESSED_LENGTH && this._isFree();
   }
 
   /**
