@@ -35,8 +35,8 @@ const {
   kWebSocket
 } = require('./constants');
 const EngineConnection = require('./engine/connection');
-const { EngineReceiver } = require('./engine/receiver');
-const { attachEngine } = require('./engine/transport');
+const { EngineReceiver } = require('./engine/transport');
+const { attachEngine } = require('./engine/attach');
 const { EventTarget, onEventAttribute } = require('./event-target');
 const PerMessageDeflate = require('./permessage-deflate');
 const { CLOSED, CLOSING, CONNECTING, OPEN, STATE_NAMES } = require('./ready-state');

@@ -1,0 +1,204 @@
+// @ts-check
+'use strict';
+
+// The native transport: a WebSocket whose frames the engine decodes and writes.
+//
+// It is chosen where nobody can tell it from the stream transport, and left, at the end of a
+// message, when somebody begins to look at the bytes or at the receiver.
+
+const { Writable } = require('node:stream');
+
+const { kOriginalSend, kReceiver, kSender, kWebSocket } = require('../constants');
+const listeners = require('../listeners');
+const { isOriginal, takeOverLater } = require('./take-over');
+const { EngineReceiver, shareOptions } = require('./transport');
+const { handOver, isUntouched } = require('./socket');
+const PerMessageDeflate = require('../permessage-deflate');
+const Receiver = require('../receiver');
+const Sender = require('../sender');
+const { toInt32 } = require('../validation');
+
+/** What libuv reads at once, at most. */
+const CHUNK_LENGTH = 64 * 1024;
+/** The longest message where there is no limit: a `Buffer` may be as long. */
+const MAX_LENGTH = 2 ** 32;
+
+/** What tools for tracing replace to see messages, when a file is loaded or later. */
+const RECEIVER_METHODS = /** @type {const} */ (['addListener', 'emit', 'on']);
+const senderSend = /** @type {any} */ (Sender)[kOriginalSend];
+
+/**
+ * Receivers that the engine has taken the place of, by role: those of the server's end second. A
+ * connection begins with one of them where there is one: from Node.js 24 on V8 keeps each
+ * `Writable` until it collects the old generation.
+ *
+ * @type {any[][]}
+ */
+const spareReceivers = [[], []];
+/** So many are kept of each role: as many as connections are opened in a moment. */
+const MAX_SPARE_RECEIVERS = 256;
+
+/**
+ * Tells whether a connection is such that the engine can carry it.
+ *
+ * @param {any} websocket The WebSocket
+ * @param {any} options The options of the receiver
+ * @param {unknown} generateMask The user's function for masking keys
+ * @return {boolean} Whether it can
+ */
+function isPossible(websocket, options, generateMask) {
+  return (
+    options.allowSynchronousEvents !== false &&
+    !generateMask &&
+    !mayExceedChunks(options) &&
+    hasKnownExtensions(websocket) &&
+    RECEIVER_METHODS.every((name) => Receiver.prototype[name] === Writable.prototype[name]) &&
+    Sender.prototype.send === senderSend
+  );
+}
+
+/**
+ * Tells whether a message that isn't too long may come in more chunks than may be buffered. The
+ * engine reads as much as there is, so it wouldn't count the chunks that libuv reads.
+ *
+ * @param {any} options The options of the receiver
+ * @return {boolean} Whether one may
+ */
+function mayExceedChunks({ maxBufferedChunks, maxPayload }) {
+  const most = toInt32(maxBufferedChunks);
+  const length = toInt32(maxPayload) > 0 ? toInt32(maxPayload) : MAX_LENGTH;
+  // One more for what precedes the payload, and one for the end of another message.
+  return most > 0 && most < Math.ceil(length / CHUNK_LENGTH) + 2;
+}
+
+/**
+ * @param {any} websocket The WebSocket
+ * @return {boolean} Whether it has no extension but permessage-deflate as it was made
+ */
+function hasKnownExtensions(websocket) {
+  const names = Object.keys(websocket._extensions);
+  if (names.length === 0) return true;
+  const perMessageDeflate = websocket._extensions[PerMessageDeflate.extensionName];
+  return names.length === 1 && perMessageDeflate !== undefined && isOriginal(perMessageDeflate);
+}
+
+/**
+ * Has the engine carry a connection.
+ *
+ * @param {any} websocket The WebSocket
+ * @param {any} options The options of the receiver
+ * @param {unknown} generateMask The user's function for masking keys
+ * @return {boolean} `false` where the stream transport has to; nothing has happened then
+ */
+function attachEngine(websocket, options, generateMask) {
+  if (!isPossible(websocket, options, generateMask)) return false;
+  const socket = websocket._socket;
+  const isCompressed = websocket._extensions[PerMessageDeflate.extensionName] !== undefined;
+  const limits = shareOptions(options);
+  const onData = listeners.onSocketData;
+  const handle = handOver(socket, options.isServer, limits, onData, isCompressed);
+  if (handle === null) return false;
+  websocket[kSender] = handle;
+  if (isCompressed) attachYoung(websocket, options, handle);
+  else attachFrames(websocket, options, handle);
+  return true;
+}
+
+/**
+ * Has the engine decode the frames of a connection.
+ *
+ * @param {any} websocket The WebSocket
+ * @param {any} options The options of the receiver
+ * @param {any} handle The connection of the engine
+ */
+function attachFrames(websocket, options, handle) {
+  const receiver = new EngineReceiver(websocket, options, handle);
+  websocket[kReceiver] = receiver;
+  handle.handlers = receiver;
+  receiver.updateAnswering();
+}
+
+/**
+ * Gives a connection whose messages are compressed a real receiver, until the engine takes its
+ * place.
+ *
+ * @param {any} websocket The WebSocket
+ * @param {any} options The options of the receiver
+ * @param {any} handle The connection of the engine
+ */
+function attachYoung(websocket, options, handle) {
+  const receiver = takeReceiver(options);
+  websocket[kReceiver] = receiver;
+  receiver[kWebSocket] = websocket;
+  takeOverLater(websocket, handle, () => takeOver(websocket, options, handle, receiver));
+}
+
+/**
+ * @param {any} options The options of the receiver
+ * @return {any} A receiver whose events are those of its WebSocket: a spare one, if there is one
+ */
+function takeReceiver(options) {
+  // An emitter belongs to the domain in which it is made.
+  const spare = process.domain ? undefined : spareReceivers[+options.isServer].pop();
+  if (spare !== undefined) {
+    spare._reuse(options);
+    return spare;
+  }
+  const receiver = new Receiver(options);
+  listeners.attachReceiver(receiver);
+  return receiver;
+}
+
+/**
+ * Keeps a receiver for another connection.
+ *
+ * @param {any} receiver One that is idle, and that nobody has asked for
+ * @param {boolean} isServer Its role
+ */
+function keepReceiver(receiver, isServer) {
+  const spares = spareReceivers[+isServer];
+  if (spares.length === MAX_SPARE_RECEIVERS || receiver.domain) return;
+  // What `Writable` still has to tell belongs to the connection before.
+  if (receiver._writableState.pendingcb > 0) return;
+  receiver._release();
+  spares.push(receiver);
+}
+
+/** What is busy where the engine itself is. */
+const ENGINE = Object.freeze({ party: null, works: true });
+
+/**
+ * Has the engine take over from a real receiver, and inflate and deflate.
+ *
+ * @param {any} websocket The WebSocket
+ * @param {any} options The options of the receiver
+ * @param {any} handle The connection of the engine
+ * @param {any} receiver The receiver
+ * @return {{party: any, works: boolean} | null} `null` if it did, or never can; or what is busy
+ */
+function takeOver(websocket, options, handle, receiver) {
+  const { _extensions: extensions, [kSender]: sender, _socket: socket } = websocket;
+  const perMessageDeflate = extensions[PerMessageDeflate.extensionName];
+  if (websocket[kReceiver] !== receiver || receiver._isExposed || socket._handle !== handle) {
+    return null;
+  }
+  if (!isPossible(websocket, options, undefined)) return null;
+  if (!isUntouched(socket, listeners.onSocketData)) return null;
+  if (websocket.isPaused || socket._readableState.length > 0 || !receiver._isIdle) {
+    return { party: receiver, works: !websocket.isPaused && receiver._isWorking };
+  }
+  if (sender !== handle && !sender._isIdle) return { party: sender, works: true };
+  try {
+    const busy = perMessageDeflate._busyContext();
+    if (busy !== null) return { party: busy, works: true };
+    if (!perMessageDeflate._giveTo(handle)) return ENGINE;
+  } catch {
+    // What is wrong with the options is told with the first message.
+    return null;
+  }
+  attachFrames(websocket, { ...options, binaryType: websocket.binaryType }, handle);
+  keepReceiver(receiver, options.isServer);
+  return null;
+}
+
+module.exports = { attachEngine };
