@@ -11,7 +11,7 @@ const tls = require('node:tls');
 const { setImmediate: turn } = require('node:timers/promises');
 const { promisify } = require('node:util');
 
-const { kWebSocket } = require('../lib/constants');
+const { kTransport, kWebSocket } = require('../lib/constants');
 const Sender = require('../lib/sender');
 const certificate = require('./support/certificate');
 const createFrameSink = require('./support/frame-sink');
@@ -99,7 +99,7 @@ describe('The frames of a tick', () => {
     };
     const sender = new Sender(slow);
     sender.coalesce();
-    slow[kWebSocket] = { _sender: sender };
+    slow[kWebSocket] = { [kTransport]: sender };
     for (let i = 0; i < 500; i++) {
       for (const pair of fast) pair.sender.send(Buffer.alloc(100), { fin: true });
       sender.send(Buffer.alloc(100), { fin: true });

@@ -23,12 +23,6 @@ module.exports = {
   kListener: Symbol('kListener'),
   /** On a `WebSocket`: whether it answers pings, `_autoPong`. */
   kAutoPong: Symbol('auto-pong'),
-  /** On a destroyed socket: its connection in the engine, where that has kept something. */
-  kLeftovers: Symbol('leftovers'),
-  /** On a `WebSocket`: its receiver, or what stands in its place. */
-  kReceiver: Symbol('kReceiver'),
-  /** On a `WebSocket`: its sender, or the connection of the engine for which none was made yet. */
-  kSender: Symbol('sender'),
   /** On each `WebSocket`: `pong()` as it was when the class was made. */
   kOriginalPong: Symbol('original-pong'),
   /**
@@ -40,6 +34,8 @@ module.exports = {
   kStatusCode: Symbol('status-code'),
   /** On a server: its topics. On a `WebSocket`: those of its server, or its subscriptions there. */
   kTopics: Symbol('topics'),
+  /** On a `WebSocket`: its transport; `null` before it's open. */
+  kTransport: Symbol('transport'),
   /** On a socket, receiver or sender: the `WebSocket` that it belongs to. */
   kWebSocket: Symbol('websocket'),
   NOOP: () => {}

@@ -8,14 +8,7 @@
 // loses that property when it's closed, which is how the receiver's listeners know that nothing can
 // be sent any more.
 
-const {
-  EMPTY_BUFFER,
-  kLeftovers,
-  kReceiver,
-  kStatusCode,
-  kWebSocket,
-  NOOP
-} = require('./constants');
+const { EMPTY_BUFFER, kStatusCode, kTransport, kWebSocket, NOOP } = require('./constants');
 const { nextTick, setImmediate } = require('./host');
 const { CLOSED, CLOSING, OPEN } = require('./ready-state');
 const Sender = require('./sender');
@@ -38,14 +31,13 @@ function prepareSocket(socket, head) {
  * Makes the sender of a WebSocket.
  *
  * @param {any} websocket The WebSocket
- * @param {any} socket The socket, or any `Duplex`
  * @param {((key: Buffer) => void) | undefined} generateMask Fills a masking key
- * @param {any} [frames] What collects the frames of a tick, if not a `FrameQueue`
+ * @param {import('./transport').Frames} [frames] What collects the frames of a tick, if not a
+ *   `FrameQueue`
  * @return {Sender} The sender
  */
-function createSender(websocket, socket, generateMask, frames) {
-  /** @type {any} */
-  const sender = new Sender(socket, websocket._extensions, generateMask);
+function createSender(websocket, generateMask, frames) {
+  const sender = new Sender(websocket._socket, websocket._extensions, generateMask);
 
   sender[kWebSocket] = websocket;
   sender.onerror = onSenderError;
@@ -85,7 +77,7 @@ function attachReceiver(receiver) {
  * @param {any} websocket The WebSocket
  */
 function finishAfterCloseFrame(websocket) {
-  if (websocket._closeFrameReceived || websocket[kReceiver]._writableState.errorEmitted) {
+  if (websocket._closeFrameReceived || websocket[kTransport].hasFailed) {
     websocket._socket.end();
   }
 }
@@ -100,7 +92,7 @@ function startCloseTimer(websocket) {
   const socket = websocket._socket;
 
   websocket._closeTimer = setTimeout(() => socket.destroy(), websocket._closeTimeout);
-  websocket[kReceiver].updateAnswering?.();
+  websocket[kTransport].updateAnswering();
 }
 
 /**
@@ -147,17 +139,13 @@ function isDetached(websocket) {
 }
 
 /**
- * The receiver got a close frame. RFC 6455, section 5.5.1: it's answered with the same code and
- * reason.
+ * A close frame arrived. RFC 6455, section 5.5.1: it's answered with the same code and reason.
  *
- * @this {any}
+ * @param {any} websocket The WebSocket
  * @param {number} code The close code; 1005 when there was none
  * @param {Buffer} reason The close reason
- * @private
  */
-function onConclude(code, reason) {
-  const websocket = this[kWebSocket];
-
+function receiveClose(websocket, code, reason) {
   websocket._closeFrameReceived = true;
   websocket._closeCode = code;
   websocket._closeMessage = EMPTY_BUFFER;
@@ -178,6 +166,18 @@ function onConclude(code, reason) {
 }
 
 /**
+ * The receiver got a close frame.
+ *
+ * @this {any}
+ * @param {number} code The close code
+ * @param {Buffer} reason The close reason
+ * @private
+ */
+function onConclude(code, reason) {
+  receiveClose(this[kWebSocket], code, reason);
+}
+
+/**
  * The receiver has room again.
  *
  * @this {any}
@@ -193,13 +193,10 @@ function onDrain() {
  * The peer violated the protocol. RFC 6455, section 7.1.7: the connection fails with a close frame
  * that says why.
  *
- * @this {any}
+ * @param {any} websocket The WebSocket
  * @param {any} error The error
- * @private
  */
-function onReceiverError(error) {
-  const websocket = this[kWebSocket];
-
+function receiveFailure(websocket, error) {
   if (!isDetached(websocket)) {
     discardIncoming(websocket._socket);
     websocket.close(error[kStatusCode]);
@@ -209,13 +206,14 @@ function onReceiverError(error) {
 }
 
 /**
- * The receiver is through with everything that the closed socket had delivered.
+ * The receiver failed.
  *
  * @this {any}
+ * @param {Error} error The error
  * @private
  */
-function onReceiverEnd() {
-  this[kWebSocket].emitClose();
+function onReceiverError(error) {
+  receiveFailure(this[kWebSocket], error);
 }
 
 /**
@@ -234,13 +232,10 @@ function onMessage(data, isBinary) {
  * A ping arrived. RFC 6455, section 5.5.2: it's answered with a pong. A peer that sends pings
  * without taking the pongs is cut off.
  *
- * @this {any}
+ * @param {any} websocket The WebSocket
  * @param {Buffer} data The payload
- * @private
  */
-function onPing(data) {
-  const websocket = this[kWebSocket];
-
+function receivePing(websocket, data) {
   if (websocket._autoPong && websocket.readyState === OPEN) {
     const limit = websocket._maxPendingAutoPongs;
 
@@ -257,6 +252,17 @@ function onPing(data) {
   }
 
   websocket.emit('ping', data);
+}
+
+/**
+ * The receiver got a ping.
+ *
+ * @this {any}
+ * @param {Buffer} data The payload
+ * @private
+ */
+function onPing(data) {
+  receivePing(this[kWebSocket], data);
 }
 
 /**
@@ -301,7 +307,7 @@ function onSenderError(error) {
 function onSocketData(chunk) {
   let thrown = true;
   try {
-    if (!this[kWebSocket][kReceiver].write(chunk)) this.pause();
+    if (!this[kWebSocket][kTransport].write(chunk)) this.pause();
     thrown = false;
   } finally {
     if (thrown) setImmediate(readOn, this);
@@ -329,9 +335,9 @@ function onSocketEnd() {
   const websocket = this[kWebSocket];
 
   websocket._readyState = CLOSING;
+  websocket[kTransport].end();
   // To end what is finished has no effect but an error, made and thrown away: a fifth of what a
   // short connection costs (`npm run bench -- --case connect`).
-  if (!websocket[kReceiver].writableFinished) websocket[kReceiver].end();
   if (!this.writableFinished) this.end();
 }
 
@@ -385,12 +391,11 @@ function onSocketClose() {
  */
 function receiveLeftovers(websocket, socket) {
   const { endEmitted, length } = socket._readableState;
-  const receiver = websocket[kReceiver];
 
-  if (websocket._closeFrameReceived || receiver._writableState.errorEmitted) return;
+  if (websocket._closeFrameReceived || websocket[kTransport].hasFailed) return;
   // With a length given, all of it comes as one chunk.
-  if (!endEmitted && length > 0) receiver.write(socket.read(length));
-  socket[kLeftovers]?.receiveLeftovers();
+  if (!endEmitted && length > 0) websocket[kTransport].write(socket.read(length));
+  websocket[kTransport].receiveLeftovers();
 }
 
 /**
@@ -401,18 +406,14 @@ function receiveLeftovers(websocket, socket) {
  * @private
  */
 function concludeReceiver(websocket, socket) {
-  const receiver = websocket[kReceiver];
+  const transport = websocket[kTransport];
 
-  if (!receiver.writableFinished) receiver.end();
+  transport.end();
   socket[kWebSocket] = undefined;
   clearTimeout(websocket._closeTimer);
 
-  if (receiver._writableState.finished || receiver._writableState.errorEmitted) {
-    websocket.emitClose();
-  } else {
-    receiver.on('error', onReceiverEnd);
-    receiver.on('finish', onReceiverEnd);
-  }
+  if (transport.hasEnded) websocket.emitClose();
+  else transport.onEnd(() => websocket.emitClose());
 }
 
 module.exports = {
@@ -420,11 +421,10 @@ module.exports = {
   attachSocket,
   createSender,
   finishAfterCloseFrame,
-  onConclude,
-  onPing,
-  onPong,
-  onReceiverError,
   onSocketData,
   prepareSocket,
+  receiveClose,
+  receiveFailure,
+  receivePing,
   startCloseTimer
 };

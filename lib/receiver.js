@@ -119,8 +119,6 @@ class Receiver extends Writable {
     this.onLimits = undefined;
     /** Asked to look again when a chunk is used up. @type {{askSoon: () => void} | null} */
     this._onRest = null;
-    /** Whether somebody has asked for it, who may do anything with it. */
-    this._isExposed = false;
     /** @type {any} The native decoder, made with the first chunk. */
     this._decoder = null;
     /** @type {Batch | null} */

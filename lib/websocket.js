@@ -15,11 +15,8 @@ const { toBuffer } = require('./buffer-util');
 const { abortRequest, openConnection } = require('./handshake/client');
 const { nextTick } = require('./host');
 const {
-  attachReceiver,
   attachSocket,
-  createSender,
   finishAfterCloseFrame,
-  onSocketData,
   prepareSocket,
   startCloseTimer
 } = require('./listeners');
@@ -29,19 +26,16 @@ const {
   kAutoPong,
   kOriginalPong,
   kOriginalSend,
-  kReceiver,
-  kSender,
   kTopics,
+  kTransport,
   kWebSocket
 } = require('./constants');
-const EngineConnection = require('./engine/connection');
-const { EngineReceiver } = require('./engine/transport');
 const { attachEngine } = require('./engine/attach');
 const { EventTarget, onEventAttribute } = require('./event-target');
 const PerMessageDeflate = require('./permessage-deflate');
 const { CLOSED, CLOSING, CONNECTING, OPEN, STATE_NAMES } = require('./ready-state');
-const Receiver = require('./receiver');
 const Sender = require('./sender');
+const { attachStream } = require('./stream-transport');
 const { isBlob } = require('./validation');
 
 const NO_OPTIONS = {};
@@ -61,23 +55,20 @@ const RECEIVER = {
   enumerable: true,
   /** @this {any} */
   get() {
-    const receiver = this[kReceiver];
-
-    if (receiver instanceof EngineReceiver) return receiver.replace();
-    if (receiver) receiver._isExposed = true;
-    return receiver;
+    return this[kTransport] === null ? null : this[kTransport].exposeReceiver();
   },
   /**
    * @this {any}
    * @param {any} receiver The receiver
    */
   set(receiver) {
-    this[kReceiver] = receiver;
+    if (this[kTransport] !== null) this[kTransport].replaceReceiver(receiver);
+    else setField(this, '_receiver', receiver);
   }
 };
 
 /**
- * The field `_sender`. A connection of the engine has none until something is sent, or somebody
+ * The field `_sender`. A connection of the engine has none until something is sent, or a program
  * asks.
  */
 const SENDER = {
@@ -85,19 +76,15 @@ const SENDER = {
   enumerable: true,
   /** @this {any} */
   get() {
-    const sender = this[kSender];
-
-    // The first question is the shorter one, and each `send()` asks it.
-    if (sender instanceof Sender || !(sender instanceof EngineConnection)) return sender;
-    this[kSender] = createSender(this, sender._socket, undefined, sender);
-    return this[kSender];
+    return this[kTransport] === null ? null : this[kTransport].needSender();
   },
   /**
    * @this {any}
    * @param {any} sender The sender
    */
   set(sender) {
-    this[kSender] = sender;
+    if (this[kTransport] !== null) this[kTransport].sender = sender;
+    else setField(this, '_sender', sender);
   }
 };
 
@@ -117,7 +104,7 @@ const AUTO_PONG = {
    */
   set(autoPong) {
     this[kAutoPong] = autoPong;
-    this[kReceiver]?.updateAnswering?.();
+    this[kTransport]?.updateAnswering();
   }
 };
 
@@ -155,10 +142,8 @@ class WebSocket extends EventEmitter {
     this._protocol = '';
     this._readyState = CONNECTING;
     /** @type {any} */
-    this[kReceiver] = null;
+    this[kTransport] = null;
     Object.defineProperty(this, '_receiver', RECEIVER);
-    /** @type {any} */
-    this[kSender] = null;
     Object.defineProperty(this, '_sender', SENDER);
     /** @type {any} */
     this._socket = null;
@@ -200,7 +185,7 @@ class WebSocket extends EventEmitter {
     if (!BINARY_TYPES.includes(type)) return;
 
     this._binaryType = type;
-    if (this[kReceiver]) this[kReceiver]._binaryType = type;
+    if (this[kTransport] !== null) this[kTransport].binaryType = type;
   }
 
   /**
@@ -214,11 +199,9 @@ class WebSocket extends EventEmitter {
 
     // Frames that wait for the end of the tick only do so to leave together: they don't count as
     // waiting.
-    const sender = this[kSender];
-
-    sender.flush?.();
+    this[kTransport].flush();
     // Without a sender nothing waits there.
-    return this._socket._writableState.length + (sender._bufferedBytes ?? 0);
+    return this._socket._writableState.length + (this[kTransport].sender?._bufferedBytes ?? 0);
   }
 
   /** @return {string} The names of the extensions in use, separated by commas */
@@ -248,9 +231,7 @@ class WebSocket extends EventEmitter {
    * @return {'engine' | 'stream' | null}
    */
   get transport() {
-    const receiver = this[kReceiver];
-    if (!receiver) return null;
-    return receiver instanceof EngineReceiver ? 'engine' : 'stream';
+    return this[kTransport]?.name ?? null;
   }
 
   /** @return {string | undefined} The URL of a client, normalised */
@@ -285,16 +266,9 @@ class WebSocket extends EventEmitter {
 
     prepareSocket(socket, head);
 
-    if (!attachEngine(this, receiverOptions, options.generateMask)) {
-      /** @type {any} */
-      const receiver = new Receiver(receiverOptions);
-
-      this[kReceiver] = receiver;
-      receiver[kWebSocket] = this;
-      this[kSender] = createSender(this, socket, options.generateMask);
-      attachReceiver(receiver);
-      socket.on('data', onSocketData);
-    }
+    this[kTransport] =
+      attachEngine(this, receiverOptions, options.generateMask) ??
+      attachStream(this, receiverOptions, options.generateMask);
     attachSocket(socket);
 
     this._readyState = OPEN;
@@ -309,7 +283,7 @@ class WebSocket extends EventEmitter {
   emitClose() {
     if (this._socket) {
       this._extensions[PerMessageDeflate.extensionName]?.cleanup();
-      this[kReceiver].removeAllListeners();
+      this[kTransport].release();
     }
 
     this._readyState = CLOSED;
@@ -365,7 +339,7 @@ class WebSocket extends EventEmitter {
     if (this.readyState === CONNECTING || this.readyState === CLOSED) return;
 
     this._paused = false;
-    if (!this[kReceiver]._writableState.needDrain) this._socket.resume();
+    if (!this[kTransport].needsDrain) this._socket.resume();
   }
 
   /**
@@ -502,10 +476,27 @@ class WebSocket extends EventEmitter {
 
     if (this._socket) {
       this._readyState = CLOSING;
-      this[kSender]?.flush?.();
+      this[kTransport]?.flush();
       this._socket.destroy();
     }
   }
+}
+
+/**
+ * Gives a WebSocket without a transport a field of the program's.
+ *
+ * @param {WebSocket} websocket The WebSocket
+ * @param {string} name The field
+ * @param {unknown} value Its value
+ * @private
+ */
+function setField(websocket, name, value) {
+  Object.defineProperty(websocket, name, {
+    configurable: true,
+    enumerable: true,
+    value,
+    writable: true
+  });
 }
 
 /**
@@ -554,9 +545,9 @@ function notOpenError(websocket) {
  * @private
  */
 function sendDirectly(websocket, data, options) {
-  const sender = websocket[kSender];
+  const sender = websocket[kTransport]?.sender;
 
-  // Somebody may have replaced the method, to see messages, or what it's a method of.
+  // A program may have replaced the method, to see messages, or what it's a method of.
   if (!sender || sender.send !== sendMessage || websocket.readyState !== OPEN) return false;
 
   let binary = typeof data !== 'string';
@@ -619,7 +610,7 @@ function refuseToSend(websocket, data, callback) {
 
   if (callback) {
     // The callbacks of frames that wait for the end of the tick come before this one.
-    websocket[kSender]?.flush?.();
+    websocket[kTransport]?.flush();
     nextTick(callback, notOpenError(websocket));
   }
 }

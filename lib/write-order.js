@@ -6,7 +6,7 @@
 // With ws each frame is in the socket when `send()` returns. So whatever writes to the socket, ends
 // or corks it, or asks how much waits there, finds the frames of this tick written.
 
-const { kWebSocket } = require('./constants');
+const { kTransport, kWebSocket } = require('./constants');
 
 /** Methods before which frames are written. */
 const METHODS = ['cork', 'destroy', 'end', 'uncork', 'write'];
@@ -98,7 +98,7 @@ function writingFirst(method) {
  * @param {any} socket The socket
  */
 function writeFrames(socket) {
-  socket[kWebSocket]?._sender?.flush?.();
+  socket[kWebSocket]?.[kTransport]?.flush();
 }
 
 module.exports = { keepOrder };

@@ -12,7 +12,7 @@ const zlib = require('node:zlib');
 
 const ws = require('ws');
 const oxws = require('../..');
-const { kReceiver, kSender, kWebSocket } = require('../../lib/constants');
+const { kTransport, kWebSocket } = require('../../lib/constants');
 const { getEngine } = require('../../lib/engine');
 const connections = require('../support/connections');
 const { upgradeRequest } = require('../support/differential');
@@ -137,7 +137,7 @@ describe('Compression by the engine', { skip }, () => {
         const extension = { 'Sec-WebSocket-Extensions': 'permessage-deflate' };
         socket.write(upgradeRequest({ headers: extension }));
         const [peer] = await accepted;
-        const receiver = peer[kReceiver];
+        const { _receiver: receiver } = peer[kTransport];
         const { _handle: handle } = peer._socket;
         let looks = 0;
         Object.defineProperty(receiver, '_isIdle', {
@@ -203,7 +203,7 @@ describe('Compression by the engine', { skip }, () => {
     const { peer, websocket } = await connect(t);
     for (const end of [peer, websocket]) {
       await until(() => end._socket._handle.mode === 'taken', 'the engine to take it over');
-      assert.ok(!(end[kSender] instanceof oxws.Sender));
+      assert.strictEqual(end[kTransport].sender, null);
     }
     const received = collect(peer, 2);
     websocket.send('compressed, and compressed');
@@ -211,7 +211,7 @@ describe('Compression by the engine', { skip }, () => {
     assert.ok(websocket.bufferedAmount > 0);
     assert.deepStrictEqual(await received, ['compressed, and compressed', 'again']);
     assert.strictEqual(websocket.bufferedAmount, 0);
-    assert.ok(!(peer[kSender] instanceof oxws.Sender));
+    assert.strictEqual(peer[kTransport].sender, null);
   });
 
   it('keeps the window from before it took over, and gives it back', async (t) => {
@@ -528,7 +528,7 @@ describe('Compression by the engine', { skip }, () => {
 
   describe('the receiver of a young connection', () => {
     /** What reads a connection now, without asking for it as a user would. */
-    const receiverOf = (websocket) => websocket[kReceiver];
+    const receiverOf = (websocket) => websocket[kTransport]._receiver;
 
     for (const role of ['client', 'server']) {
       const end = role === 'client' ? 'websocket' : 'peer';
@@ -579,7 +579,7 @@ describe('Compression by the engine', { skip }, () => {
       const script = `
         const { create } = require('node:domain');
         const { once } = require('node:events');
-        const { kReceiver } = require('./lib/constants');
+        const { kTransport } = require('./lib/constants');
         const { WebSocket, WebSocketServer } = require('.');
         const wss = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: true });
         const connect = () => new WebSocket('ws://127.0.0.1:' + wss.address().port);
@@ -587,11 +587,11 @@ describe('Compression by the engine', { skip }, () => {
           const domain = create();
           const first = domain.run(connect);
           await once(first, 'open');
-          const receiver = first[kReceiver];
-          while (first[kReceiver] === receiver) await new Promise(setImmediate);
+          const { _receiver: receiver } = first[kTransport];
+          while (first[kTransport]._receiver) await new Promise(setImmediate);
           const second = connect();
           await once(second, 'open');
-          console.log(receiver.domain === domain, second[kReceiver].domain);
+          console.log(receiver.domain === domain, second[kTransport]._receiver.domain);
           process.exit();
         });`;
       const options = { cwd: join(__dirname, '../..') };

@@ -201,8 +201,8 @@ describe('The driver of the engine', { skip }, () => {
       it(`a ping is answered, as ${role}`, async (t) => {
         const result = await pingBusy(t, role, {
           prepare: `
-            const { kSender } = require('./lib/constants');
-            const hasSender = () => ws[kSender] instanceof WebSocket.Sender;
+            const { kTransport } = require('./lib/constants');
+            const hasSender = () => ws[kTransport].sender !== null;
             const before = ws._socket.bytesWritten;
             ws.on('ping', () => console.log(ws._socket.bytesWritten - before, hasSender()));`,
           frames: [

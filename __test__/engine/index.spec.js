@@ -15,7 +15,7 @@ const { promisify } = require('node:util');
 const { Worker } = require('node:worker_threads');
 
 const { Sender, WebSocket, WebSocketServer } = require('../..');
-const { kSender } = require('../../lib/constants');
+const { kTransport } = require('../../lib/constants');
 const EngineConnection = require('../../lib/engine/connection');
 const { getEngine } = require('../../lib/engine');
 const { connect, connectRaw, join, open, serve } = require('../support/connections');
@@ -35,7 +35,7 @@ function isNative(ws) {
 
 /** Whether there is a sender for a WebSocket. */
 function hasSender(ws) {
-  return ws[kSender] instanceof Sender;
+  return ws[kTransport].sender !== null;
 }
 
 describe('The engine', { skip }, () => {

@@ -2,7 +2,7 @@
 
 const { Duplex } = require('node:stream');
 
-const { kWebSocket } = require('../../lib/constants');
+const { kTransport, kWebSocket } = require('../../lib/constants');
 const Sender = require('../../lib/sender');
 
 /** A socket that keeps its writes, and how many chunks each has, and a sender that owns it. */
@@ -24,7 +24,7 @@ function createFrameSink(generateMask) {
   });
   const sender = new Sender(socket, {}, generateMask);
   sender.coalesce();
-  socket[kWebSocket] = { _sender: sender };
+  socket[kWebSocket] = { [kTransport]: sender };
   return { chunkCounts, sender, socket, writes };
 }
 

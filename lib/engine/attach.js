@@ -1,21 +1,22 @@
 // @ts-check
 'use strict';
 
-// The native transport: a WebSocket whose frames the engine decodes and writes.
+// Which connections the engine carries, and since when.
 //
-// It is chosen where nobody can tell it from the stream transport, and left, at the end of a
-// message, when somebody begins to look at the bytes or at the receiver.
+// It does so where no program can tell it from the stream transport, and until one begins to look
+// at the bytes or at the receiver.
 
 const { Writable } = require('node:stream');
 
-const { kOriginalSend, kReceiver, kSender, kWebSocket } = require('../constants');
+const { kOriginalSend, kTransport, kWebSocket } = require('../constants');
 const listeners = require('../listeners');
-const { isOriginal, takeOverLater } = require('./take-over');
-const { EngineReceiver, shareOptions } = require('./transport');
-const { handOver, isUntouched } = require('./socket');
 const PerMessageDeflate = require('../permessage-deflate');
 const Receiver = require('../receiver');
 const Sender = require('../sender');
+const BytesTransport = require('./bytes-transport');
+const { handOver, isUntouched } = require('./socket');
+const { isOriginal, takeOverLater } = require('./take-over');
+const { EngineTransport, shareOptions } = require('./transport');
 const { toInt32 } = require('../validation');
 
 /** What libuv reads at once, at most. */
@@ -88,20 +89,25 @@ function hasKnownExtensions(websocket) {
  * @param {any} websocket The WebSocket
  * @param {any} options The options of the receiver
  * @param {unknown} generateMask The user's function for masking keys
- * @return {boolean} `false` where the stream transport has to; nothing has happened then
+ * @return {import('../transport').Transport | null} The transport; `null` where the stream
+ *   transport has to carry it, and nothing has happened
  */
 function attachEngine(websocket, options, generateMask) {
-  if (!isPossible(websocket, options, generateMask)) return false;
+  if (!isPossible(websocket, options, generateMask)) return null;
   const socket = websocket._socket;
   const isCompressed = websocket._extensions[PerMessageDeflate.extensionName] !== undefined;
   const limits = shareOptions(options);
   const onData = listeners.onSocketData;
-  const handle = handOver(socket, options.isServer, limits, onData, isCompressed);
-  if (handle === null) return false;
-  websocket[kSender] = handle;
-  if (isCompressed) attachYoung(websocket, options, handle);
-  else attachFrames(websocket, options, handle);
-  return true;
+  const connection = handOver(socket, options.isServer, limits, onData, isCompressed);
+  if (connection === null) return null;
+  if (!isCompressed) return attachFrames(websocket, options, connection, null);
+
+  const receiver = takeReceiver(options);
+  receiver[kWebSocket] = websocket;
+  const transport = new BytesTransport(websocket, receiver, null, connection);
+  connection.handlers = transport;
+  takeOverLater(websocket, connection, () => takeOver(transport, options));
+  return transport;
 }
 
 /**
@@ -109,28 +115,15 @@ function attachEngine(websocket, options, generateMask) {
  *
  * @param {any} websocket The WebSocket
  * @param {any} options The options of the receiver
- * @param {any} handle The connection of the engine
+ * @param {import('./connection')} connection The connection of the engine
+ * @param {Sender | null} sender The sender, if there is one already
+ * @return {EngineTransport} The transport
  */
-function attachFrames(websocket, options, handle) {
-  const receiver = new EngineReceiver(websocket, options, handle);
-  websocket[kReceiver] = receiver;
-  handle.handlers = receiver;
-  receiver.updateAnswering();
-}
-
-/**
- * Gives a connection whose messages are compressed a real receiver, until the engine takes its
- * place.
- *
- * @param {any} websocket The WebSocket
- * @param {any} options The options of the receiver
- * @param {any} handle The connection of the engine
- */
-function attachYoung(websocket, options, handle) {
-  const receiver = takeReceiver(options);
-  websocket[kReceiver] = receiver;
-  receiver[kWebSocket] = websocket;
-  takeOverLater(websocket, handle, () => takeOver(websocket, options, handle, receiver));
+function attachFrames(websocket, options, connection, sender) {
+  const transport = new EngineTransport(websocket, options, connection, sender);
+  websocket[kTransport] = connection.handlers = transport;
+  transport.updateAnswering();
+  return transport;
 }
 
 /**
@@ -170,33 +163,30 @@ const ENGINE = Object.freeze({ party: null, works: true });
 /**
  * Has the engine take over from a real receiver, and inflate and deflate.
  *
- * @param {any} websocket The WebSocket
+ * @param {BytesTransport} transport The transport with the receiver
  * @param {any} options The options of the receiver
- * @param {any} handle The connection of the engine
- * @param {any} receiver The receiver
  * @return {{party: any, works: boolean} | null} `null` if it did, or never can; or what is busy
  */
-function takeOver(websocket, options, handle, receiver) {
-  const { _extensions: extensions, [kSender]: sender, _socket: socket } = websocket;
+function takeOver(transport, options) {
+  const { _connection: connection, _receiver: receiver, _websocket: websocket } = transport;
+  const { sender } = transport;
+  const { _extensions: extensions, _socket: socket } = websocket;
   const perMessageDeflate = extensions[PerMessageDeflate.extensionName];
-  if (websocket[kReceiver] !== receiver || receiver._isExposed || socket._handle !== handle) {
-    return null;
-  }
-  if (!isPossible(websocket, options, undefined)) return null;
+  if (socket._handle !== connection || !isPossible(websocket, options, undefined)) return null;
   if (!isUntouched(socket, listeners.onSocketData)) return null;
   if (websocket.isPaused || socket._readableState.length > 0 || !receiver._isIdle) {
     return { party: receiver, works: !websocket.isPaused && receiver._isWorking };
   }
-  if (sender !== handle && !sender._isIdle) return { party: sender, works: true };
+  if (sender !== null && !sender._isIdle) return { party: sender, works: true };
   try {
     const busy = perMessageDeflate._busyContext();
     if (busy !== null) return { party: busy, works: true };
-    if (!perMessageDeflate._giveTo(handle)) return ENGINE;
+    if (!perMessageDeflate._giveTo(connection)) return ENGINE;
   } catch {
     // What is wrong with the options is told with the first message.
     return null;
   }
-  attachFrames(websocket, { ...options, binaryType: websocket.binaryType }, handle);
+  attachFrames(websocket, { ...options, binaryType: websocket.binaryType }, connection, sender);
   keepReceiver(receiver, options.isServer);
   return null;
 }

@@ -10,7 +10,6 @@
 const net = require('node:net');
 const { types } = require('node:util');
 
-const { kLeftovers } = require('../constants');
 const EngineConnection = require('./connection');
 const { isBacklog } = require('./connection/sending');
 const { getEngine } = require('./index');
@@ -121,16 +120,6 @@ class EngineSocket extends net.Socket {
     return super.resume();
   }
 
-  /**
-   * @param {Error | null} error Why it's destroyed, if there is a reason
-   * @param {(error: Error | null) => void} callback Called when that is done
-   */
-  _destroy(error, callback) {
-    const handle = connectionOf(this);
-    super._destroy(error, callback);
-    if (handle?.hasKept) /** @type {any} */ (this)[kLeftovers] = handle;
-  }
-
   resetAndDestroy() {
     const handle = connectionOf(this);
     // That of Node.js refuses what is no TCP connection.
@@ -179,7 +168,7 @@ class EngineSocket extends net.Socket {
    * @return {this}
    */
   on(event, listener) {
-    if (showsBytes(event)) connectionOf(this)?.handlers?.replace();
+    if (showsBytes(event)) connectionOf(this)?.handlers.showBytes();
     return super.on(event, listener);
   }
 
@@ -189,7 +178,7 @@ class EngineSocket extends net.Socket {
    */
   removeAllListeners(event) {
     // Among them is the one that the bytes of a WebSocket go to.
-    if (event === undefined || showsBytes(event)) connectionOf(this)?.handlers?.replace();
+    if (event === undefined || showsBytes(event)) connectionOf(this)?.handlers.showBytes();
     return super.removeAllListeners(event);
   }
 
@@ -208,7 +197,7 @@ class EngineSocket extends net.Socket {
    * @return {this}
    */
   prependListener(event, listener) {
-    if (showsBytes(event)) connectionOf(this)?.handlers?.replace();
+    if (showsBytes(event)) connectionOf(this)?.handlers.showBytes();
     return super.prependListener(event, listener);
   }
 }

@@ -1,26 +1,26 @@
 // @ts-check
 'use strict';
 
-// What a WebSocket has for a receiver while the engine decodes its frames.
+// The native transport: the engine decodes the frames of a WebSocket and writes them.
 
-const { kOriginalPong, kReceiver, kSender, kWebSocket } = require('../constants');
+const { kTransport, kWebSocket } = require('../constants');
 const { nextTick } = require('../host');
 const listeners = require('../listeners');
 const PerMessageDeflate = require('../permessage-deflate');
-const { CONNECTING, OPEN } = require('../ready-state');
 const Receiver = require('../receiver');
-const Sender = require('../sender');
 const { toInt32 } = require('../validation');
-const EngineConnection = require('./connection');
+const { answersAsAlways, updateAnswering } = require('./answering');
+const BytesTransport = require('./bytes-transport');
 
-/** What a tracing tool may replace to see pongs; then the engine doesn't answer pings. */
-const senderPong = Sender.prototype.pong;
+/** @typedef {import('../transport').Handlers} Handlers */
+/** @typedef {import('../transport').Transport} Transport */
 
-/** The state of a receiver that has not ended, the same for all. */
-const RECEIVING = Object.freeze({ errorEmitted: false, finished: false, needDrain: false });
-
-/** The state of one that is about to tell of an error. */
-const FAILING = Object.freeze({ ...RECEIVING });
+/** The states of the receiving side, which may be in several: it's about to fail, .. */
+const RECEIVING = 0;
+const FAILING = 1;
+const FAILED = 2;
+const ENDING = 4;
+const ENDED = 8;
 
 /** The options of the latest receiver: most have the same. @type {any} */
 let latest = {};
@@ -55,39 +55,102 @@ function shareOptions(options) {
 }
 
 /**
- * Stands where the receiver stands on the stream transport, for what a WebSocket asks of it, and
- * gets the frames.
+ * A transport whose frames come from the engine.
+ *
+ * @implements {Transport}
+ * @implements {Handlers}
  */
-class EngineReceiver {
+class EngineTransport {
   /**
-   * @param {any} websocket The WebSocket
+   * @param {import('../websocket')} websocket The WebSocket
    * @param {any} options The options of a receiver
-   * @param {any} handle The connection of the engine
+   * @param {import('./connection')} connection The connection of the engine
+   * @param {import('../sender') | null} sender Its sender, if there is one already
    */
-  constructor(websocket, options, handle) {
-    this[kWebSocket] = websocket;
-    this._handle = handle;
+  constructor(websocket, options, connection, sender) {
+    this._websocket = websocket;
+    this._connection = connection;
     this._options = shareOptions(options);
-    this._binaryType = options.binaryType;
-    this._writableState = RECEIVING;
-    this._isEnding = false;
+    this.binaryType = options.binaryType;
+    this.sender = sender;
+    this._state = RECEIVING;
     /** @type {(() => void) | null} */
     this._onEnd = null;
   }
 
-  /** What binary messages are given as. */
-  get binaryType() {
-    return this._binaryType;
+  /** @return {'engine' | 'stream'} What carries the connection */
+  get name() {
+    return 'engine';
+  }
+
+  /** The socket is read by the engine, whose limits are not those of a receiver. */
+  get needsDrain() {
+    return false;
+  }
+
+  get hasFailed() {
+    return (this._state & FAILED) !== 0;
+  }
+
+  get hasEnded() {
+    return (this._state & (FAILED | ENDED)) !== 0;
+  }
+
+  /** @return {import('../sender')} The sender, made here where nothing was sent before */
+  needSender() {
+    this.sender ??= listeners.createSender(this._websocket, undefined, this._connection);
+    return this.sender;
+  }
+
+  flush() {
+    this._connection.flush();
+  }
+
+  updateAnswering() {
+    updateAnswering(this._websocket, this._connection);
   }
 
   /**
-   * @param {any} data The message
+   * Takes bytes that don't come from the engine: where a program emits `'data'` itself.
+   *
+   * @param {Buffer} chunk The bytes
+   * @return {boolean} `false` where the socket is not to be read until the receiver has room
+   */
+  write(chunk) {
+    return this.exposeReceiver().write(chunk);
+  }
+
+  receiveLeftovers() {
+    this._connection.receiveLeftovers();
+  }
+
+  end() {
+    const isFailing = (this._state & (FAILING | FAILED)) === FAILING;
+    if (isFailing || (this._state & ENDING) !== 0) return;
+    this._state |= ENDING;
+    nextTick(() => {
+      this._state |= ENDED;
+      this._onEnd?.();
+    });
+  }
+
+  /**
+   * @param {() => void} listener Called when there is nothing more to report
+   */
+  onEnd(listener) {
+    this._onEnd = listener;
+  }
+
+  release() {
+    this._onEnd = null;
+  }
+
+  /**
+   * @param {unknown} data The message
    * @param {boolean} isBinary Whether it's binary
    */
   message(data, isBinary) {
-    const websocket = this[kWebSocket];
-    if (websocket[kReceiver] !== this) websocket[kReceiver].emit('message', data, isBinary);
-    else if (!this._writableState.errorEmitted) websocket.emit('message', data, isBinary);
+    if ((this._state & FAILED) === 0) this._websocket.emit('message', data, isBinary);
   }
 
   /**
@@ -95,30 +158,18 @@ class EngineReceiver {
    * @param {boolean} isAnswered Whether the engine has answered it, while nothing else could
    */
   ping(data, isAnswered) {
-    const websocket = this[kWebSocket];
+    const websocket = this._websocket;
     const isAsAlways = answersAsAlways(websocket);
     if (!isAsAlways) this.updateAnswering();
     if (isAnswered && isAsAlways) websocket.emit('ping', data);
-    else if (websocket[kReceiver] !== this) websocket[kReceiver].emit('ping', data);
-    else listeners.onPing.call(this, data);
-  }
-
-  /**
-   * Tells the engine whether it may answer pings. To be called when something changes about that.
-   */
-  updateAnswering() {
-    const websocket = this[kWebSocket];
-    const isOpen = websocket._readyState === CONNECTING || websocket._readyState === OPEN;
-    this._handle.setAnswering(isOpen && !!websocket._autoPong && answersAsAlways(websocket));
+    else listeners.receivePing(websocket, data);
   }
 
   /**
    * @param {Buffer} data The payload
    */
   pong(data) {
-    const websocket = this[kWebSocket];
-    if (websocket[kReceiver] !== this) websocket[kReceiver].emit('pong', data);
-    else listeners.onPong.call(this, data);
+    this._websocket.emit('pong', data);
   }
 
   /**
@@ -126,13 +177,8 @@ class EngineReceiver {
    * @param {Buffer} reason The close reason
    */
   conclude(code, reason) {
-    const receiver = this[kWebSocket][kReceiver];
-    if (receiver !== this) {
-      receiver._conclude(code, reason);
-      return;
-    }
     try {
-      listeners.onConclude.call(this, code, reason);
+      listeners.receiveClose(this._websocket, code, reason);
     } finally {
       this.end();
     }
@@ -142,11 +188,11 @@ class EngineReceiver {
    * @param {Error} error Why the connection has to fail
    */
   fail(error) {
-    if (this._writableState === RECEIVING) this._writableState = FAILING;
+    this._state |= FAILING;
     // As a stream does: not while the events before it are handed out, and when it has called back.
     nextTick(() => {
-      const receiver = this[kWebSocket][kReceiver];
-      if (receiver !== this) receiver.destroy(error);
+      const transport = this._websocket[kTransport];
+      if (transport !== this) transport.fail(error);
       else nextTick(() => this._fail(error));
     });
   }
@@ -156,75 +202,53 @@ class EngineReceiver {
    * @private
    */
   _fail(error) {
-    this._writableState = { ...this._writableState, errorEmitted: true };
-    listeners.onReceiverError.call(this, error);
+    this._state |= FAILED;
+    listeners.receiveFailure(this._websocket, error);
     this._onEnd?.();
   }
 
+  showBytes() {
+    this.exposeReceiver();
+  }
+
   /**
-   * @param {string} _event `'finish'` or `'error'`: there is one listener for both
-   * @param {(this: any) => void} listener Called when it has ended
+   * @param {Receiver} receiver One of the program's
    */
-  on(_event, listener) {
-    this._onEnd = listener.bind(this);
-  }
-
-  removeAllListeners() {
-    this._onEnd = null;
+  replaceReceiver(receiver) {
+    this.exposeReceiver();
+    this._websocket[kTransport].replaceReceiver(receiver);
   }
 
   /**
-   * Puts a real receiver in its place, which gets the bytes from the end of the current message on.
+   * Makes room for a transport with a real receiver, which gets the bytes from the end of the
+   * current message on.
    *
-   * @return {any} The receiver
+   * @return {Receiver} The receiver
    */
-  replace() {
-    const websocket = this[kWebSocket];
-    if (websocket[kReceiver] !== this) return websocket[kReceiver];
-    const options = {
+  exposeReceiver() {
+    const websocket = this._websocket;
+    const connection = this._connection;
+    if (websocket[kTransport] !== this) return websocket[kTransport].exposeReceiver();
+    const receiver = new Receiver({
       ...this._options,
-      binaryType: this._binaryType,
+      binaryType: this.binaryType,
       extensions: websocket._extensions,
       isServer: websocket._isServer
-    };
-    const receiver = /** @type {any} */ (new Receiver(options));
-    websocket[kReceiver] = receiver;
+    });
+    const transport = new BytesTransport(websocket, receiver, this.sender, connection);
+    websocket[kTransport] = connection.handlers = transport;
     receiver[kWebSocket] = websocket;
-    // What has been read already is given as the real one is told.
-    Object.defineProperty(this, '_binaryType', { get: () => receiver._binaryType });
     // Its own part of the states, while there is a connection to ask for it.
     websocket._extensions[PerMessageDeflate.extensionName]?._takeBack();
     // Until the bytes come, its limits are the engine's.
-    receiver.onLimits = (/** @type {any} */ limits) => this._handle.setLimits(limits);
+    receiver.onLimits = (/** @type {any} */ limits) => connection.setLimits(limits);
     listeners.attachReceiver(receiver);
-    this._handle.change('expose');
-    if (this._writableState.errorEmitted) receiver._writableState.errorEmitted = true;
-    else if (this._isEnding) receiver.end();
-    else if (websocket._socket._handle === this._handle) this._handle.setRaw();
+    connection.change('expose');
+    if (this.hasFailed) receiver._writableState.errorEmitted = true;
+    else if ((this._state & ENDING) !== 0) receiver.end();
+    else if (websocket._socket._handle === connection) connection.giveBytes();
     return receiver;
   }
-
-  end() {
-    if (this._isEnding || this._writableState === FAILING) return;
-    this._isEnding = true;
-    nextTick(() => {
-      this._writableState = { ...this._writableState, finished: true };
-      this._onEnd?.();
-    });
-  }
 }
 
-/**
- * Tells whether pings are answered as this package does it: nobody has replaced what does.
- *
- * @param {any} websocket The WebSocket
- * @return {boolean} Whether nobody has
- */
-function answersAsAlways(websocket) {
-  const sender = websocket[kSender];
-  // One that is made later has what its class has then.
-  const { pong } = sender instanceof EngineConnection ? Sender.prototype : sender;
-  return websocket.pong === websocket[kOriginalPong] && pong === senderPong;
-}
-
-module.exports = { EngineReceiver, shareOptions };
+module.exports = { EngineTransport, shareOptions };

@@ -6,7 +6,7 @@
 // sender (`sending.js`), and what the receiver is asked for.
 
 const { convertMessage } = require('../../binary-type');
-const { EMPTY_BUFFER, kReceiver, kWebSocket } = require('../../constants');
+const { EMPTY_BUFFER, kTransport, kWebSocket } = require('../../constants');
 const { EngineFrameQueue, NONE } = require('./sending');
 const {
   createInflateError,
@@ -68,8 +68,8 @@ class EngineConnection extends EngineFrameQueue {
    */
   constructor(engine, id, socket, mode) {
     super(engine, id, socket, mode);
-    /** What frames are given to; set once the connection carries a WebSocket. @type {any} */
-    this.handlers = null;
+    /** Set once the connection carries a WebSocket. @type {import('../../transport').Handlers} */
+    this.handlers = /** @type {any} */ (null);
     /** A large message that is arriving. @type {{memory: Buffer, filled: number} | null} */
     this._large = null;
     /** What has arrived and is not handed out, because nobody reads. @type {Kept[]} */
@@ -115,7 +115,7 @@ class EngineConnection extends EngineFrameQueue {
   /**
    * From the end of the current message on the socket gets the bytes as they come.
    */
-  setRaw() {
+  giveBytes() {
     native.setRaw(this._engine.native, this._id, true);
     // As any socket, one that shows its bytes reads until it has too many of them.
     if (!this.reading) {
@@ -293,7 +293,7 @@ class EngineConnection extends EngineFrameQueue {
     const socket = this._socket;
     if (kind === RECORD_RAW) {
       if (this._isClosed) {
-        socket[kWebSocket]?.[kReceiver].write(payload);
+        socket[kWebSocket]?.[kTransport].write(payload);
         return;
       }
       this.change('bytes');

@@ -1,0 +1,93 @@
+// @ts-check
+'use strict';
+
+// What the parts of a WebSocket ask of its transport. There are types only here: a transport is a
+// `StreamTransport` (`stream-transport.js`) or an `EngineTransport` (`engine/transport.js`), and a
+// WebSocket has it in `kTransport` from `setSocket()` on.
+
+/** @typedef {import('./receiver')} Receiver */
+/** @typedef {import('./sender')} Sender */
+/** @typedef {import('./websocket')} WebSocket */
+
+/**
+ * Called when a frame is written, or can't be.
+ *
+ * @typedef {((error?: Error | null) => void) | undefined} WriteCallback
+ */
+
+/**
+ * What a WebSocket and the listeners of its socket ask of the transport.
+ *
+ * @typedef {object} Transport
+ * @property {'engine' | 'stream'} name What carries the connection
+ * @property {() => Receiver} exposeReceiver Gives a program the receiver: one that gets the bytes
+ *   of the socket, from the end of the current message on
+ * @property {(receiver: Receiver) => void} replaceReceiver Takes a receiver of the program's
+ * @property {Sender | null} sender The sender, if there is one already; a program may replace it
+ * @property {() => Sender} needSender Gives the sender, which is made when it's first needed
+ * @property {string} binaryType What binary messages are given as
+ * @property {boolean} needsDrain Whether the socket is not read until the receiver has room
+ * @property {boolean} hasFailed Whether the receiver has reported an error
+ * @property {boolean} hasEnded Whether the receiver has nothing more to report
+ * @property {() => void} flush Writes the frames of this tick at once
+ * @property {() => void} updateAnswering Has pings answered early, or no longer, after something
+ *   changed that decides about it
+ * @property {(chunk: Buffer) => boolean} write Takes bytes of the socket; `false` where it's not to
+ *   be read until the receiver has room
+ * @property {() => void} receiveLeftovers Receives what had arrived when the socket was closed
+ * @property {() => void} end Ends the receiver: no bytes follow
+ * @property {(listener: () => void) => void} onEnd Sets what is called when the receiver has
+ *   nothing more to report
+ * @property {() => void} release Drops the listeners of the receiver
+ */
+
+/**
+ * What a sender asks of a transport: a queue for the frames of a tick.
+ *
+ * @typedef {object} Frames
+ * @property {(length: number) => boolean} fits Whether `append` takes a payload of this many bytes
+ * @property {(length: number) => boolean} compresses Whether `appendCompressed` takes a payload of
+ *   this many bytes
+ * @property {(data: Buffer | string, length: number, first: number, isMasked: boolean,
+ *   callback: WriteCallback) => void} append Adds a frame: its payload, which is copied, and the
+ *   first byte of its header
+ * @property {(sender: Sender, data: Buffer | string, length: number, first: number,
+ *   isMasked: boolean, callback: WriteCallback) => void} appendCompressed Adds a frame whose
+ *   payload is compressed on its way
+ * @property {(list: (Buffer | string)[], callback: WriteCallback) => void} write Adds a finished
+ *   frame
+ * @property {(data: unknown, first: number, isMasked: boolean) => boolean} sendDirectly Sends a
+ *   message at once if nothing is in its way; `false` where nothing has happened
+ * @property {(message: import('./beyond/message').Message, first: number) => boolean} sendShared
+ *   Sends a message that others get as well; `false` where nothing has happened
+ * @property {() => void} flush Writes what waits
+ */
+
+/**
+ * What a connection of the engine gives its events to.
+ *
+ * @typedef {object} Handlers
+ * @property {string} binaryType What binary messages are given as
+ * @property {(data: unknown, isBinary: boolean) => void} message Takes a message
+ * @property {(data: Buffer, isAnswered: boolean) => void} ping Takes a ping, which the engine may
+ *   have answered
+ * @property {(data: Buffer) => void} pong Takes a pong
+ * @property {(code: number, reason: Buffer) => void} conclude Takes a close frame
+ * @property {(error: Error) => void} fail Takes the reason why the connection has to fail
+ * @property {() => void} showBytes Has the engine give bytes, which a program looks for
+ */
+
+/**
+ * What permessage-deflate asks of the connection that has its states.
+ *
+ * @typedef {object} Compression
+ * @property {(deflater: Deflater, inflater: Inflater) => boolean} beginCompression Takes the states
+ *   of both directions; `false` where it can't now
+ * @property {() => Deflater | null} shareDeflater Gives the state of the sending direction
+ * @property {() => Inflater | null} shareInflater Gives the state of the receiving direction
+ * @property {() => void} flushAll Compresses and writes what waits
+ */
+/** @typedef {InstanceType<typeof import('./native').Deflater>} Deflater */
+/** @typedef {InstanceType<typeof import('./native').Inflater>} Inflater */
+
+module.exports = {};
