@@ -29,7 +29,7 @@ const SCRIPT = `
 function copyPackage(t, files = {}) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oxws-native-'));
   t.after(() => fs.rmSync(folder, { force: true, recursive: true }));
-  for (const name of ['lib', 'package.json', 'binding.wasm.js']) {
+  for (const name of ['lib', 'binding.wasm.js']) {
     fs.cpSync(path.join(ROOT, name), path.join(folder, name), { recursive: true });
   }
   for (const [name, text] of Object.entries(files)) {
@@ -65,6 +65,7 @@ describe('The native part', () => {
     assert.strictEqual(require('../lib/native').version(), nativeVersion);
     const manifest = fs.readFileSync(path.join(ROOT, 'Cargo.toml'), 'utf8');
     assert.ok(manifest.includes(`name = "oxws"\nversion = "${nativeVersion}"\n`));
+    assert.deepStrictEqual(require('../lib/version'), { nativeVersion, version });
   });
 
   it('has a version of its own: that of the package is of the line of ws', () => {
@@ -93,6 +94,15 @@ describe('The native part', () => {
     assert.match(stderr, /npx oxws build/);
   });
 
+  it('names no package for a platform that there is none for', (t) => {
+    const folder = copyPackage(t);
+    const preload = path.join(folder, 'platform.cjs');
+    fs.writeFileSync(preload, "Object.defineProperty(process, 'arch', { value: 'mips' });");
+    const { message } = load(folder, { OXWS_BINDING: 'native' }, ['--require', preload]);
+    assert.match(message, /there is no prebuilt binary for \w+-mips/);
+    assert.doesNotMatch(message, /npm install/);
+  });
+
   it('is silent about that if so wanted', (t) => {
     const folder = copyPackage(t);
     const found = load(folder, { OXWS_FALLBACK: 'silent' });
@@ -104,7 +114,7 @@ describe('The native part', () => {
     for (const env of [{ OXWS_FALLBACK: 'error' }, { OXWS_BINDING: 'native' }]) {
       const { code, message, cause } = load(folder, env);
       assert.strictEqual(code, 'ERR_OXWS_NATIVE');
-      assert.match(message, /there is no prebuilt binary for/);
+      assert.match(message, /install with optional dependencies, on this platform/);
       assert.match(cause, /is not installed/);
       assert.doesNotMatch(message, /wasi|Require stack/);
     }

@@ -2,18 +2,16 @@
 'use strict';
 
 // Finds the addon: a binary beside the package, which a build leaves there, or the package for this
-// platform.
+// platform. It's loaded before anything else, perhaps where a test has replaced modules of Node.js:
+// it needs as few as it can.
 
-const { existsSync } = require('node:fs');
 const { createRequire } = require('node:module');
-const { join } = require('node:path');
 
-const {
-  nativeVersion,
-  optionalDependencies = {},
-  version
-} = /** @type {any} */ (require('../package.json'));
 const { platformNames } = require('./platform');
+const { nativeVersion, version } = require('./version');
+
+/** Thrown where there is no binary beside the package, which is no fault. */
+const ABSENT = Symbol('absent');
 
 /**
  * Requires the package with the binary of a platform. Each name stands here as a whole, within
@@ -51,7 +49,8 @@ function requirePackage(platform) {
       ? new Error(`@oxws/binding-${platform} is not installed`)
       : error;
   }
-  throw new Error(`there is no package with a binary for ${platform}`);
+  const error = new Error(`there is no package with a binary for ${platform}`);
+  throw Object.assign(error, { isOffered: false });
 }
 
 /**
@@ -78,7 +77,7 @@ function loadAddon(file) {
     try {
       return checked(load());
     } catch (error) {
-      failures.push(error);
+      if (error !== ABSENT) failures.push(error);
     }
   }
   throw loadError(failures);
@@ -90,12 +89,26 @@ function loadAddon(file) {
  * @return {(() => any)[]} What loads it
  */
 function candidates() {
-  return platformNames().flatMap((platform) => {
-    const file = join(__dirname, '..', `binding.${platform}.node`);
-    const loads = [() => requirePackage(platform)];
-    if (existsSync(file)) loads.unshift(() => requireFile(file));
-    return loads;
-  });
+  return platformNames().flatMap((platform) => [
+    () => requireIfThere(`../binding.${platform}.node`),
+    () => requirePackage(platform),
+    // Where the links of pnpm were copied as what they lead to, nothing else leads there.
+    () => requireIfThere(`../../.pnpm/node_modules/@oxws/binding-${platform}`)
+  ]);
+}
+
+/**
+ * @param {string} file Where a binary may be, from here
+ * @return {any} The addon
+ * @throws {unknown} `ABSENT` if there is none
+ */
+function requireIfThere(file) {
+  try {
+    return requireFile(file);
+  } catch (error) {
+    const { code, message } = /** @type {any} */ (error);
+    throw code === 'MODULE_NOT_FOUND' && message.includes(file) ? ABSENT : error;
+  }
 }
 
 /**
@@ -155,7 +168,7 @@ function advice(failures) {
       ? 'start Node.js without --no-addons.'
       : 'start Node.js with --allow-addons beside --permission.';
   }
-  const isOffered = prebuilt in optionalDependencies;
+  const isOffered = failures.every((failure) => failure.isOffered !== false);
   const build = 'with Rust installed, npx oxws build builds one.';
   if (failures.some(({ code }) => code === 'ERR_DLOPEN_FAILED')) {
     return `the binary is damaged, or of another system; install it again, or ${build}`;

@@ -11,6 +11,7 @@
 // The timer of a closing handshake isn't taken from here: its clock is the program's to fake, as
 // with ws.
 
+const os = require('node:os');
 const { performance } = require('node:perf_hooks');
 const { clearTimeout, setImmediate, setTimeout } = require('node:timers');
 const { runInThisContext } = require('node:vm');
@@ -35,6 +36,8 @@ module.exports = {
   nextTick,
   /** Milliseconds that only ever grow. @type {() => number} */
   now: performance.now.bind(performance),
+  /** How many threads can run at a time; one where a test has replaced `node:os`. */
+  processors: os.availableParallelism?.() ?? 1,
   /**
    * Runs what `process.nextTick()` and promises have queued. Node does so itself where it calls
    * JavaScript several times in a row: between two timers, or two immediates. @type {() => void}

@@ -9,11 +9,10 @@
 // has ended.
 
 const { AsyncResource } = require('node:async_hooks');
-const { availableParallelism } = require('node:os');
 const zlib = require('node:zlib');
 
 const { createInflateError } = require('../errors');
-const { nextTick, setImmediate } = require('../host');
+const { nextTick, processors, setImmediate } = require('../host');
 const native = require('../native');
 const { notePayload } = require('../payload-memory');
 const workApart = require('./work');
@@ -31,9 +30,9 @@ const { LARGE_INPUT, LARGE_OUTPUT } = native;
  */
 const TURNS = 4;
 /** Small compressions in one turn of the event loop from which on it is, too. */
-const MIN_BATCH = availableParallelism() > 1 ? 8 : Number.POSITIVE_INFINITY;
+const MIN_BATCH = processors > 1 ? 8 : Number.POSITIVE_INFINITY;
 /** Runs of those at a time. */
-const MAX_RUNS = Math.min(availableParallelism(), 4);
+const MAX_RUNS = Math.min(processors, 4);
 
 const readDeflateOptions = createOptionsReader((options) => zlib.createDeflateRaw(options));
 const readInflateOptions = createOptionsReader((options) => zlib.createInflateRaw(options));

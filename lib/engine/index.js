@@ -8,11 +8,9 @@
 // Events come as records, payloads as views on a slab of memory that the engine reads into
 // (`inbox.js`); what is sent is collected in scratch memory with a command each (`outbox.js`).
 
-const { availableParallelism } = require('node:os');
-// Not the global one: that may be a fake of a test's, and sockets live on.
-
 const { enterDispatch, leaveDispatch } = require('../frame-queue');
-const { nextTick, runTicks, setImmediate } = require('../host');
+// Not the global ones: those may be fakes of a test's, and sockets live on.
+const { nextTick, processors, runTicks, setImmediate } = require('../host');
 const native = require('../native');
 const { DriverChoice } = require('./driver');
 const Inbox = require('./inbox');
@@ -268,7 +266,7 @@ function createEngines() {
   if (process.env.OXWS_TRANSPORT === 'stream' || process.versions.bun) return [];
   // Neither the addon for Windows nor WebAssembly has an engine.
   if (native.createEngine === undefined) return [];
-  const driver = availableParallelism() > 1 ? process.env.OXWS_DRIVER : undefined;
+  const driver = processors > 1 ? process.env.OXWS_DRIVER : undefined;
   const count = driver === 'tokio' || driver === 'auto' ? native.engineThreads() : 1;
   const created = Array.from({ length: count }, () => new Engine());
   const usable = created.filter((engine) => engine.native !== null);
