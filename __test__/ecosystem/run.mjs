@@ -1,9 +1,8 @@
 // Runs the scenarios on ws and on oxws and compares what happened.
 
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { InstallError, install, root } from './install.mjs';
+import { writePrograms } from '../../scripts/support/compatibility.mjs';
+import { InstallError, install } from './install.mjs';
 import { findCommand, runScenario } from './outcome.mjs';
 import { PROGRAMS } from './programs.mjs';
 import { table } from './table.mjs';
@@ -141,7 +140,7 @@ export async function runEcosystem(args) {
     if (result.skipped) console.log(`  skipped: ${result.skipped}`);
     results.push(result);
   }
-  if (all) writeFileSync(join(root, 'doc', 'compatibility.md'), table(results));
+  if (all) writePrograms(table(results));
   const bad = results.filter(({ ws, wrong }) => ws || Object.keys(wrong).length > 0);
   const skipped = results.filter((result) => result.skipped);
   const good = results.length - bad.length - skipped.length;

@@ -1,18 +1,31 @@
-// `npm test -- managers`: the recipes of the README, by which packages that depend on ws get oxws,
-// with each package manager, from a registry on loopback that has the packed package and no ws.
+// `npm test -- managers [--write]`: package managers install oxws in the place of ws, from a
+// registry on loopback that has the packed package and no ws. `--write` puts the table into
+// doc/compatibility.md.
 
-import { runNode } from '../support/command.mjs';
+import { join } from 'node:path';
+import { root, runNode } from '../support/command.mjs';
+import { writeTable } from '../support/compatibility.mjs';
 import { prepare } from '../support/prepare.mjs';
-import { installTools, pack } from '../support/tool-folder.mjs';
+import { installTools, packForAll } from '../support/tool-folder.mjs';
 
-/** @return {Promise<import('../support/steps.mjs').Steps>} The steps of the suite */
-export default async function managers() {
+/**
+ * @param {string[]} args The arguments
+ * @return {Promise<import('../support/steps.mjs').Steps>} The steps of the suite
+ */
+export default async function managers(args) {
   await prepare();
   return {
     'package managers': async () => {
       const folder = await installTools('managers', ['install', '--no-save']);
-      pack(folder);
-      return runNode(['--test', '--test-reporter=spec', 'managers.spec.mjs'], { cwd: folder });
+      await packForAll(folder);
+      const table = join(folder, 'table.md');
+      const env = { ...process.env, OXWS_ROOT: root, TABLE: table };
+      const code = await runNode(['--test', '--test-reporter=spec', 'managers.spec.mjs'], {
+        cwd: folder,
+        env
+      });
+      if (args.includes('--write')) writeTable('managers', table);
+      return code;
     }
   };
 }

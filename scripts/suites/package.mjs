@@ -6,11 +6,11 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { root, runNode, Stop } from '../support/command.mjs';
+import { runNode, Stop } from '../support/command.mjs';
 import { prepare } from '../support/prepare.mjs';
-import { installPackage, installTools } from '../support/tool-folder.mjs';
+import { installPackage, installTools, toolFolder } from '../support/tool-folder.mjs';
 
-const FOLDER = join(root, '.cache', 'package');
+const FOLDER = toolFolder('package');
 
 /**
  * Runs the command of a tool.

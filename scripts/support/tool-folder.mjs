@@ -1,9 +1,27 @@
-// Folders of tools that only a suite of tests needs, installed into `.cache/` as their lock file
-// says.
+// Folders of tools that only a suite of tests needs, installed as their lock file says: into
+// `.cache/`, or where the variable OXWS_TEST_CACHE says.
 
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync
+} from 'node:fs';
+import { join, resolve } from 'node:path';
 import { capture, npmCommand, root, run, Stop } from './command.mjs';
+
+/** Where tools are installed. Some are hundreds of megabytes, which several checkouts can share. */
+const CACHE = resolve(root, process.env.OXWS_TEST_CACHE || '.cache');
+
+/**
+ * @param {string} name The folder in `__test__`
+ * @return {string} Where its tools are installed
+ */
+export function toolFolder(name) {
+  return join(CACHE, name);
+}
 
 /**
  * Installs the tools of a folder, unless they are there already.
@@ -15,7 +33,7 @@ import { capture, npmCommand, root, run, Stop } from './command.mjs';
  */
 export async function installTools(name, command = ['ci']) {
   const sources = join(root, '__test__', name);
-  const folder = join(root, '.cache', name);
+  const folder = toolFolder(name);
   const lock = join(folder, 'package-lock.json');
   const wanted = readFileSync(join(sources, 'package-lock.json'), 'utf8');
   const record = join(folder, 'node_modules', '.package-lock.json');
@@ -31,18 +49,38 @@ export async function installTools(name, command = ['ci']) {
 }
 
 /**
- * Packs the package and the binary of this platform into `packed/`.
+ * Packs the package and the binaries into `packed/`.
  *
  * @param {string} folder Where the tools are
+ * @param {string} [binaries] The folder with the binaries; that of this platform is in the root
  * @return {string[]} The tarballs, by their paths in the folder
  */
-export function pack(folder) {
+export function pack(folder, binaries = '.') {
   const out = join(folder, 'packed');
-  const args = ['scripts/pack.mjs', '--partial', '--binaries', '.', '--out', out];
+  const args = ['scripts/pack.mjs', '--partial', '--binaries', binaries, '--out', out];
   capture(process.execPath, args, { cwd: root });
   return readdirSync(out)
     .filter((name) => name.endsWith('.tgz'))
     .map((name) => join('packed', name));
+}
+
+/**
+ * Packs the package and the binaries of all platforms into `packed/`; those of other platforms are
+ * no binaries.
+ *
+ * @param {string} folder Where the tools are
+ */
+export async function packForAll(folder) {
+  const { publishedTargets } = await import('./targets.mjs');
+  const binaries = join(folder, 'binaries');
+  mkdirSync(binaries, { recursive: true });
+  for (const { name } of publishedTargets()) {
+    const binary = `binding.${name}.node`;
+    const own = join(root, binary);
+    if (existsSync(own)) copyFileSync(own, join(binaries, binary));
+    else writeFileSync(join(binaries, binary), `the binary for ${name}`);
+  }
+  pack(folder, binaries);
 }
 
 /**
