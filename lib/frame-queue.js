@@ -16,8 +16,12 @@ const { rethrow, setApart } = require('./send-callback');
 const { getTurnEnd } = require('./turn-end');
 const { keepOrder } = require('./write-order');
 
-/** Payloads up to this many bytes are copied; beyond that a copy costs more than a write. */
-const MAX_COPY_LENGTH = 16 * 1024;
+/**
+ * Payloads up to this many bytes are copied; beyond that a copy costs more than a write. With its
+ * header a frame is shorter than 16 KiB, from where on a socket says that it's to be drained if it
+ * gets header and payload apart, as it does from ws.
+ */
+const MAX_COPY_LENGTH = 16 * 1024 - 9;
 /** Frames from this many bytes on are held once for all sockets that they wait in. */
 const MIN_SHARED_LENGTH = 512;
 /** Memory that pieces are cut from, and the longest piece. A TLS record has 16 KiB at most. */

@@ -250,6 +250,21 @@ describe('A large message', () => {
       await sleep(20);
     }
   });
+
+  inBothRoles('counts for that as many characters as ws writes', async (test) => {
+    const { note, socket, websocket } = test;
+    const mark = socket.writableHighWaterMark;
+    socket.on('drain', () => note('drain'));
+    const lengths = [mark / 2, mark - 14, mark - 9, mark - 8, mark - 4, mark - 2, mark, 2 * mark];
+    const makers = [(length) => 'x'.repeat(length), (length) => 'ß'.repeat(length), Buffer.alloc];
+    for (const make of makers) {
+      for (const length of lengths) {
+        websocket.send(make(length));
+        note(length, socket.writableNeedDrain);
+        await sleep(5);
+      }
+    }
+  });
 });
 
 describe('The timeout of a socket', () => {

@@ -208,7 +208,7 @@ class EngineFrameQueue extends EngineHandle {
       total = outbox.append(this._id, data, length, first, mask);
     }
     this._noteSent(total);
-    if (!mask) this._noteParts(total);
+    if (isText || !mask) this._noteParts(total, data, mask);
     return true;
   }
 
@@ -237,7 +237,9 @@ class EngineFrameQueue extends EngineHandle {
     if (this._held !== null) this._hold(length);
     const total = this._engine.outbox.append(this._id, data, length, first, mask);
     this._noteSent(total);
-    if (!mask) this._noteParts(total);
+    // Bytes are masked where ws copies them to, behind the header: that's one part.
+    const isInParts = first !== RAW && (!mask || typeof data === 'string');
+    if (isInParts) this._noteParts(total, data, mask);
     if (callback) this._expect(callback);
   }
 
@@ -304,10 +306,11 @@ class EngineFrameQueue extends EngineHandle {
       const [head, body = EMPTY_BUFFER] = parts;
       if (this.fits(length)) {
         for (const part of parts) this.append(part, part.length, RAW, false, undefined);
+        if (parts.length > 1) this._noteParts(length, list[1], false);
         if (callback) this._expect(callback);
         return;
       }
-      if (this._writeLong(head, body, callback)) return;
+      if (this._writeLong(head, body, list[list.length - 1], callback)) return;
     }
     this._writeLater(list, length, callback);
   }
@@ -562,13 +565,14 @@ class EngineFrameQueue extends EngineHandle {
    *
    * @param {Buffer} head Its beginning
    * @param {Buffer} body The rest
+   * @param {Buffer | string} payload The same as it was sent, if there is a rest
    * @param {((error?: Error | null) => void) | undefined} callback Called when it's written
    * @return {boolean} `false` where it has to wait for what the socket holds back
    * @private
    */
-  _writeLong(head, body, callback) {
+  _writeLong(head, body, payload, callback) {
     if (!this._isFree()) return false;
-    if (body.length > 0) this._noteParts(head.length + body.length);
+    if (body.length > 0) this._noteParts(head.length + body.length, payload, false);
     if (!callback && this._engine.outbox.leave(this._id, head, body)) {
       this._noteSent(head.length + body.length);
       return true;
@@ -618,11 +622,17 @@ class EngineFrameQueue extends EngineHandle {
    * where ws writes header and payload together.
    *
    * @param {number} length Bytes of the frame
+   * @param {Buffer | string} payload Its payload
+   * @param {boolean} mask Whether it's masked, so that ws makes bytes of text
    * @private
    */
-  _noteParts(length) {
+  _noteParts(length, payload, mask) {
     const state = this._socket._writableState;
     if (length < state.highWaterMark || state.needDrain) return;
+    // The text itself counts its characters.
+    const isText = typeof payload === 'string' && !mask;
+    const spare = isText ? Buffer.byteLength(payload) - payload.length : 0;
+    if (length - spare < state.highWaterMark) return;
     state.needDrain = true;
     nextTick(tellDrain, this._socket);
   }
