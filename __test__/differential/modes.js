@@ -10,7 +10,8 @@ const MODES = {
   auto: { OXWS_DRIVER: 'auto' },
   tokio: { OXWS_DRIVER: 'tokio' },
   threads: { OXWS_DRIVER: 'tokio', OXWS_THREADS: '2' },
-  stream: { OXWS_TRANSPORT: 'stream' }
+  stream: { OXWS_TRANSPORT: 'stream' },
+  wasm: { OXWS_BINDING: 'wasm' }
 };
 
 /**

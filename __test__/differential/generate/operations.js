@@ -328,22 +328,43 @@ function control(context, name) {
  * @return {any} The operation, without the endpoint
  */
 function pickOperation(context, end, { elsewhere }) {
-  const { random, theme, program } = context;
-  const tables = end.isRaw ? [OF_RAW_PEER] : [OF_WEBSOCKET];
-  // Where zlib is asked on other threads, what is written to the socket itself overtakes messages.
-  if (!end.isRaw && !end.isCompressed) tables.push(OF_SOCKET);
-  if (end.hasStream) tables.push(OF_STREAM);
-  if (program.server && elsewhere === null && random.chance(0.03)) {
-    tables.splice(0, tables.length, OF_SERVER);
+  const { random, program } = context;
+  const isOfServer = program.server && elsewhere === null && random.chance(0.03);
+  return random.weighted(choicesFor(context.theme, end, elsewhere, isOfServer))(context, end);
+}
+
+/** The choices of each theme that were made, by what decides them. */
+const made = new Map();
+
+/** Lists what an endpoint may do, with how likely each is. */
+function choicesFor(theme, { isCompressed, isRaw, hasStream }, elsewhere, isOfServer) {
+  const key = `${!!isRaw} ${!!isCompressed} ${!!hasStream} ${elsewhere} ${!!isOfServer}`;
+  let ofTheme = made.get(theme);
+  if (ofTheme === undefined) {
+    ofTheme = new Map();
+    made.set(theme, ofTheme);
   }
+  let choices = ofTheme.get(key);
+  if (choices === undefined) {
+    choices = makeChoices(theme, { isCompressed, isRaw, hasStream }, elsewhere, isOfServer);
+    ofTheme.set(key, choices);
+  }
+  return choices;
+}
+
+function makeChoices(theme, { isCompressed, isRaw, hasStream }, elsewhere, isOfServer) {
+  const tables = isRaw ? [OF_RAW_PEER] : [OF_WEBSOCKET];
+  // Where zlib is asked on other threads, what is written to the socket itself overtakes messages.
+  if (!isRaw && !isCompressed) tables.push(OF_SOCKET);
+  if (hasStream) tables.push(OF_STREAM);
+  if (isOfServer) tables.splice(0, tables.length, OF_SERVER);
   if (elsewhere === 'any') tables.push(OF_SERVER);
-  const choices = tables.flatMap((table) => {
+  return tables.flatMap((table) => {
     return Object.entries(table)
       .filter(([name]) => elsewhere !== 'cut' || CUTTING.has(name))
-      .filter(([name]) => !end.hasStream || name !== 'binaryType')
+      .filter(([name]) => !hasStream || name !== 'binaryType')
       .map(([, [weigh, make]]) => /** @type {[number, any]} */ ([weigh(theme), make]));
   });
-  return random.weighted(choices)(context, end);
 }
 
 module.exports = { pickOperation, THEMES };
