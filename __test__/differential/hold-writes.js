@@ -2,16 +2,23 @@
 'use strict';
 
 // Has ws write as oxws does: the frames of a tick leave together, at its end, and sooner where
-// somebody asks for `bufferedAmount`, terminates or destroys. With that, what follows from this one
+// somebody asks for `bufferedAmount`, or does something with the socket. With that, what follows from this one
 // difference, which is meant, can be told from all others.
+
+const { Writable } = require('node:stream');
+
+/** What is done with a socket after its frames have left. */
+const METHODS = ['cork', 'destroy', 'end', 'uncork', 'write'];
 
 /** Sockets that hold frames back. */
 const held = new Set();
+/** Whether a frame is being written. */
+let isSending = false;
 
 /** Lets go of what a socket holds back. */
 function release(socket) {
   if (!held.delete(socket)) return;
-  socket.uncork();
+  Writable.prototype.uncork.call(socket);
 }
 
 /**
@@ -28,11 +35,16 @@ function holdWrites(WebSocket, when) {
     const socket = this._socket;
     if (!held.has(socket)) {
       held.add(socket);
-      socket.cork();
+      Writable.prototype.cork.call(socket);
       later(release, socket);
       releaseFirst(socket);
     }
-    return sendFrame.apply(this, parameters);
+    isSending = true;
+    try {
+      return sendFrame.apply(this, parameters);
+    } finally {
+      isSending = false;
+    }
   };
   const descriptor = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'bufferedAmount');
   const get = descriptor?.get;
@@ -45,14 +57,16 @@ function holdWrites(WebSocket, when) {
   });
 }
 
-/** Has a socket let go before it's destroyed, once. */
+/** Has a socket let go before anything else is done with it. */
 function releaseFirst(socket) {
   if (Object.hasOwn(socket, 'destroy')) return;
-  const { destroy } = socket;
-  socket.destroy = function releaseAndDestroy(...parameters) {
-    release(this);
-    return destroy.apply(this, parameters);
-  };
+  for (const name of METHODS) {
+    const method = socket[name];
+    socket[name] = function releaseAndGoOn(...parameters) {
+      if (!isSending) release(this);
+      return method.apply(this, parameters);
+    };
+  }
 }
 
 module.exports = holdWrites;

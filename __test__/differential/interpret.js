@@ -251,6 +251,7 @@ class Run {
       if (transport === 'tls') return true;
       if (client.destroyed !== server.destroyed) return true;
       if (client.destroyed) continue;
+      if (isEnding(client, server) || isEnding(server, client)) return true;
       if (client.bytesWritten !== server.bytesRead) return true;
       if (server.bytesWritten !== client.bytesRead) return true;
     }
@@ -569,6 +570,11 @@ class Run {
       server.close(() => {});
     }
   }
+}
+
+/** Tells whether one socket has ended what the other one reads, and that hasn't seen it. */
+function isEnding(from, to) {
+  return from.writableFinished && !to.readableEnded && !to.isPaused();
 }
 
 /** Waits a turn of the event loop. */
