@@ -392,8 +392,17 @@ class EngineFrameQueue extends EngineHandle {
   shutDown(callback) {
     this._engine.outbox.flush(true);
     this._shutdown = callback;
-    // As late as libuv would be, whose shutdown is done when the event loop turns.
-    if (native.shutDown(this._engine.native, this._id)) setImmediate(noteShutDown, this);
+    // As late as libuv, whose shutdown is done when the event loop turns: who closes the socket
+    // before ends nothing.
+    setImmediate(shutDownNow, this);
+  }
+
+  /**
+   * Ends the sending side, unless the connection has been closed meanwhile.
+   */
+  shutDownNow() {
+    if (this._isClosed) this._noteShutDown();
+    else if (native.shutDown(this._engine.native, this._id)) this._noteShutDown();
   }
 
   /**
@@ -682,8 +691,6 @@ class EngineFrameQueue extends EngineHandle {
       if (this._held !== null) this._engine.outbox.takeBack(this._id);
       this._engine.outbox.flush(true);
       this._writtenBytes = Math.min(this._countWritten(), heldFrom);
-      // As libuv does with what it cancels: later, and without an error.
-      if (this._shutdown !== null) setImmediate(noteShutDown, this);
     }
     super._close(reset, callback);
     if (wasClosed) return;
@@ -705,10 +712,10 @@ function tellDrain(socket) {
 }
 
 /**
- * @param {EngineFrameQueue} connection A connection whose sending side has ended
+ * @param {EngineFrameQueue} connection A connection whose sending side is to end
  */
-function noteShutDown(connection) {
-  connection._noteShutDown();
+function shutDownNow(connection) {
+  connection.shutDownNow();
 }
 
 /**
