@@ -2,8 +2,8 @@
 'use strict';
 
 // Has ws write as oxws does: the frames of a tick leave together, at its end, and sooner where
-// somebody asks for `bufferedAmount`, or does something with the socket. With that, what follows from this one
-// difference, which is meant, can be told from all others.
+// somebody asks for `bufferedAmount`, or does something with the socket. With that, what follows
+// from this one difference, which is meant, can be told from all others.
 
 const { Writable } = require('node:stream');
 
