@@ -9,7 +9,7 @@ const { randomFillSync } = require('node:crypto');
 const { EMPTY_BUFFER } = require('../constants');
 const { enlarge, reservation } = require('../reservation');
 const { RECORD_BINARY, RECORD_ERROR, RECORD_FIELDS } = require('./constants');
-const { Handle, instance } = require('./instance');
+const { copy, Handle, instance } = require('./instance');
 
 /** Payloads up to this many bytes are masked faster here than by two copies and a call. */
 const MAX_LOOP_LENGTH = 64;
@@ -30,6 +30,9 @@ const LARGE_AT = Int32Array.BYTES_PER_ELEMENT;
 const PLACE_AT = 2 * Int32Array.BYTES_PER_ELEMENT;
 const LENGTH_AT = 3 * Int32Array.BYTES_PER_ELEMENT;
 
+/** Whether integers in memory are as in that of the module. */
+const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
 /**
  * A decoder, and the chunk of which the memory has a copy.
  */
@@ -42,6 +45,8 @@ class Decoder extends Handle {
     const owner = instance();
     super(owner, 'free_decoder', owner.exports.create_decoder(isServer, permessageDeflate));
     this.isServer = isServer;
+    /** Where `decode` writes its records. */
+    this.recordsAt = owner.exports.records();
     /** @type {LargeMessage | null} The message that is received into memory of its own. */
     this.large = null;
     /** @type {Buffer | null} The one that is complete, until it's taken. */
@@ -122,28 +127,55 @@ function setDecoderLimits(
  * @return {number} How many there are
  */
 function decode(decoder, chunk, position, records) {
-  const { isServer, owner, number } = decoder;
   decoder.complete = null;
-  return owner.guard(() => {
-    if (decoder.large !== null) return receiveLarge(decoder, chunk, position, records);
-    const { exports } = owner;
-    const at = enter(owner, chunk, position);
-    const max = Math.floor(records.length / RECORD_LENGTH) - 1;
-    const count = exports.decode(number, chunk.length, position, max);
-    const { bytes } = owner;
-    const place = exports.records();
-    records.set(bytes.subarray(place, place + (count + 1) * RECORD_LENGTH));
-    // What clients send is masked: payloads have changed there. What servers send hasn't.
-    if (isServer) {
-      const { begin, end } = payloadsOf(records, count);
-      if (end > begin) chunk.set(bytes.subarray(at + begin, at + end), begin);
+  try {
+    return decoder.large === null
+      ? decodeChunk(decoder, chunk, position, records)
+      : receiveLarge(decoder, chunk, position, records);
+  } catch (error) {
+    throw decoder.owner.note(error);
+  }
+}
+
+/**
+ * Decodes a chunk up to where a large message begins that it has only a part of.
+ *
+ * @param {Decoder} decoder The decoder
+ * @param {Buffer} chunk What has arrived
+ * @param {number} position How much of it is decoded
+ * @param {Buffer} records Where the records go
+ * @return {number} How many there are
+ */
+function decodeChunk(decoder, chunk, position, records) {
+  const { isServer, owner, number } = decoder;
+  const { exports } = owner;
+  const at = enter(owner, chunk, position);
+  const max = Math.floor(records.length / RECORD_LENGTH) - 1;
+  const count = exports.decode(number, chunk.length, position, max);
+  const place = decoder.recordsAt;
+  const length = (count + 1) * RECORD_LENGTH;
+  // Only now: the memory may have grown.
+  const { bytes, view } = owner;
+  copy(bytes, place, records, 0, length);
+  if (!IS_LITTLE_ENDIAN) records.subarray(0, length).swap32();
+  // What clients send is masked: payloads have changed there. What servers send hasn't.
+  if (isServer) {
+    let first = 1;
+    while (first <= count && !isInChunk(view, place, first)) first++;
+    let last = count;
+    while (last > first && !isInChunk(view, place, last)) last--;
+    if (first <= last) {
+      const begin = read(view, place, first, PLACE_AT);
+      const end = read(view, place, last, PLACE_AT) + read(view, place, last, LENGTH_AT);
+      copy(bytes, at + begin, chunk, begin, end - begin);
     }
-    const reached = records.readInt32LE(0);
-    const kind = records.readInt32LE(LARGE_AT);
-    if (kind === 0 || reached === chunk.length) return count;
-    decoder.large = new LargeMessage(kind, exports.large_length(number));
-    return count > 0 ? count : receiveLarge(decoder, chunk, reached, records);
-  });
+  }
+  const kind = read(view, place, 0, LARGE_AT);
+  if (kind === 0) return count;
+  const reached = read(view, place, 0, 0);
+  if (reached === chunk.length) return count;
+  decoder.large = new LargeMessage(kind, exports.large_length(number));
+  return count > 0 ? count : receiveLarge(decoder, chunk, reached, records);
 }
 
 /**
@@ -159,55 +191,52 @@ function receiveLarge(decoder, chunk, position, records) {
   const { isServer, number, owner } = decoder;
   const large = /** @type {LargeMessage} */ (decoder.large);
   const end = Math.min(chunk.length, position + large.length - large.filled);
-  const part = chunk.subarray(position, end);
   // What servers send isn't masked; text is checked.
   const isNeeded = isServer || large.kind !== RECORD_BINARY;
-  const at = isNeeded ? owner.write(part) : owner.reserve(part.length);
-  const kind = owner.exports.receive_large(number, part.length);
-  large.append(isServer ? owner.bytes.subarray(at, at + part.length) : part);
-  records.writeInt32LE(end, 0);
-  if (kind === 0) return 0;
+  const at = isNeeded ? enter(owner, chunk, position) : owner.reserve(end);
+  const kind = owner.exports.receive_large(number, position, end);
+  if (isServer) large.append(owner.bytes.subarray(at + position, at + end));
+  else large.append(chunk.subarray(position, end));
+  if (kind === 0) {
+    writeFields(records, [end]);
+    return 0;
+  }
   decoder.large = null;
   if (kind !== RECORD_ERROR) decoder.complete = large.memory;
-  const fields = [kind, 0, -1, Math.min(large.length, MAX_RECORD_LENGTH)];
-  for (const [i, field] of fields.entries()) records.writeInt32LE(field, RECORD_LENGTH + 4 * i);
+  writeFields(records, [end, 0, 0, 0, kind, 0, -1, Math.min(large.length, MAX_RECORD_LENGTH)]);
   return 1;
 }
 
 /**
- * Tells which part of a chunk has the payloads that lie in it.
- *
- * @param {Buffer} records The records of what it holds, in order
- * @param {number} count How many there are
- * @return {{ begin: number, end: number }} The first byte, and the one after the last
+ * @param {Buffer} records Where records are
+ * @param {number[]} fields The first integers of them
  */
-function payloadsOf(records, count) {
-  let first = 1;
-  while (first <= count && !isInChunk(records, first)) first++;
-  let last = count;
-  while (last > first && !isInChunk(records, last)) last--;
-  if (first > last) return { begin: 0, end: 0 };
-  const end = read(records, last, PLACE_AT) + read(records, last, LENGTH_AT);
-  return { begin: read(records, first, PLACE_AT), end };
+function writeFields(records, fields) {
+  for (const [i, field] of fields.entries()) {
+    if (IS_LITTLE_ENDIAN) records.writeInt32LE(field, 4 * i);
+    else records.writeInt32BE(field, 4 * i);
+  }
 }
 
 /**
- * @param {Buffer} records Records
+ * @param {DataView} view The memory
+ * @param {number} place Where the records are
  * @param {number} index Which of them, from 1 on
  * @return {boolean} Whether it has a payload, and that is in the chunk
  */
-function isInChunk(records, index) {
-  return read(records, index, PLACE_AT) >= 0 && read(records, index, LENGTH_AT) > 0;
+function isInChunk(view, place, index) {
+  return read(view, place, index, PLACE_AT) >= 0 && read(view, place, index, LENGTH_AT) > 0;
 }
 
 /**
- * @param {Buffer} records Records
- * @param {number} index Which of them, from 1 on
+ * @param {DataView} view The memory
+ * @param {number} place Where the records are
+ * @param {number} index Which of them, from 1 on; 0 is the header
  * @param {number} at Where the field is in a record
  * @return {number} The value of the field
  */
-function read(records, index, at) {
-  return records.readInt32LE(index * RECORD_LENGTH + at);
+function read(view, place, index, at) {
+  return view.getInt32(place + index * RECORD_LENGTH + at, true);
 }
 
 /**
@@ -219,9 +248,9 @@ function read(records, index, at) {
  * @return {number} Where the chunk begins in the memory
  */
 function enter(owner, chunk, position) {
-  if (position > 0 && owner.resident === chunk) return owner.exports.input(chunk.length);
+  const isThere = position > 0 && owner.resident === chunk;
   const at = owner.reserve(chunk.length);
-  owner.bytes.set(position > 0 ? chunk.subarray(position) : chunk, at + position);
+  if (!isThere) copy(chunk, position, owner.bytes, at + position, chunk.length - position);
   owner.resident = chunk;
   return at;
 }
@@ -323,14 +352,10 @@ function utf8Error() {
 function encodeHeader(target, end, first, payloadLength, key) {
   const owner = instance();
   const { exports } = owner;
-  const isMasked = !!key;
-  if (!exports.encode_header(first, payloadLength, isMasked, key ? key.readUInt32BE(0) : 0)) {
-    throw new Error('invalid opcode');
-  }
-  const at = exports.output();
-  const length = exports.output_length();
-  // Only now: the memory may have grown.
-  const { bytes } = owner;
+  const masking = key ? key.readUInt32BE(0) : 0;
+  const length = exports.encode_header(first, payloadLength, !!key, masking);
+  if (length === 0) throw new Error('invalid opcode');
+  const { bytes, headerAt: at } = owner;
   const start = end - length;
   for (let i = 0; i < length; i++) target[start + i] = bytes[at + i];
   return start;

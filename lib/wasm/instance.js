@@ -7,7 +7,9 @@
 const { inflateRawSync } = require('node:zlib');
 
 /** Bytes up to this many are copied faster by a loop than by `TypedArray#set`. */
-const MAX_LOOP_LENGTH = 32;
+const MAX_LOOP_LENGTH = 64;
+/** The module keeps no more room for input than this, in bytes; see `src/wasm/memory.rs`. */
+const MAX_KEPT_LENGTH = 2 ** 20;
 /** The length of a text that isn't there. */
 const ABSENT = 0xffff_ffff;
 /** Bytes of the length before a text. */
@@ -41,9 +43,15 @@ class Instance {
     const module = compile();
     /** @type {any} */
     this.exports = new WebAssembly.Instance(module, {}).exports;
+    /** Where `encode_header` writes. */
+    this.headerAt = this.exports.header();
     /** Whether a function has trapped. */
     this.isBroken = false;
     this._bytes = Buffer.alloc(0);
+    this._view = new DataView(this._bytes.buffer);
+    /** Where the room for input is, and its bytes. */
+    this._input = 0;
+    this._inputLength = 0;
     /**
      * What the input is a copy of, from some byte on; nothing where that isn't known. @type {any}
      */
@@ -56,6 +64,12 @@ class Instance {
     return this._bytes;
   }
 
+  /** The same as integers of any place. */
+  get view() {
+    if (this._view.buffer !== this.bytes.buffer) this._view = new DataView(this.bytes.buffer);
+    return this._view;
+  }
+
   /**
    * Makes room for input. What was there is lost.
    *
@@ -64,7 +78,11 @@ class Instance {
    */
   reserve(length) {
     this.resident = null;
-    return this.exports.input(length);
+    if (length > this._inputLength || this._inputLength > MAX_KEPT_LENGTH) {
+      this._input = this.exports.input(length);
+      this._inputLength = length;
+    }
+    return this._input;
   }
 
   /**
@@ -74,11 +92,8 @@ class Instance {
    * @return {number} Where they are in the memory
    */
   write(data) {
-    const { length } = data;
-    const at = this.reserve(length);
-    const { bytes } = this;
-    if (length > MAX_LOOP_LENGTH) bytes.set(data, at);
-    else for (let i = 0; i < length; i++) bytes[at + i] = data[i];
+    const at = this.reserve(data.length);
+    copy(data, 0, this.bytes, at, data.length);
     return at;
   }
 
@@ -170,9 +185,38 @@ class Instance {
     try {
       return work();
     } catch (error) {
-      if (error instanceof WebAssembly.RuntimeError) this.isBroken = true;
-      throw error;
+      throw this.note(error);
     }
+  }
+
+  /**
+   * Notes whether a function has trapped.
+   *
+   * @param {unknown} error What was thrown
+   * @return {unknown} The same
+   */
+  note(error) {
+    if (error instanceof WebAssembly.RuntimeError) this.isBroken = true;
+    return error;
+  }
+}
+
+/**
+ * Copies bytes.
+ *
+ * @param {Uint8Array} source Where from
+ * @param {number} from The first of them
+ * @param {Uint8Array} target Where to
+ * @param {number} to Where the first goes
+ * @param {number} length How many
+ */
+function copy(source, from, target, to, length) {
+  if (length <= MAX_LOOP_LENGTH) {
+    for (let i = 0; i < length; i++) target[to + i] = source[from + i];
+  } else if (from === 0 && length === source.length) {
+    target.set(source, to);
+  } else {
+    target.set(source.subarray(from, from + length), to);
   }
 }
 
@@ -246,4 +290,4 @@ function release({ owner, free, number }) {
 
 const handles = new FinalizationRegistry(release);
 
-module.exports = { Handle, instance };
+module.exports = { copy, Handle, instance };

@@ -1,16 +1,28 @@
 //! Frame headers, masking and small checks. See `src/binding/frame.rs`.
 
-use super::memory::{with_input, with_output};
+use std::cell::RefCell;
+
+use super::memory::with_input;
 use crate::protocol::{self, CloseCode, FrameHeader, MAX_HEADER_LENGTH, Opcode, mask_in_place};
 
 const FIN: u32 = 0x80;
 const RSV1: u32 = 0x40;
 
-/// Puts the header of a frame into the output (RFC 6455, section 5.2); whether there can be such a
-/// frame. `first` is its first byte, `key` the masking key as a big-endian number, if `is_masked`.
+thread_local! {
+    static HEADER: RefCell<[u8; MAX_HEADER_LENGTH]> = const { RefCell::new([0; MAX_HEADER_LENGTH]) };
+}
+
+/// Where the header is that `encode_header` writes.
 #[unsafe(no_mangle)]
-pub extern "C" fn encode_header(first: u32, length: f64, is_masked: bool, key: u32) -> bool {
-    let Some(opcode) = Opcode::from_bits((first & 0x0f) as u8) else { return false };
+pub extern "C" fn header() -> *const u8 {
+    HEADER.with_borrow(|header| header.as_ptr())
+}
+
+/// Writes the header of a frame (RFC 6455, section 5.2); its length, or 0 where there can't be such
+/// a frame. `first` is its first byte, `key` the masking key as a big-endian number, if `is_masked`.
+#[unsafe(no_mangle)]
+pub extern "C" fn encode_header(first: u32, length: f64, is_masked: bool, key: u32) -> usize {
+    let Some(opcode) = Opcode::from_bits((first & 0x0f) as u8) else { return 0 };
     let header = FrameHeader {
         fin: first & FIN != 0,
         rsv1: first & RSV1 != 0,
@@ -18,12 +30,7 @@ pub extern "C" fn encode_header(first: u32, length: f64, is_masked: bool, key: u
         masking_key: is_masked.then_some(key.to_be_bytes()),
         payload_length: length as u64,
     };
-    with_output(|output| {
-        output.resize(MAX_HEADER_LENGTH, 0);
-        let length = header.encode(output);
-        output.truncate(length);
-    });
-    true
+    HEADER.with_borrow_mut(|target| header.encode(target))
 }
 
 /// Masks or unmasks the first `length` bytes of the input in place (RFC 6455, section 5.3).
