@@ -20,7 +20,7 @@ const [NODE_BUFFER] = BINARY_TYPES;
 function convertMessage(type, message, lengths) {
   if (type === NODE_BUFFER) return message;
   if (type === 'arraybuffer') return toArrayBuffer(message);
-  if (type === 'blob') return new Blob([message]);
+  if (type === 'blob') return new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (message)]);
   return split(message, lengths ?? [message.length]);
 }
 
@@ -33,7 +33,7 @@ function convertMessage(type, message, lengths) {
  * @return {any} The data of the event
  */
 function convertFragments(type, fragments, length) {
-  if (type === 'blob') return new Blob(fragments);
+  if (type === 'blob') return new Blob(/** @type {Uint8Array<ArrayBuffer>[]} */ (fragments));
   if (type === NODE_BUFFER || type === 'arraybuffer') {
     return convertMessage(type, concat(fragments, length));
   }

@@ -2,41 +2,57 @@
 'use strict';
 
 // Values that several files of `lib/` share. Tracing tools read `kWebSocket` from here.
+//
+// All are constants, and exported by their names only, so that TypeScript tells the symbols apart.
 
 const hasBlob = typeof Blob !== 'undefined';
 
 /** The values that `binaryType` takes; the first is the default. */
 const BINARY_TYPES = ['nodebuffer', 'arraybuffer', 'fragments'];
 if (hasBlob) BINARY_TYPES.push('blob');
+/** Milliseconds that a closing handshake may take. */
+const CLOSE_TIMEOUT = 30_000;
+const EMPTY_BUFFER = Buffer.alloc(0);
+/** RFC 6455, section 1.3. Kept for those who read it here; the digest is the native part's. */
+const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+const NOOP = () => {};
+
+/** On a listener: set through an `on*` attribute. */
+const kForOnEventAttribute = Symbol('kIsForOnEventAttribute');
+/** On a wrapped listener: the function that the user gave. */
+const kListener = Symbol('kListener');
+/** On a `WebSocket`: whether it answers pings, `_autoPong`. */
+const kAutoPong = Symbol('auto-pong');
+/** On each `WebSocket`: `pong()` as it was when the class was made. */
+const kOriginalPong = Symbol('original-pong');
+/**
+ * On the class `Sender`: `send()` as it was when its file was loaded, before any tool replaced
+ * it.
+ */
+const kOriginalSend = Symbol('original-send');
+/** On an error: the close code with which the connection fails. */
+const kStatusCode = Symbol('status-code');
+/** On a server: its topics. On a `WebSocket`: those of its server, or its subscriptions there. */
+const kTopics = Symbol('topics');
+/** On a `WebSocket`: its transport; `null` before it's open. */
+const kTransport = Symbol('transport');
+/** On a socket, receiver or sender: the `WebSocket` that it belongs to. */
+const kWebSocket = Symbol('websocket');
 
 module.exports = {
   BINARY_TYPES,
-  /** Milliseconds that a closing handshake may take. */
-  CLOSE_TIMEOUT: 30_000,
-  EMPTY_BUFFER: Buffer.alloc(0),
-  /** RFC 6455, section 1.3. Kept for those who read it here; the digest is the native part's. */
-  GUID: '258EAFA5-E914-47DA-95CA-C5AB0DC85B11',
+  CLOSE_TIMEOUT,
+  EMPTY_BUFFER,
+  GUID,
   hasBlob,
-  /** On a listener: set through an `on*` attribute. */
-  kForOnEventAttribute: Symbol('kIsForOnEventAttribute'),
-  /** On a wrapped listener: the function that the user gave. */
-  kListener: Symbol('kListener'),
-  /** On a `WebSocket`: whether it answers pings, `_autoPong`. */
-  kAutoPong: Symbol('auto-pong'),
-  /** On each `WebSocket`: `pong()` as it was when the class was made. */
-  kOriginalPong: Symbol('original-pong'),
-  /**
-   * On the class `Sender`: `send()` as it was when its file was loaded, before any tool replaced
-   * it.
-   */
-  kOriginalSend: Symbol('original-send'),
-  /** On an error: the close code with which the connection fails. */
-  kStatusCode: Symbol('status-code'),
-  /** On a server: its topics. On a `WebSocket`: those of its server, or its subscriptions there. */
-  kTopics: Symbol('topics'),
-  /** On a `WebSocket`: its transport; `null` before it's open. */
-  kTransport: Symbol('transport'),
-  /** On a socket, receiver or sender: the `WebSocket` that it belongs to. */
-  kWebSocket: Symbol('websocket'),
-  NOOP: () => {}
+  kAutoPong,
+  kForOnEventAttribute,
+  kListener,
+  kOriginalPong,
+  kOriginalSend,
+  kStatusCode,
+  kTopics,
+  kTransport,
+  kWebSocket,
+  NOOP
 };

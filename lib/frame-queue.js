@@ -98,6 +98,9 @@ class FrameQueue {
     return false;
   }
 
+  /** Never called: nothing is compressed on its way. */
+  appendCompressed() {}
+
   /**
    * Sends a message at once, where that is shorter than on the way of all messages: not here.
    *

@@ -13,10 +13,14 @@ const { nextTick, setImmediate } = require('./host');
 const { CLOSED, CLOSING, OPEN } = require('./ready-state');
 const Sender = require('./sender');
 
+/** @typedef {import('./transport').Socket} Socket */
+/** @typedef {import('./websocket')} WebSocket */
+/** @typedef {{[kWebSocket]: WebSocket}} Owned What belongs to a WebSocket. */
+
 /**
  * Makes a socket behind its opening handshake ready to carry frames.
  *
- * @param {any} socket The socket, or any `Duplex`
+ * @param {Socket} socket The socket, or any `Duplex`
  * @param {Buffer} head What arrived behind the handshake already
  */
 function prepareSocket(socket, head) {
@@ -30,7 +34,7 @@ function prepareSocket(socket, head) {
 /**
  * Makes the sender of a WebSocket.
  *
- * @param {any} websocket The WebSocket
+ * @param {WebSocket} websocket The WebSocket
  * @param {((key: Buffer) => void) | undefined} generateMask Fills a masking key
  * @param {import('./transport').Frames} [frames] What collects the frames of a tick, if not a
  *   `FrameQueue`
@@ -48,7 +52,7 @@ function createSender(websocket, generateMask, frames) {
 /**
  * Connects a socket with the WebSocket that it belongs to.
  *
- * @param {any} socket The socket, or any `Duplex`
+ * @param {Socket} socket The socket, or any `Duplex`
  */
 function attachSocket(socket) {
   socket.on('close', onSocketClose);
@@ -59,7 +63,7 @@ function attachSocket(socket) {
 /**
  * Connects a receiver with its WebSocket.
  *
- * @param {any} receiver The receiver
+ * @param {import('./receiver')} receiver The receiver
  */
 function attachReceiver(receiver) {
   receiver.on('conclude', onConclude);
@@ -74,7 +78,7 @@ function attachReceiver(receiver) {
  * Ends the socket if nothing more is to come from the peer. To be called when a close frame has
  * been sent.
  *
- * @param {any} websocket The WebSocket
+ * @param {WebSocket} websocket The WebSocket
  */
 function finishAfterCloseFrame(websocket) {
   if (websocket._closeFrameReceived || websocket[kTransport].hasFailed) {
@@ -86,7 +90,7 @@ function finishAfterCloseFrame(websocket) {
  * Limits the time that the closing handshake may take, in which pings aren't answered. RFC 6455,
  * section 7.1.1: a peer that doesn't end the connection is not waited for any longer.
  *
- * @param {any} websocket The WebSocket
+ * @param {WebSocket} websocket The WebSocket
  */
 function startCloseTimer(websocket) {
   const socket = websocket._socket;
@@ -98,7 +102,7 @@ function startCloseTimer(websocket) {
 /**
  * Emits `'error'`, but only once in the life of a WebSocket.
  *
- * @param {any} websocket The WebSocket
+ * @param {WebSocket} websocket The WebSocket
  * @param {Error} error The error
  * @private
  */
@@ -113,7 +117,7 @@ function emitErrorOnce(websocket, error) {
  * Stops feeding the receiver and reads what is left into the void, so that the end of the
  * connection is seen.
  *
- * @param {any} socket The socket
+ * @param {Socket} socket The socket
  * @private
  */
 function discardIncoming(socket) {
@@ -122,7 +126,7 @@ function discardIncoming(socket) {
 }
 
 /**
- * @param {any} stream The stream to resume
+ * @param {Socket} stream The stream to resume
  * @private
  */
 function resume(stream) {
@@ -130,7 +134,7 @@ function resume(stream) {
 }
 
 /**
- * @param {any} websocket The WebSocket
+ * @param {WebSocket} websocket The WebSocket
  * @return {boolean} Whether its socket is closed
  * @private
  */
@@ -141,7 +145,7 @@ function isDetached(websocket) {
 /**
  * A close frame arrived. RFC 6455, section 5.5.1: it's answered with the same code and reason.
  *
- * @param {any} websocket The WebSocket
+ * @param {WebSocket} websocket The WebSocket
  * @param {number} code The close code; 1005 when there was none
  * @param {Buffer} reason The close reason
  */
@@ -168,7 +172,7 @@ function receiveClose(websocket, code, reason) {
 /**
  * The receiver got a close frame.
  *
- * @this {any}
+ * @this {Owned}
  * @param {number} code The close code
  * @param {Buffer} reason The close reason
  * @private
@@ -180,7 +184,7 @@ function onConclude(code, reason) {
 /**
  * The receiver has room again.
  *
- * @this {any}
+ * @this {Owned}
  * @private
  */
 function onDrain() {
@@ -193,8 +197,8 @@ function onDrain() {
  * The peer violated the protocol. RFC 6455, section 7.1.7: the connection fails with a close frame
  * that says why.
  *
- * @param {any} websocket The WebSocket
- * @param {any} error The error
+ * @param {WebSocket} websocket The WebSocket
+ * @param {Error & {[kStatusCode]?: number}} error The error
  */
 function receiveFailure(websocket, error) {
   if (!isDetached(websocket)) {
@@ -208,7 +212,7 @@ function receiveFailure(websocket, error) {
 /**
  * The receiver failed.
  *
- * @this {any}
+ * @this {Owned}
  * @param {Error} error The error
  * @private
  */
@@ -219,7 +223,7 @@ function onReceiverError(error) {
 /**
  * A message is complete.
  *
- * @this {any}
+ * @this {Owned}
  * @param {any} data The payload
  * @param {boolean} isBinary Whether it's a binary message
  * @private
@@ -232,32 +236,48 @@ function onMessage(data, isBinary) {
  * A ping arrived. RFC 6455, section 5.5.2: it's answered with a pong. A peer that sends pings
  * without taking the pongs is cut off.
  *
- * @param {any} websocket The WebSocket
+ * @param {WebSocket} websocket The WebSocket
  * @param {Buffer} data The payload
  */
 function receivePing(websocket, data) {
-  if (websocket._autoPong && websocket.readyState === OPEN) {
-    const limit = websocket._maxPendingAutoPongs;
-
-    if (limit > 0 && websocket._pendingAutoPongs >= limit) {
-      websocket.terminate();
-    } else {
-      // Made at the first ping: most connections never see one.
-      websocket._autoPongComplete ??= () => {
-        websocket._pendingAutoPongs--;
-      };
-      websocket._pendingAutoPongs++;
-      websocket.pong(data, !websocket._isServer, websocket._autoPongComplete);
-    }
-  }
-
+  if (websocket._autoPong && websocket.readyState === OPEN) answerPing(websocket, data);
   websocket.emit('ping', data);
+}
+
+/**
+ * What the option `autoPong` has a WebSocket count.
+ *
+ * @typedef {WebSocket & {_autoPongComplete?: () => void, _maxPendingAutoPongs: number,
+ *   _pendingAutoPongs: number}} Answering
+ */
+
+/**
+ * Sends a pong.
+ *
+ * @param {WebSocket} websocket The WebSocket
+ * @param {Buffer} data The payload
+ * @private
+ */
+function answerPing(websocket, data) {
+  const answering = /** @type {Answering} */ (websocket);
+  const limit = answering._maxPendingAutoPongs;
+
+  if (limit > 0 && answering._pendingAutoPongs >= limit) {
+    answering.terminate();
+    return;
+  }
+  // Made at the first ping: most connections never see one.
+  answering._autoPongComplete ??= () => {
+    answering._pendingAutoPongs--;
+  };
+  answering._pendingAutoPongs++;
+  answering.pong(data, !answering._isServer, answering._autoPongComplete);
 }
 
 /**
  * The receiver got a ping.
  *
- * @this {any}
+ * @this {Owned}
  * @param {Buffer} data The payload
  * @private
  */
@@ -268,7 +288,7 @@ function onPing(data) {
 /**
  * A pong arrived.
  *
- * @this {any}
+ * @this {Owned}
  * @param {Buffer} data The payload
  * @private
  */
@@ -279,7 +299,7 @@ function onPong(data) {
 /**
  * The sender can't go on; `sender.onerror`.
  *
- * @this {any}
+ * @this {import('./sender') & Owned}
  * @param {Error} error The error
  * @private
  */
@@ -300,7 +320,7 @@ function onSenderError(error) {
 /**
  * The socket has data.
  *
- * @this {any}
+ * @this {Socket & Owned}
  * @param {Buffer} chunk The data
  * @private
  */
@@ -318,7 +338,7 @@ function onSocketData(chunk) {
  * Reads on after a listener threw: the exception ended the loop in which Node hands out what a
  * socket has read, and nothing might begin it again.
  *
- * @param {any} socket The socket
+ * @param {Socket} socket The socket
  * @private
  */
 function readOn(socket) {
@@ -328,7 +348,7 @@ function readOn(socket) {
 /**
  * The peer ended its side of the connection.
  *
- * @this {any}
+ * @this {Socket & Owned}
  * @private
  */
 function onSocketEnd() {
@@ -344,7 +364,7 @@ function onSocketEnd() {
 /**
  * The socket failed. That isn't told to the user: the connection closes with 1006.
  *
- * @this {any}
+ * @this {Socket & Owned}
  * @private
  */
 function onSocketError() {
@@ -362,7 +382,7 @@ function onSocketError() {
 /**
  * The socket is closed.
  *
- * @this {any}
+ * @this {Socket & Owned}
  * @private
  */
 function onSocketClose() {
@@ -385,8 +405,8 @@ function onSocketClose() {
 /**
  * Hands the receiver what a paused socket still held when it was closed.
  *
- * @param {any} websocket The WebSocket
- * @param {any} socket Its socket
+ * @param {WebSocket} websocket The WebSocket
+ * @param {Socket} socket Its socket
  * @private
  */
 function receiveLeftovers(websocket, socket) {
@@ -401,8 +421,8 @@ function receiveLeftovers(websocket, socket) {
 /**
  * Ends the receiver of a closed socket; the WebSocket is closed when it's through.
  *
- * @param {any} websocket The WebSocket
- * @param {any} socket Its socket
+ * @param {WebSocket} websocket The WebSocket
+ * @param {Socket} socket Its socket
  * @private
  */
 function concludeReceiver(websocket, socket) {
@@ -410,7 +430,7 @@ function concludeReceiver(websocket, socket) {
 
   transport.end();
   socket[kWebSocket] = undefined;
-  clearTimeout(websocket._closeTimer);
+  clearTimeout(websocket._closeTimer ?? undefined);
 
   if (transport.hasEnded) websocket.emitClose();
   else transport.onEnd(() => websocket.emitClose());

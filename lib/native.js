@@ -56,7 +56,7 @@ function fallBack(error) {
     const text = `${error.message}\noxws runs as WebAssembly, which is slower (OXWS_FALLBACK=silent).`;
     process.emitWarning(text, { type: 'OxwsWarning', code: 'OXWS_FALLBACK' });
   }
-  return { native, kind: 'wasm' };
+  return { native: /** @type {Native} */ (/** @type {unknown} */ (native)), kind: 'wasm' };
 }
 
 checkEnvironment();

@@ -12,6 +12,7 @@ const { checkOwnOptions } = require('./deflate/options');
 const { toInt32, toLimit } = require('./validation');
 
 /** @typedef {import('./deflate/context').Callback} Callback */
+/** @typedef {import('./transport').Compression} Compression */
 /** @typedef {Record<string, any>} Parameters The parameters of one offer or response by name. */
 
 /** What the option `threshold` is if it is not given. */
@@ -74,7 +75,7 @@ class PerMessageDeflate {
     this._deflate = null;
     /** @type {InflateContext | null} Made with the first message. */
     this._inflate = null;
-    /** @type {any} The connection of the engine that has the states, if one has. */
+    /** @type {Compression | null} The connection of the engine that has the states, if one has. */
     this._connection = null;
     /** @type {Parameters | any} What was agreed on; `null` before. */
     this.params = null;
@@ -218,13 +219,13 @@ class PerMessageDeflate {
   /**
    * Gives both directions, on which nothing is under way, to a connection of the engine.
    *
-   * @param {any} connection The connection
+   * @param {Compression} connection The connection
    * @return {boolean} Whether it has them now
    * @throws {TypeError | RangeError} If Node's zlib refuses the options
    */
   _giveTo(connection) {
-    const { state: deflater } = this._deflating();
-    const { state: inflater } = this._inflating();
+    const deflater = /** @type {import('./transport').Deflater} */ (this._deflating().state);
+    const inflater = /** @type {import('./transport').Inflater} */ (this._inflating().state);
     if (!connection.beginCompression(deflater, inflater)) return false;
     this._connection = connection;
     this._deflate = this._inflate = null;

@@ -10,7 +10,7 @@ const { BINARY_TYPES, EMPTY_BUFFER, kWebSocket, NOOP } = require('./constants');
 const { convertFragments, convertMessage } = require('./binary-type');
 const { FastBuffer, concat } = require('./buffer-util');
 const { createInternalError, createProtocolError } = require('./errors');
-const { enterDispatch, leaveDispatch } = require('./frame-queue');
+const FrameQueue = require('./frame-queue');
 const { nextTick, setImmediate } = require('./host');
 const native = require('./native');
 const { notePayload } = require('./payload-memory');
@@ -42,6 +42,13 @@ const MAX_CHUNK_LENGTH = 2 ** 30;
 
 const kLimits = Symbol('limits');
 const NO_EXTENSIONS = Object.freeze({});
+
+/**
+ * The class below, with the fields that are read here.
+ *
+ * @type {new () => Writable & {_writableState: import('./transport').WritableState}}
+ */
+const Stream = /** @type {any} */ (Writable);
 
 /**
  * The events of one chunk, decoded and waiting to be handed out. Reused: a receiver needs one
@@ -90,7 +97,7 @@ const MAX_FREE_BATCHES = 16;
  * Receives one connection: a `Writable` that takes its bytes and emits `'message'`, `'ping'`,
  * `'pong'` and, for a close frame, `'conclude'`.
  */
-class Receiver extends Writable {
+class Receiver extends Stream {
   /**
    * @param {object} [options] Options
    * @param {boolean} [options.allowSynchronousEvents=true] Whether several events may be emitted
@@ -117,7 +124,7 @@ class Receiver extends Writable {
 
     /** @type {((limits: any) => void) | undefined} Told when a limit is set. */
     this.onLimits = undefined;
-    /** Asked to look again when a chunk is used up. @type {{askSoon: () => void} | null} */
+    /** Asked to look again when a chunk is used up. @type {import('./transport').Rest | null} */
     this._onRest = null;
     /** @type {any} The native decoder, made with the first chunk. */
     this._decoder = null;
@@ -203,7 +210,7 @@ class Receiver extends Writable {
 
   /** Whether all that was written is emitted, and ends with a message. */
   get _isIdle() {
-    const { errored, length } = /** @type {any} */ (this)._writableState;
+    const { errored, length } = this._writableState;
     return (
       this._state === DECODING &&
       this._batch === null &&
@@ -217,11 +224,7 @@ class Receiver extends Writable {
 
   /** Whether it comes to a rest by itself: there is something written that is not emitted yet. */
   get _isWorking() {
-    return (
-      this._batch !== null ||
-      this._state !== DECODING ||
-      /** @type {any} */ (this)._writableState.length > 0
-    );
+    return this._batch !== null || this._state !== DECODING || this._writableState.length > 0;
   }
 
   /**
@@ -248,7 +251,6 @@ class Receiver extends Writable {
    * @param {Buffer} chunk The bytes
    * @param {string} _encoding Unused: strings arrive as buffers
    * @param {(error?: Error | null) => void} callback Called when every event has been emitted
-   * @private
    */
   _write(chunk, _encoding, callback) {
     // RFC 6455, section 5.5.1: nothing counts after a close frame.
@@ -267,7 +269,7 @@ class Receiver extends Writable {
     this._batch = batch;
     // An exception passes through `write()`, as with ws. Where Node writes chunks that had to wait,
     // it would never write the ones after this.
-    if (/** @type {any} */ (this)._writableState.bufferProcessing) runApart(this);
+    if (this._writableState.bufferProcessing) runApart(this);
     else this._run();
   }
 
@@ -308,13 +310,12 @@ class Receiver extends Writable {
    * listener goes through to the caller, as with ws, but what comes after it is not lost: it
    * follows in the next turn of the event loop.
    *
-   * @private
    */
   _run() {
     const batch = /** @type {Batch} */ (this._batch);
     let thrown = true;
     this._loop = true;
-    enterDispatch();
+    FrameQueue.enterDispatch();
     try {
       while (this._loop) {
         if (batch.index < batch.count) {
@@ -328,7 +329,7 @@ class Receiver extends Writable {
       }
       thrown = false;
     } finally {
-      leaveDispatch();
+      FrameQueue.leaveDispatch();
       if (thrown) this._resumeLater();
     }
     if (this._state === DECODING) this._finish(null);
@@ -513,7 +514,6 @@ class Receiver extends Writable {
    *
    * @param {number} code The close code
    * @param {Buffer} reason The close reason
-   * @private
    */
   _conclude(code, reason) {
     this._concluded = true;

@@ -70,14 +70,14 @@ class Sender {
      * @type {{length: number, send: () => void}[] | null}
      */
     this._deferred = null;
-    /** Asked to look again between two messages. @type {{ask: () => void} | null} */
+    /** Asked to look again between two messages. @type {import('./transport').Rest | null} */
     this._onRest = null;
-    /** @type {any} What collects the frames of a tick. */
+    /** @type {import('./transport').Frames | null} What collects the frames of a tick. */
     this._frames = null;
     /** @type {(this: Sender, error: Error) => void} */
     this.onerror = NOOP;
-    /** @type {any} */
-    this[kWebSocket] = undefined;
+    /** @type {import('./websocket')} */
+    this[kWebSocket] = /** @type {never} */ (undefined);
   }
 
   /**
@@ -126,8 +126,8 @@ class Sender {
    * From now on small frames are copied and leave together at the end of a tick. Called once by
    * the `WebSocket` that owns the socket.
    *
-   * @param {any} [frames] What collects the frames of a tick, if not a `FrameQueue`
-   * @private
+   * @param {import('./transport').Frames} [frames] What collects the frames of a tick, if not a
+   *   `FrameQueue`
    */
   coalesce(frames) {
     this._frames = frames ?? new FrameQueue(this);
@@ -135,8 +135,6 @@ class Sender {
 
   /**
    * Whether nothing is being compressed or read.
-   *
-   * @private
    */
   get _isIdle() {
     return this._state === DEFAULT;
@@ -240,7 +238,6 @@ class Sender {
    * @param {boolean} binary Whether it is binary
    * @param {boolean} mask Whether the frame is masked
    * @return {boolean} Whether it is sent; if not, nothing has happened
-   * @private
    */
   _sendDirectly(data, binary, mask) {
     const frames = this._frames;

@@ -27,7 +27,8 @@ class StreamTransport {
     this._websocket = websocket;
     this._receiver = receiver;
     this.sender = sender;
-    this._frames = frames ?? /** @type {import('./sender')} */ (sender)._frames;
+    const queue = frames ?? sender?._frames;
+    this._frames = /** @type {import('./transport').Frames} */ (queue);
   }
 
   /** @return {'engine' | 'stream'} What carries the connection */
@@ -106,6 +107,13 @@ class StreamTransport {
     this._receiver.on('finish', listener);
   }
 
+  /**
+   * @param {Error} error Why the connection has to fail
+   */
+  fail(error) {
+    this._receiver.destroy(error);
+  }
+
   release() {
     this._receiver.removeAllListeners();
   }
@@ -115,7 +123,7 @@ class StreamTransport {
  * Has a socket, or any other `Duplex`, carry a connection.
  *
  * @param {import('./websocket')} websocket The WebSocket
- * @param {import('./receiver').ReceiverOptions} options The options of the receiver
+ * @param {import('./transport').ReceiverOptions} options The options of the receiver
  * @param {((key: Buffer) => void) | undefined} generateMask Fills a masking key
  * @return {StreamTransport} The transport
  */

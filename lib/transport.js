@@ -5,9 +5,69 @@
 // `StreamTransport` (`stream-transport.js`) or an `EngineTransport` (`engine/transport.js`), and a
 // WebSocket has it in `kTransport` from `setSocket()` on.
 
+// A name in a type.
+const { kWebSocket: _kWebSocket } = require('./constants');
+
 /** @typedef {import('./receiver')} Receiver */
 /** @typedef {import('./sender')} Sender */
 /** @typedef {import('./websocket')} WebSocket */
+
+/**
+ * What this package reads of a stream below its API.
+ *
+ * @typedef {{bufferProcessing: boolean, corked: number, destroyed: boolean, ending: boolean,
+ *   errored: Error | null, errorEmitted: boolean, finished: boolean, highWaterMark: number,
+ *   length: number, needDrain: boolean, pendingcb: number}} WritableState
+ * @typedef {{encoding: string | null, ended: boolean, endEmitted: boolean,
+ *   flowing: boolean | null, length: number, objectMode: boolean}} ReadableState
+ */
+
+/**
+ * The socket of a WebSocket: one of Node.js, or any other `Duplex`, which has no timeout and no
+ * delay.
+ *
+ * @typedef {import('node:stream').Duplex & {
+ *   _readableState: ReadableState,
+ *   _writableState: WritableState,
+ *   setNoDelay?: (noDelay?: boolean) => unknown,
+ *   setTimeout?: (milliseconds: number) => unknown,
+ *   [_kWebSocket]?: WebSocket
+ * }} Socket
+ */
+
+/**
+ * A socket that the engine has, or may take over.
+ *
+ * @typedef {import('node:net').Socket & Socket & {
+ *   _handle: import('./engine/connection') | null,
+ *   _unrefTimer: () => void
+ * }} NetSocket
+ */
+
+/**
+ * What such a socket has as its handle before: one of libuv's.
+ *
+ * @typedef {{bytesRead: number, bytesWritten: number, close: (callback: () => void) => void,
+ *   fd: number, hasRef?: () => boolean, readStop: () => void, reset?: () => void}} UvHandle
+ */
+
+/**
+ * The options of a receiver.
+ *
+ * @typedef {NonNullable<ConstructorParameters<typeof import('./receiver')>[0]>} ReceiverOptions
+ */
+
+/**
+ * What is asked to look again when a party comes to a rest: now, or in the next turn.
+ *
+ * @typedef {{ask: () => void, askSoon: () => void}} Rest
+ */
+
+/**
+ * Fills a masking key.
+ *
+ * @typedef {(key: Buffer) => void} GenerateMask
+ */
 
 /**
  * Called when a frame is written, or can't be.
@@ -38,6 +98,7 @@
  * @property {() => void} end Ends the receiver: no bytes follow
  * @property {(listener: () => void) => void} onEnd Sets what is called when the receiver has
  *   nothing more to report
+ * @property {(error: Error) => void} fail Fails the connection
  * @property {() => void} release Drops the listeners of the receiver
  */
 

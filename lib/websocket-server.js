@@ -58,6 +58,9 @@ const DEFAULT_OPTIONS = {
  * hand.
  */
 class WebSocketServer extends EventEmitter {
+  /** Its topics. */
+  [kTopics] = new topics.Topics(this);
+
   /**
    * @param {any} options Exactly one of `port`, `server` and `noServer`, and what else there is.
    *     They are kept in `this.options` and read again for each request.
@@ -100,7 +103,6 @@ class WebSocketServer extends EventEmitter {
 
     this.options = settings;
     this._state = RUNNING;
-    this[kTopics] = new topics.Topics(this);
   }
 
   /**

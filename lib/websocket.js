@@ -38,6 +38,8 @@ const Sender = require('./sender');
 const { attachStream } = require('./stream-transport');
 const { isBlob } = require('./validation');
 
+/** @typedef {import('./transport').Transport} Transport */
+
 const NO_OPTIONS = {};
 
 const PERMESSAGE_DEFLATE = PerMessageDeflate.extensionName;
@@ -53,13 +55,13 @@ const CLOSED_TOO_EARLY = 'WebSocket was closed before the connection was establi
 const RECEIVER = {
   configurable: true,
   enumerable: true,
-  /** @this {any} */
+  /** @this {WebSocket} */
   get() {
     return this[kTransport] === null ? null : this[kTransport].exposeReceiver();
   },
   /**
-   * @this {any}
-   * @param {any} receiver The receiver
+   * @this {WebSocket}
+   * @param {import('./receiver')} receiver The receiver
    */
   set(receiver) {
     if (this[kTransport] !== null) this[kTransport].replaceReceiver(receiver);
@@ -74,13 +76,13 @@ const RECEIVER = {
 const SENDER = {
   configurable: true,
   enumerable: true,
-  /** @this {any} */
+  /** @this {WebSocket} */
   get() {
     return this[kTransport] === null ? null : this[kTransport].needSender();
   },
   /**
-   * @this {any}
-   * @param {any} sender The sender
+   * @this {WebSocket}
+   * @param {Sender} sender The sender
    */
   set(sender) {
     if (this[kTransport] !== null) this[kTransport].sender = sender;
@@ -94,13 +96,13 @@ const SENDER = {
 const AUTO_PONG = {
   configurable: true,
   enumerable: true,
-  /** @this {any} */
+  /** @this {WebSocket & {[kAutoPong]?: unknown}} */
   get() {
     return this[kAutoPong];
   },
   /**
-   * @this {any}
-   * @param {any} autoPong Whether pings are answered
+   * @this {WebSocket & {[kAutoPong]?: unknown}}
+   * @param {unknown} autoPong Whether pings are answered
    */
   set(autoPong) {
     this[kAutoPong] = autoPong;
@@ -115,6 +117,11 @@ const AUTO_PONG = {
  * them; they keep their names and meanings.
  */
 class WebSocket extends EventEmitter {
+  /** Set by `setSocket()`; `null` before. @type {Transport} */
+  [kTransport] = /** @type {never} */ (null);
+  /** Set by a server. @type {any} */
+  [kTopics] = null;
+
   /**
    * @param {string | URL | null} address The URL to connect to; `null` makes an endpoint without a
    *     connection, which gets one by `setSocket()`
@@ -141,14 +148,10 @@ class WebSocket extends EventEmitter {
     this._paused = false;
     this._protocol = '';
     this._readyState = CONNECTING;
-    /** @type {any} */
-    this[kTransport] = null;
     Object.defineProperty(this, '_receiver', RECEIVER);
     Object.defineProperty(this, '_sender', SENDER);
-    /** @type {any} */
-    this._socket = null;
-    /** @type {any} */
-    this[kTopics] = null;
+    /** Set by `setSocket()`; `null` before. @type {import('./transport').Socket} */
+    this._socket = /** @type {never} */ (null);
 
     let settings = options;
 
@@ -162,8 +165,8 @@ class WebSocket extends EventEmitter {
     }
 
     if (settings.autoPong) {
-      this[kAutoPong] = true;
       Object.defineProperty(this, '_autoPong', AUTO_PONG);
+      this._autoPong = true;
       this._pendingAutoPongs = 0;
       this._maxPendingAutoPongs = settings.maxPendingAutoPongs | 0;
     }
@@ -243,7 +246,7 @@ class WebSocket extends EventEmitter {
   /**
    * Gives the WebSocket its socket, on which the opening handshake is done; then it's open.
    *
-   * @param {any} socket The socket, or any `Duplex`
+   * @param {import('./transport').Socket} socket The socket, or any `Duplex`
    * @param {Buffer} head What arrived behind the handshake already
    * @param {any} options `allowSynchronousEvents`, `generateMask`, `maxBufferedChunks`,
    *     `maxFragments`, `maxPayload`, `skipUTF8Validation`
@@ -277,8 +280,6 @@ class WebSocket extends EventEmitter {
 
   /**
    * Ends the life of the WebSocket: releases what it holds and emits `'close'`.
-   *
-   * @private
    */
   emitClose() {
     if (this._socket) {
@@ -311,13 +312,18 @@ class WebSocket extends EventEmitter {
       return;
     }
 
-    this._sender.close(code, reason, !this._isServer, (/** @type {Error | null} */ error) => {
-      // What is wrong with the socket is told by the socket itself.
-      if (error) return;
+    senderOf(this).close(
+      code,
+      reason,
+      !this._isServer,
+      (/** @type {Error | null | undefined} */ error) => {
+        // What is wrong with the socket is told by the socket itself.
+        if (error) return;
 
-      this._closeFrameSent = true;
-      finishAfterCloseFrame(this);
-    });
+        this._closeFrameSent = true;
+        finishAfterCloseFrame(this);
+      }
+    );
 
     this._readyState = CLOSING;
     startCloseTimer(this);
@@ -402,7 +408,7 @@ class WebSocket extends EventEmitter {
 
     if (!this._extensions[PerMessageDeflate.extensionName]) settings.compress = false;
 
-    this._sender.send(payload || EMPTY_BUFFER, settings, onWritten);
+    senderOf(this).send(payload || EMPTY_BUFFER, settings, onWritten);
   }
 
   /**
@@ -483,6 +489,15 @@ class WebSocket extends EventEmitter {
 }
 
 /**
+ * @param {WebSocket} websocket An open WebSocket
+ * @return {Sender} Its sender, or what a program has put in its place
+ * @private
+ */
+function senderOf(websocket) {
+  return Reflect.get(websocket, '_sender');
+}
+
+/**
  * Gives a WebSocket without a transport a field of the program's.
  *
  * @param {WebSocket} websocket The WebSocket
@@ -538,7 +553,7 @@ function notOpenError(websocket) {
 /**
  * Sends a message that needs nothing but a header, if nothing is in its way.
  *
- * @param {any} websocket The WebSocket
+ * @param {WebSocket} websocket The WebSocket
  * @param {any} data The message
  * @param {any} options The options
  * @return {boolean} Whether it is sent; if not, nothing has happened
@@ -594,7 +609,7 @@ function completeOptions(options, binary, mask) {
 /**
  * Takes note of what can't be sent any more: it counts as buffered, and the callback gets an error.
  *
- * @param {any} websocket A WebSocket that is closing or closed
+ * @param {WebSocket} websocket A WebSocket that is closing or closed
  * @param {any} data What was to be sent
  * @param {((error: Error) => void) | undefined} callback The callback
  * @private
@@ -604,7 +619,7 @@ function refuseToSend(websocket, data, callback) {
     const length = isBlob(data) ? data.size : toBuffer(data).length;
 
     // Without a socket the handshake of a client failed: there is no sender to count.
-    if (websocket._socket) websocket._sender._bufferedBytes += length;
+    if (websocket._socket) senderOf(websocket)._bufferedBytes += length;
     else websocket._bufferedAmount += length;
   }
 
@@ -643,7 +658,7 @@ function sendControlFrame(websocket, type, data, mask, callback) {
     return;
   }
 
-  websocket._sender[type](
+  senderOf(websocket)[type](
     payload || EMPTY_BUFFER,
     mask === undefined ? !websocket._isServer : mask,
     callback

@@ -89,7 +89,7 @@ class ZlibContext {
     this._last = null;
     /** What waits for the limiter. @type {ReturnType<Limiter['add']> | null} */
     this._waiting = null;
-    /** Asked to look again when nothing runs any more. @type {{askSoon: () => void} | null} */
+    /** Asked to look again when nothing runs. @type {import('../transport').Rest | null} */
     this._onRest = null;
     this._closed = false;
   }
@@ -160,7 +160,6 @@ class ZlibContext {
    * Gives a result in a later turn of the event loop.
    *
    * @param {() => void} deliver Gives it
-   * @protected
    */
   _later(deliver) {
     let turns = TURNS;
@@ -176,7 +175,6 @@ class ZlibContext {
    *
    * @param {Error | null} error The error
    * @param {Buffer} [data] The output
-   * @protected
    */
   _deliver(error, data) {
     const operation = this._running;

@@ -13,19 +13,19 @@ const senderPong = Sender.prototype.pong;
 /**
  * Tells whether a WebSocket answers pings with this package's own methods.
  *
- * @param {any} websocket The WebSocket
+ * @param {import('../websocket')} websocket The WebSocket
  * @return {boolean} `false` where a program has replaced one of them
  */
 function answersAsAlways(websocket) {
   // A sender that is made later has what its class has then.
   const { pong } = websocket[kTransport].sender ?? Sender.prototype;
-  return websocket.pong === websocket[kOriginalPong] && pong === senderPong;
+  return websocket.pong === Reflect.get(websocket, kOriginalPong) && pong === senderPong;
 }
 
 /**
  * Tells the engine whether it may answer. To be called after something has changed about that.
  *
- * @param {any} websocket The WebSocket
+ * @param {import('../websocket')} websocket The WebSocket
  * @param {import('./connection')} connection Its connection
  */
 function updateAnswering(websocket, connection) {

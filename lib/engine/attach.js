@@ -24,16 +24,18 @@ const CHUNK_LENGTH = 64 * 1024;
 /** The longest message where there is no limit: a `Buffer` may be as long. */
 const MAX_LENGTH = 2 ** 32;
 
+/** @typedef {import('../transport').ReceiverOptions} ReceiverOptions */
+
 /** What tools for tracing replace to see messages, when a file is loaded or later. */
 const RECEIVER_METHODS = /** @type {const} */ (['addListener', 'emit', 'on']);
-const senderSend = /** @type {any} */ (Sender)[kOriginalSend];
+const senderSend = Reflect.get(Sender, kOriginalSend);
 
 /**
  * Receivers that the engine has taken the place of, by role: those of the server's end second. A
  * connection begins with one of them where there is one: from Node.js 24 on V8 keeps each
  * `Writable` until it collects the old generation.
  *
- * @type {any[][]}
+ * @type {Receiver[][]}
  */
 const spareReceivers = [[], []];
 /** So many are kept of each role: as many as connections are opened in a moment. */
@@ -42,9 +44,10 @@ const MAX_SPARE_RECEIVERS = 256;
 /**
  * Tells whether a connection is such that the engine can carry it.
  *
- * @param {any} websocket The WebSocket
- * @param {any} options The options of the receiver
- * @param {unknown} generateMask The user's function for masking keys
+ * @param {import('../websocket')} websocket The WebSocket
+ * @param {ReceiverOptions} options The options of the receiver
+ * @param {import('../transport').GenerateMask | undefined} generateMask The program's function for
+ *   masking keys
  * @return {boolean} Whether it can
  */
 function isPossible(websocket, options, generateMask) {
@@ -62,7 +65,7 @@ function isPossible(websocket, options, generateMask) {
  * Tells whether a message that isn't too long may come in more chunks than may be buffered. The
  * engine reads as much as there is, so it wouldn't count the chunks that libuv reads.
  *
- * @param {any} options The options of the receiver
+ * @param {ReceiverOptions} options The options of the receiver
  * @return {boolean} Whether one may
  */
 function mayExceedChunks({ maxBufferedChunks, maxPayload }) {
@@ -73,7 +76,7 @@ function mayExceedChunks({ maxBufferedChunks, maxPayload }) {
 }
 
 /**
- * @param {any} websocket The WebSocket
+ * @param {import('../websocket')} websocket The WebSocket
  * @return {boolean} Whether it has no extension but permessage-deflate as it was made
  */
 function hasKnownExtensions(websocket) {
@@ -86,19 +89,20 @@ function hasKnownExtensions(websocket) {
 /**
  * Has the engine carry a connection.
  *
- * @param {any} websocket The WebSocket
- * @param {any} options The options of the receiver
- * @param {unknown} generateMask The user's function for masking keys
+ * @param {import('../websocket')} websocket The WebSocket
+ * @param {ReceiverOptions} options The options of the receiver
+ * @param {import('../transport').GenerateMask | undefined} generateMask The program's function for
+ *   masking keys
  * @return {import('../transport').Transport | null} The transport; `null` where the stream
  *   transport has to carry it, and nothing has happened
  */
 function attachEngine(websocket, options, generateMask) {
   if (!isPossible(websocket, options, generateMask)) return null;
-  const socket = websocket._socket;
+  const socket = /** @type {import('../transport').NetSocket} */ (websocket._socket);
   const isCompressed = websocket._extensions[PerMessageDeflate.extensionName] !== undefined;
   const limits = shareOptions(options);
   const onData = listeners.onSocketData;
-  const connection = handOver(socket, options.isServer, limits, onData, isCompressed);
+  const connection = handOver(socket, !!options.isServer, limits, onData, isCompressed);
   if (connection === null) return null;
   if (!isCompressed) return attachFrames(websocket, options, connection, null);
 
@@ -113,8 +117,8 @@ function attachEngine(websocket, options, generateMask) {
 /**
  * Has the engine decode the frames of a connection.
  *
- * @param {any} websocket The WebSocket
- * @param {any} options The options of the receiver
+ * @param {import('../websocket')} websocket The WebSocket
+ * @param {ReceiverOptions} options The options of the receiver
  * @param {import('./connection')} connection The connection of the engine
  * @param {Sender | null} sender The sender, if there is one already
  * @return {EngineTransport} The transport
@@ -127,12 +131,14 @@ function attachFrames(websocket, options, connection, sender) {
 }
 
 /**
- * @param {any} options The options of the receiver
- * @return {any} A receiver whose events are those of its WebSocket: a spare one, if there is one
+ * @param {ReceiverOptions} options The options of the receiver
+ * @return {Receiver} A receiver whose events are those of its WebSocket: a spare one, if there is
+ *   one
  */
 function takeReceiver(options) {
   // An emitter belongs to the domain in which it is made.
-  const spare = process.domain ? undefined : spareReceivers[+options.isServer].pop();
+  const hasDomain = !!Reflect.get(process, 'domain');
+  const spare = hasDomain ? undefined : spareReceivers[Number(!!options.isServer)].pop();
   if (spare !== undefined) {
     spare._reuse(options);
     return spare;
@@ -145,12 +151,12 @@ function takeReceiver(options) {
 /**
  * Keeps a receiver for another connection.
  *
- * @param {any} receiver One that is idle, and that nobody has asked for
+ * @param {Receiver} receiver One that is idle, and that nobody has asked for
  * @param {boolean} isServer Its role
  */
 function keepReceiver(receiver, isServer) {
-  const spares = spareReceivers[+isServer];
-  if (spares.length === MAX_SPARE_RECEIVERS || receiver.domain) return;
+  const spares = spareReceivers[Number(isServer)];
+  if (spares.length === MAX_SPARE_RECEIVERS || Reflect.get(receiver, 'domain')) return;
   // What `Writable` still has to tell belongs to the connection before.
   if (receiver._writableState.pendingcb > 0) return;
   receiver._release();
@@ -164,13 +170,14 @@ const ENGINE = Object.freeze({ party: null, works: true });
  * Has the engine take over from a real receiver, and inflate and deflate.
  *
  * @param {BytesTransport} transport The transport with the receiver
- * @param {any} options The options of the receiver
- * @return {{party: any, works: boolean} | null} `null` if it did, or never can; or what is busy
+ * @param {ReceiverOptions} options The options of the receiver
+ * @return {import('./take-over').Busy | null} `null` if it did, or never can; or what is busy
  */
 function takeOver(transport, options) {
   const { _connection: connection, _receiver: receiver, _websocket: websocket } = transport;
   const { sender } = transport;
-  const { _extensions: extensions, _socket: socket } = websocket;
+  const { _extensions: extensions } = websocket;
+  const socket = /** @type {import('../transport').NetSocket} */ (websocket._socket);
   const perMessageDeflate = extensions[PerMessageDeflate.extensionName];
   if (socket._handle !== connection || !isPossible(websocket, options, undefined)) return null;
   if (!isUntouched(socket, listeners.onSocketData)) return null;
@@ -187,7 +194,7 @@ function takeOver(transport, options) {
     return null;
   }
   attachFrames(websocket, { ...options, binaryType: websocket.binaryType }, connection, sender);
-  keepReceiver(receiver, options.isServer);
+  keepReceiver(receiver, !!options.isServer);
   return null;
 }
 

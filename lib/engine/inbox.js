@@ -33,12 +33,14 @@ const MAX_SMALL_BATCH = 16 * 1024;
 /** Records that are taken at once of a connection that is about to be closed. */
 const MAX_DRAINED = 64;
 
+/** @typedef {import('./connection')} Connection */
+
 /**
  * The records of one engine.
  */
 class Inbox {
   /**
-   * @param {any} engine The engine
+   * @param {import('./index').Engine} engine The engine
    */
   constructor(engine) {
     this._engine = engine;
@@ -52,10 +54,10 @@ class Inbox {
      * The connection whose records are being handed out. Behind an exception it gets the rest of
      * them.
      */
-    this._current = /** @type {any} */ (null);
+    this._current = /** @type {Connection | null} */ (null);
     /** Whether events were handed out since ticks ran. */
     this._isTickDue = false;
-    /** Connections that are read again, and get what they kept first. @type {any[]} */
+    /** Connections that are read again, and get what they kept first. @type {Connection[]} */
     this._resumed = [];
     this._records = new SharedIntegers((RECORDS + 1) * RECORD_FIELDS);
     this._count = 0;
@@ -89,7 +91,7 @@ class Inbox {
   /**
    * Has a connection get what it kept, before what arrives then.
    *
-   * @param {any} connection The connection
+   * @param {Connection} connection The connection
    */
   resume(connection) {
     if (!this._resumed.includes(connection)) this._resumed.push(connection);
@@ -198,7 +200,7 @@ class Inbox {
    * Tells who gets the next records.
    *
    * @param {number} id The number of the connection
-   * @return {any} The connection, `null` where they are dropped
+   * @return {Connection | null} The connection, `null` where they are dropped
    * @private
    */
   _takerOf(id) {
@@ -243,7 +245,7 @@ class Inbox {
    * Hands out records as long as they are of the same connection, in its context.
    *
    * @param {number} id The number of the connection
-   * @param {any} connection The connection
+   * @param {Connection} connection The connection
    * @param {boolean} isHeld Whether it keeps them, because nobody reads
    * @private
    */
@@ -269,7 +271,7 @@ class Inbox {
    * Has a connection that is about to be closed keep what it has read.
    *
    * @param {number} id Its number
-   * @param {any} connection The connection
+   * @param {Connection} connection The connection
    */
   drain(id, connection) {
     const { native: engine } = this._engine;

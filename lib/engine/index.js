@@ -8,7 +8,7 @@
 // Events come as records, payloads as views on a slab of memory that the engine reads into
 // (`inbox.js`); what is sent is collected in scratch memory with a command each (`outbox.js`).
 
-const { enterDispatch, leaveDispatch } = require('../frame-queue');
+const FrameQueue = require('../frame-queue');
 // Not the global ones: those may be fakes of a test's, and sockets live on.
 const { nextTick, processors, runTicks, setImmediate } = require('../host');
 const native = require('../native');
@@ -26,6 +26,8 @@ const MAX_BATCHES = 16;
  */
 const MAX_LARGE_BYTES = 4 * 1024 * 1024;
 
+/** @typedef {import('./connection')} Connection */
+
 /**
  * An engine of one JavaScript thread: a reactor, and what goes there and comes from there.
  */
@@ -33,7 +35,7 @@ class Engine {
   constructor() {
     /** @type {any} */
     this.native = native.createEngine(() => this._dispatch()) ?? null;
-    /** @type {any[]} By their number. */
+    /** @type {(Connection | undefined)[]} By their number. */
     this._connections = [];
     /** How many there are. */
     this.size = 0;
@@ -42,7 +44,7 @@ class Engine {
     this.isTasked = false;
     /** @type {DriverChoice | null} What moves the work; nothing where the driver is pinned. */
     this._choice = null;
-    /** Connections that the task does not read yet, each behind its number. @type {any[]} */
+    /** What the task does not read yet. @type {{id: number, connection: Connection}[]} */
     this._unreleased = [];
     this._release = () => this._releaseAll();
     /** @type {number[]} Connections that were fed and have not been served since. */
@@ -65,7 +67,7 @@ class Engine {
    * Takes a connection whose descriptor the native part has.
    *
    * @param {number} id Its number
-   * @param {any} connection What gets its records
+   * @param {Connection} connection What gets its records
    */
   add(id, connection) {
     this._connections[id] = connection;
@@ -74,7 +76,7 @@ class Engine {
     // The task is as late as the event loop would be: whoever hears of the connection may look at
     // its bytes before they become messages.
     if (this._unreleased.length === 0) setImmediate(this._release);
-    this._unreleased.push(id, connection);
+    this._unreleased.push({ id, connection });
   }
 
   /**
@@ -85,9 +87,8 @@ class Engine {
   _releaseAll() {
     const unreleased = this._unreleased;
     this._unreleased = [];
-    for (let i = 0; i < unreleased.length; i += 2) {
-      const id = unreleased[i];
-      if (this._connections[id] === unreleased[i + 1]) native.releaseConnection(this.native, id);
+    for (const { id, connection } of unreleased) {
+      if (this._connections[id] === connection) native.releaseConnection(this.native, id);
     }
     if (!this.isTasked) this.wake();
   }
@@ -105,7 +106,7 @@ class Engine {
 
   /**
    * @param {number} id A number
-   * @return {any} The connection that has it, if there is one
+   * @return {Connection | undefined} The connection that has it, if there is one
    */
   connectionOf(id) {
     return this._connections[id];
@@ -195,7 +196,7 @@ class Engine {
     let isDone = false;
     let received = 0;
     this.outbox.isDispatching = true;
-    enterDispatch();
+    FrameQueue.enterDispatch();
     try {
       // Behind an exception: first what was taken already.
       this.inbox.deliver();
@@ -213,7 +214,7 @@ class Engine {
       thrown = false;
     } finally {
       this.outbox.isDispatching = false;
-      leaveDispatch();
+      FrameQueue.leaveDispatch();
       this.outbox.flush();
       this.inbox.endTick();
       // Timers and other I/O first. What a listener throws surfaces at once, the rest follows.
@@ -294,4 +295,4 @@ function getEngine() {
   return chosen;
 }
 
-module.exports = { getEngine };
+module.exports = { Engine, getEngine };

@@ -45,12 +45,14 @@ const NO_FRAME = -1;
  */
 const MIN_COMPARED_LENGTH = 512;
 
+/** @typedef {import('./connection/sending').EngineFrameQueue} Connection */
+
 /**
  * The commands of one engine.
  */
 class Outbox {
   /**
-   * @param {any} engine The engine
+   * @param {import('./index').Engine} engine The engine
    */
   constructor(engine) {
     this._engine = engine;
@@ -70,9 +72,9 @@ class Outbox {
     this._latestFirst = RAW;
     this._latestCopy = /** @type {Buffer | null} */ (null);
     this._latestTotal = 0;
-    /** @type {any[]} Connections with something to be compressed that was not flushed yet. */
+    /** @type {Connection[]} Those with something to be compressed that was not flushed yet. */
     this._holding = [];
-    /** @type {any[]} Connections that have callbacks of what was not flushed yet. */
+    /** @type {Connection[]} Connections that have callbacks of what was not flushed yet. */
     this._expecting = [];
     this._isScheduled = false;
     /** Whether that is at the end of the turn. */
@@ -235,7 +237,7 @@ class Outbox {
   /**
    * Remembers that something of a connection is to be compressed by the next flush.
    *
-   * @param {any} connection The connection
+   * @param {Connection} connection The connection
    */
   hold(connection) {
     this._holding.push(connection);
@@ -244,7 +246,7 @@ class Outbox {
   /**
    * Remembers that callbacks of a connection wait for the next flush.
    *
-   * @param {any} connection The connection
+   * @param {Connection} connection The connection
    */
   expect(connection) {
     this._expecting.push(connection);
@@ -396,7 +398,7 @@ function headerLengthOf(length, mask) {
 /**
  * Calls what waited for a flush.
  *
- * @param {any[]} connections The connections
+ * @param {Connection[]} connections The connections
  * @param {number[]} handed How many of their bytes were handed over in it
  */
 function settleAll(connections, handed) {

@@ -19,7 +19,7 @@ const native = require('../native');
 const MAX_JOINED_LENGTH = 64 * 1024;
 
 /** What nobody may have replaced on a socket that the engine takes over. */
-const METHODS = [
+const METHODS = /** @type {const} */ ([
   '_final',
   '_read',
   '_write',
@@ -33,7 +33,9 @@ const METHODS = [
   'push',
   'resume',
   'write'
-];
+]);
+
+/** @typedef {import('../transport').NetSocket} NetSocket */
 
 /**
  * What a socket is once the engine has its descriptor.
@@ -140,6 +142,7 @@ class EngineSocket extends net.Socket {
 
   _onTimeout() {
     // Not each byte that comes or goes is told of: now it counts.
+    // @ts-expect-error what puts it off
     if (connectionOf(this)?.hasBeenActive()) this._unrefTimer();
     // @ts-expect-error what the timer of a socket calls
     else super._onTimeout();
@@ -205,8 +208,8 @@ class EngineSocket extends net.Socket {
 /**
  * Gives bytes that did not come from the engine to it, where they are decoded.
  *
- * @param {any} socket A socket of the engine
- * @param {any} chunk The bytes
+ * @param {net.Socket} socket A socket of the engine
+ * @param {Buffer | string | null | undefined} chunk The bytes
  * @param {BufferEncoding} [encoding] The encoding of a string
  * @return {boolean} Whether the engine has them; not those of a socket that shows its bytes
  */
@@ -230,15 +233,15 @@ function showsBytes(event) {
 }
 
 /**
- * @param {any} socket A socket of the engine
- * @return {any} Its connection, or `null` when it's closed
+ * @param {net.Socket} socket A socket of the engine
+ * @return {EngineConnection | null} Its connection, `null` when it's closed
  */
 function connectionOf(socket) {
-  return socket._handle;
+  return /** @type {NetSocket} */ (socket)._handle;
 }
 
 /**
- * @param {any} socket A socket of the engine
+ * @param {net.Socket} socket A socket of the engine
  * @param {Buffer} bytes What to write
  * @param {(error?: Error | null) => void} callback Called when it's written
  */
@@ -252,7 +255,7 @@ function writeBytes(socket, bytes, callback) {
  * Writes chunks, as many at a time as are worth a copy: what the kernel doesn't take of them is
  * copied once more.
  *
- * @param {any} socket A socket of the engine
+ * @param {net.Socket} socket A socket of the engine
  * @param {{chunk: any, encoding: BufferEncoding}[]} list The chunks
  * @param {number} start The first of them
  * @param {(error?: Error | null) => void} callback Called when all are written
@@ -287,7 +290,7 @@ function writeList(socket, list, start, callback) {
  * Tells whether the engine can take a socket over: a plain socket that nobody has changed, whose
  * bytes nobody looks at, and on which nothing is under way.
  *
- * @param {any} socket The socket
+ * @param {import('../transport').NetSocket} socket The socket
  * @return {boolean} Whether it can
  */
 function isEligible(socket) {
@@ -298,25 +301,28 @@ function isEligible(socket) {
   if (readable.ended || readable.encoding || socket.isPaused() || readable.objectMode) return false;
   if (writable.length > 0 || writable.corked > 0 || writable.ending) return false;
   if (socket.listenerCount('data') > 0 || socket.listenerCount('readable') > 0) return false;
-  return METHODS.every((name) => socket[name] === /** @type {any} */ (net.Socket.prototype)[name]);
+  return METHODS.every((name) => socket[name] === net.Socket.prototype[name]);
 }
 
 /**
  * Hands a socket over to the engine.
  *
- * @param {any} socket The socket
+ * @param {import('../transport').NetSocket} socket The socket
  * @param {boolean} isServer The role
- * @param {any} limits The limits, as for a receiver
+ * @param {import('../transport').ReceiverOptions} limits The limits, as for a receiver
  * @param {(this: any, chunk: Buffer) => void} onData What gets the bytes of the socket once they
  *   are asked for; before, nobody does
  * @param {boolean} isCompressed Whether permessage-deflate is agreed; then they are asked for from
  *   the beginning
- * @return {any} Its connection there, or `null` where the socket has to stay as it is
+ * @return {EngineConnection | null} Its connection there, `null` where the socket has to stay as it
+ *   is
  */
 function handOver(socket, isServer, limits, onData, isCompressed) {
   const engine = getEngine();
   if (engine === null || !isEligible(socket)) return null;
-  const handle = socket._handle;
+  const handle = /** @type {import('../transport').UvHandle} */ (
+    /** @type {unknown} */ (socket._handle)
+  );
   const id = native.adopt(engine.native, handle.fd, isServer, isCompressed, isCompressed);
   if (id < 0) return null;
   const connection = new EngineConnection(engine, id, socket, isCompressed ? 'young' : 'frames');
@@ -334,19 +340,18 @@ function handOver(socket, isServer, limits, onData, isCompressed) {
   // the socket a slow object, twice its size.
   for (let i = 0; i < METHODS.length; i++) {
     const name = METHODS[i];
-    if (Object.hasOwn(socket, name))
-      socket[name] = /** @type {any} */ (EngineSocket.prototype)[name];
+    if (Object.hasOwn(socket, name)) Reflect.set(socket, name, EngineSocket.prototype[name]);
   }
   Object.setPrototypeOf(socket, EngineSocket.prototype);
   handle.close(() => connection.keepContext());
-  net.Socket.prototype.on.call(socket, 'data', onData);
+  Reflect.apply(net.Socket.prototype.on, socket, ['data', onData]);
   return connection;
 }
 
 /**
  * Tells whether a socket that the engine took over is still as it was then.
  *
- * @param {any} socket The socket
+ * @param {import('../transport').NetSocket} socket The socket
  * @param {(this: any, chunk: Buffer) => void} onData What gets its bytes
  * @return {boolean} Whether nobody has replaced anything, or looks at the bytes
  */
@@ -357,7 +362,7 @@ function isUntouched(socket, onData) {
     listeners[0] === onData &&
     socket.listenerCount('readable') === 0 &&
     Object.getPrototypeOf(socket) === EngineSocket.prototype &&
-    METHODS.every((name) => socket[name] === /** @type {any} */ (EngineSocket.prototype)[name])
+    METHODS.every((name) => socket[name] === EngineSocket.prototype[name])
   );
 }
 

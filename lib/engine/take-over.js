@@ -33,7 +33,7 @@ const { cleanup, compress, decompress } = prototype;
 /**
  * Tells whether the extension of a connection is as it was made.
  *
- * @param {any} perMessageDeflate The extension
+ * @param {PerMessageDeflate} perMessageDeflate The extension
  * @return {boolean} Whether nobody has replaced anything
  */
 function isOriginal(perMessageDeflate) {
@@ -50,8 +50,8 @@ function isOriginal(perMessageDeflate) {
  */
 class Candidate {
   /**
-   * @param {any} websocket The WebSocket
-   * @param {any} handle Its connection in the engine
+   * @param {import('../websocket')} websocket The WebSocket
+   * @param {import('./connection')} handle Its connection in the engine
    * @param {Begin} begin Takes it over
    */
   constructor(websocket, handle, begin) {
@@ -59,7 +59,7 @@ class Candidate {
     this._handle = handle;
     this._begin = begin;
     this.since = now();
-    /** @type {Set<any>} Those that tell when they come to a rest. */
+    /** @type {Set<Party>} Those that tell when they come to a rest. */
     this._observed = new Set();
     /** Whether it's asked in this turn of the event loop. */
     this._isDue = false;
@@ -136,11 +136,23 @@ class Candidate {
 }
 
 /**
+ * What reports to its `_onRest` when it comes to a rest: a receiver, a sender, a direction of
+ * permessage-deflate.
+ *
+ * @typedef {{_onRest: import('../transport').Rest | null}} Party
+ */
+
+/**
+ * What is busy, `null` where the connection is to be asked in the next turn; and whether that comes
+ * to a rest by itself.
+ *
+ * @typedef {{party: Party | null, works: boolean}} Busy
+ */
+
+/**
  * Takes a connection over: `null` if it did, or never can; or says what is busy.
  *
- * @typedef {() => {party: any, works: boolean} | null} Begin The receiver or the sender, which
- *   tells its `_onRest` when it comes to a rest, or `null` where the connection is to be asked in
- *   the next turn; and whether that comes to a rest by itself
+ * @typedef {() => Busy | null} Begin
  */
 
 /** Connections that are too young. Who has waited longest is first. @type {Candidate[]} */
@@ -160,8 +172,8 @@ function askOld() {
 /**
  * Has a connection taken over once it has been open for a moment.
  *
- * @param {any} websocket The WebSocket
- * @param {any} handle Its connection in the engine
+ * @param {import('../websocket')} websocket The WebSocket
+ * @param {import('./connection')} handle Its connection in the engine
  * @param {Begin} begin Takes it over
  */
 function takeOverLater(websocket, handle, begin) {

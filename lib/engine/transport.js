@@ -15,6 +15,12 @@ const BytesTransport = require('./bytes-transport');
 /** @typedef {import('../transport').Handlers} Handlers */
 /** @typedef {import('../transport').Transport} Transport */
 
+/** @typedef {import('../transport').ReceiverOptions} ReceiverOptions */
+/**
+ * @typedef {Pick<ReceiverOptions, 'allowSynchronousEvents' | 'maxBufferedChunks' | 'maxFragments' |
+ *   'maxPayload' | 'skipUTF8Validation'>} Limits
+ */
+
 /** The states of the receiving side, which may be in several: it's about to fail, .. */
 const RECEIVING = 0;
 const FAILING = 1;
@@ -22,14 +28,15 @@ const FAILED = 2;
 const ENDING = 4;
 const ENDED = 8;
 
-/** The options of the latest receiver: most have the same. @type {any} */
+/** The options of the latest receiver: most have the same. @type {Limits} */
 let latest = {};
 
 /**
  * Gives the options of a receiver as one object for all that have the same.
  *
- * @param {any} options The options
- * @return {any} Those that don't differ between the connections of a server, the limits as integers
+ * @param {ReceiverOptions} options The options
+ * @return {Limits} Those that don't differ between the connections of a server, the limits as
+ *   integers
  */
 function shareOptions(options) {
   const { allowSynchronousEvents, skipUTF8Validation } = options;
@@ -63,7 +70,7 @@ function shareOptions(options) {
 class EngineTransport {
   /**
    * @param {import('../websocket')} websocket The WebSocket
-   * @param {any} options The options of a receiver
+   * @param {ReceiverOptions} options The options of a receiver
    * @param {import('./connection')} connection The connection of the engine
    * @param {import('../sender') | null} sender Its sender, if there is one already
    */
@@ -71,7 +78,7 @@ class EngineTransport {
     this._websocket = websocket;
     this._connection = connection;
     this._options = shareOptions(options);
-    this.binaryType = options.binaryType;
+    this.binaryType = /** @type {string} */ (options.binaryType);
     this.sender = sender;
     this._state = RECEIVING;
     /** @type {(() => void) | null} */
@@ -241,12 +248,12 @@ class EngineTransport {
     // Its own part of the states, while there is a connection to ask for it.
     websocket._extensions[PerMessageDeflate.extensionName]?._takeBack();
     // Until the bytes come, its limits are the engine's.
-    receiver.onLimits = (/** @type {any} */ limits) => connection.setLimits(limits);
+    receiver.onLimits = (limits) => connection.setLimits(limits);
     listeners.attachReceiver(receiver);
     connection.change('expose');
     if (this.hasFailed) receiver._writableState.errorEmitted = true;
     else if ((this._state & ENDING) !== 0) receiver.end();
-    else if (websocket._socket._handle === connection) connection.giveBytes();
+    else if (connection.isOf(websocket._socket)) connection.giveBytes();
     return receiver;
   }
 }

@@ -5,6 +5,7 @@ import { requireDependencies } from '../support/dependencies.mjs';
 
 /** The configurations that the type tests are compiled under, by name. */
 const TYPE_CONFIGURATIONS = [
+  'lib',
   'binding',
   'reference',
   'node16',

@@ -10,14 +10,16 @@ const { setImmediate } = require('../../host');
 const native = require('../../native');
 const { givesBytes, modeAfter } = require('../mode');
 
+/** @typedef {{address?: string, family?: string, port?: number}} Address */
+
 /**
  * The handle of a socket of the engine.
  */
 class EngineHandle {
   /**
-   * @param {any} engine The engine
+   * @param {import('../index').Engine} engine The engine
    * @param {number} id The number of the connection there
-   * @param {any} socket The socket
+   * @param {import('../../transport').NetSocket} socket The socket
    * @param {import('../mode').Mode} mode What the engine gives
    */
   constructor(engine, id, socket, mode) {
@@ -42,8 +44,16 @@ class EngineHandle {
     /** Whether the close is to be a reset. */
     this.resets = false;
 
-    engine.add(id, this);
+    engine.add(id, /** @type {import('./index')} */ (/** @type {unknown} */ (this)));
     engine.reference(1);
+  }
+
+  /**
+   * @param {import('../../transport').Socket} socket A socket
+   * @return {boolean} Whether it is the connection's, and not closed
+   */
+  isOf(socket) {
+    return /** @type {unknown} */ (Reflect.get(socket, '_handle')) === this;
   }
 
   /**
@@ -162,7 +172,7 @@ class EngineHandle {
   /**
    * Tells the address of this end.
    *
-   * @param {any} target What gets it
+   * @param {Address} target What gets it
    * @return {number} 0, or an error
    */
   getsockname(target) {
@@ -172,7 +182,7 @@ class EngineHandle {
   /**
    * Tells the address of the peer.
    *
-   * @param {any} target What gets it
+   * @param {Address} target What gets it
    * @return {number} 0, or an error
    */
   getpeername(target) {
@@ -181,7 +191,7 @@ class EngineHandle {
 
   /**
    * @param {boolean} isPeer Whether it's the address of the peer
-   * @param {any} target What gets it
+   * @param {Address} target What gets it
    * @return {number} 0, or an error
    * @private
    */
@@ -197,6 +207,8 @@ class EngineHandle {
   /**
    * What Node sets behind a close; before one it's about to pass the handle to another process,
    * where it takes every handle for one of libuv's, and crashes.
+   *
+   * @param {unknown} _listener What would get the bytes
    */
   set onread(_listener) {
     if (this._isClosed) return;
@@ -275,7 +287,8 @@ class EngineHandle {
  */
 function withInterface({ address, scope }) {
   const interfaces = Object.entries(networkInterfaces());
-  const isIt = (/** @type {any} */ { scopeid }) => scopeid === scope;
+  /** @param {import('node:os').NetworkInterfaceInfo} each */
+  const isIt = ({ scopeid }) => scopeid === scope;
   const [name = scope] = interfaces.find(([, addresses]) => addresses?.some(isIt)) ?? [];
   return `${address}%${name}`;
 }

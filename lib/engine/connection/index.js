@@ -45,6 +45,9 @@ const MAX_LARGE_SHARE = 1024 * 1024;
 /** What has arrived of a large message when none has. */
 const NOTHING = { memory: EMPTY_BUFFER, filled: 0 };
 
+/** @typedef {Parameters<typeof createProtocolError>[0]} Violation */
+/** @typedef {Parameters<typeof createInflateError>[0]} InflateFailure */
+
 /**
  * A record that is kept for later.
  *
@@ -52,7 +55,8 @@ const NOTHING = { memory: EMPTY_BUFFER, filled: 0 };
  * @property {number} kind What happened
  * @property {number} detail More about it
  * @property {Buffer} payload The payload
- * @property {any} description What the native part knows of it only until the next batch: the
+ * @property {Uint32Array | Violation | InflateFailure | null} [description] What the native part
+ *   knows of it only until the next batch: the
  *   lengths of fragments, or what is wrong
  */
 
@@ -61,15 +65,13 @@ const NOTHING = { memory: EMPTY_BUFFER, filled: 0 };
  */
 class EngineConnection extends EngineFrameQueue {
   /**
-   * @param {any} engine The engine
+   * @param {import('../index').Engine} engine The engine
    * @param {number} id Its number there
-   * @param {any} socket The socket
+   * @param {import('../../transport').NetSocket} socket The socket
    * @param {import('../mode').Mode} mode What the engine gives
    */
   constructor(engine, id, socket, mode) {
     super(engine, id, socket, mode);
-    /** Set once the connection carries a WebSocket. @type {import('../../transport').Handlers} */
-    this.handlers = /** @type {any} */ (null);
     /** A large message that is arriving. @type {{memory: Buffer, filled: number} | null} */
     this._large = null;
     /** What has arrived and is not handed out, because nobody reads. @type {Kept[]} */
@@ -79,7 +81,8 @@ class EngineConnection extends EngineFrameQueue {
   /**
    * Sets the limits.
    *
-   * @param {any} options As for a receiver; 0 or less for no limit
+   * @param {import('../../transport').ReceiverOptions} options As for a receiver; 0 or less for no
+   *   limit
    */
   setLimits({ maxBufferedChunks, maxFragments, maxPayload, skipUTF8Validation }) {
     if (this._isClosed) return;
@@ -128,8 +131,8 @@ class EngineConnection extends EngineFrameQueue {
    * Has the engine inflate and deflate messages from now on, if no message is under way and nothing
    * that has arrived is still to be handed out.
    *
-   * @param {any} deflater The state of the sending direction
-   * @param {any} inflater The state of the receiving direction
+   * @param {import('../../transport').Deflater} deflater The state of the sending direction
+   * @param {import('../../transport').Inflater} inflater The state of the receiving direction
    * @return {boolean} Whether it does
    */
   beginCompression(deflater, inflater) {
@@ -139,14 +142,16 @@ class EngineConnection extends EngineFrameQueue {
   }
 
   /**
-   * @return {any} The state of the sending direction; `null` where there is none
+   * @return {import('../../transport').Deflater | null} The state of the sending direction, if
+   *   there is one
    */
   shareDeflater() {
     return this._isClosed ? null : native.shareDeflater(this._engine.native, this._id);
   }
 
   /**
-   * @return {any} The state of the receiving direction; `null` where there is none
+   * @return {import('../../transport').Inflater | null} The state of the receiving direction, if
+   *   there is one
    */
   shareInflater() {
     return this._isClosed ? null : native.shareInflater(this._engine.native, this._id);
@@ -245,10 +250,15 @@ class EngineConnection extends EngineFrameQueue {
   _receiveFirstKept() {
     const { kind, detail, payload, description } = /** @type {Kept} */ (this._kept.shift());
     if (this._kept.length === 0) this._kept = NONE;
-    if (kind === RECORD_BINARY) this._receiveBinary(payload, description);
-    else if (kind === RECORD_ERROR) this._receiveViolation(description);
-    else if (kind === RECORD_UNINFLATABLE) this._receiveInflateFailure(description);
-    else this.receive(kind, detail, payload, 0);
+    if (kind === RECORD_BINARY) {
+      this._receiveBinary(payload, /** @type {Uint32Array | undefined} */ (description));
+    } else if (kind === RECORD_ERROR) {
+      this._receiveViolation(/** @type {Violation | null} */ (description));
+    } else if (kind === RECORD_UNINFLATABLE) {
+      this._receiveInflateFailure(/** @type {InflateFailure | null} */ (description));
+    } else {
+      this.receive(kind, detail, payload, 0);
+    }
   }
 
   /**
@@ -361,7 +371,7 @@ class EngineConnection extends EngineFrameQueue {
   }
 
   /**
-   * @param {any} description How the peer has violated the protocol
+   * @param {Violation | null} description How the peer has violated the protocol
    * @private
    */
   _receiveViolation(description) {
@@ -374,7 +384,7 @@ class EngineConnection extends EngineFrameQueue {
   }
 
   /**
-   * @param {any} failure Why a message can't be inflated
+   * @param {InflateFailure | null} failure Why a message can't be inflated
    * @private
    */
   _receiveInflateFailure(failure) {

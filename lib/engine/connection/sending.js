@@ -38,14 +38,14 @@ const backlogPrototype = Object.create(Buffer.prototype);
 
 /**
  * @param {number} length How many bytes wait
- * @return {any} A stand-in of that length
+ * @return {Buffer} A stand-in of that length
  */
 function createBacklog(length) {
   return Object.create(backlogPrototype, { length: { value: length } });
 }
 
 /**
- * @param {any} chunk Something to write
+ * @param {unknown} chunk Something to write
  * @return {boolean} Whether it's such a stand-in
  */
 function isBacklog(chunk) {
@@ -119,14 +119,17 @@ function toSharedBytes(text) {
   return latestText.bytes;
 }
 
+/** @typedef {import('../../sender')} Sender */
+/** @typedef {{from: number, length: number}} Held */
+
 /**
  * The frame queue of a sender whose connection the engine carries.
  */
 class EngineFrameQueue extends EngineHandle {
   /**
-   * @param {any} engine The engine
+   * @param {import('../index').Engine} engine The engine
    * @param {number} id The number of the connection there
-   * @param {any} socket The socket
+   * @param {import('../../transport').NetSocket} socket The socket
    * @param {import('../mode').Mode} mode What the engine gives
    */
   constructor(engine, id, socket, mode) {
@@ -141,13 +144,17 @@ class EngineFrameQueue extends EngineHandle {
     /** @type {{end: number, callback: (error?: Error | null) => void}[]} */
     this._callbacks = NONE;
     this._isExpecting = false;
-    /** The sender of which the engine has compressed something. @type {any} */
+    /** What gets the frames; set once the connection carries a WebSocket. */
+    this.handlers = /** @type {import('../../transport').Handlers} */ (
+      /** @type {unknown} */ (null)
+    );
+    /** The sender of which the engine has compressed something. @type {Sender | null} */
     this._sender = null;
     /**
      * What is to be compressed by the next flush, and what was sent behind it: where that begins,
      * and its bytes.
      *
-     * @type {{from: number, length: number} | null}
+     * @type {Held | null}
      */
     this._held = null;
     /** @type {((error?: Error | null) => void) | null} Of a write of the socket. */
@@ -191,7 +198,7 @@ class EngineFrameQueue extends EngineHandle {
    * Sends a message at once if it's bytes or text, short enough to be copied, and nothing is in its
    * way.
    *
-   * @param {any} data The message
+   * @param {unknown} data The message
    * @param {number} first The first byte of the header
    * @param {boolean} mask Whether the frame is masked
    * @return {boolean} Whether it is sent; if not, nothing has happened
@@ -246,7 +253,7 @@ class EngineFrameQueue extends EngineHandle {
   /**
    * Adds a frame whose payload is copied, and compressed by the flush.
    *
-   * @param {any} sender Its sender
+   * @param {Sender} sender Its sender
    * @param {Buffer | string} data The payload
    * @param {number} length Its bytes
    * @param {number} first The first byte of the header
@@ -280,8 +287,8 @@ class EngineFrameQueue extends EngineHandle {
    * @private
    */
   _hold(length) {
-    /** @type {any} */ (this._held).length += length;
-    this._sender._bufferedBytes += length;
+    /** @type {Held} */ (this._held).length += length;
+    /** @type {Sender} */ (this._sender)._bufferedBytes += length;
   }
 
   /**
@@ -289,7 +296,7 @@ class EngineFrameQueue extends EngineHandle {
    */
   release() {
     if (this._held === null) return;
-    this._sender._bufferedBytes -= this._held.length;
+    /** @type {Sender} */ (this._sender)._bufferedBytes -= this._held.length;
     this._held = null;
   }
 
@@ -368,7 +375,7 @@ class EngineFrameQueue extends EngineHandle {
   /**
    * Writes bytes of the socket's own.
    *
-   * @param {any} bytes The bytes
+   * @param {Buffer} bytes The bytes
    * @param {(error?: Error | null) => void} callback Called when they're written; at once where
    *   nothing waits, so that nothing that is sent later gets past them
    */
@@ -487,7 +494,6 @@ class EngineFrameQueue extends EngineHandle {
 
   /**
    * @return {boolean} Whether the sending side is about to end, and nothing keeps it from that
-   * @protected
    */
   _isShuttingDown() {
     const { ending, finished } = this._socket._writableState;
@@ -496,8 +502,6 @@ class EngineFrameQueue extends EngineHandle {
 
   /**
    * The sending side has ended.
-   *
-   * @protected
    */
   _noteShutDown() {
     const shutdown = this._shutdown;
@@ -702,7 +706,7 @@ class EngineFrameQueue extends EngineHandle {
 /**
  * Tells that a socket takes more, unless something waits: then the stream will.
  *
- * @param {any} socket The socket
+ * @param {import('../../transport').NetSocket} socket The socket
  */
 function tellDrain(socket) {
   const state = socket._writableState;
@@ -730,8 +734,7 @@ function compressingError() {
  */
 function destroyedError() {
   const error = new Error('Cannot call write after a stream was destroyed');
-  /** @type {any} */ (error).code = 'ERR_STREAM_DESTROYED';
-  return error;
+  return Object.assign(error, { code: 'ERR_STREAM_DESTROYED' });
 }
 
 module.exports = { EngineFrameQueue, isBacklog, NONE };

@@ -1,0 +1,2 @@
+// The packages with an addon each, of which at most one is installed.
+declare module '@oxws/binding-*';
