@@ -22,7 +22,7 @@ const explanations = require('./explained');
 function withoutSteps(answer) {
   if (answer.failure) return answer;
   const lanes = Object.entries(answer.trace).map(([lane, lines]) => {
-    return [lane, lines.map((line) => line.replace(/^\w+\| /, ''))];
+    return [lane, lines.map((line) => line.replace(/^\w+\| /, '| '))];
   });
   return { trace: Object.fromEntries(lanes) };
 }
@@ -94,7 +94,7 @@ function kindOf(found) {
   const { lane, expected, actual } = found[0];
   const verb = (line) => {
     const words = line
-      .replace(/^\w+\| /, '')
+      .replace(/^\w*\| /, '')
       .replaceAll(/["'].*|\d+:?/g, '')
       .split(' ');
     return words.filter(Boolean).slice(0, 3).join(' ');

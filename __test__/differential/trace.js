@@ -28,15 +28,16 @@ function latin1(bytes) {
 }
 
 /**
- * Takes what differs between two runs out of a text.
+ * Takes what differs between two runs, or implementations, out of a text.
  *
  * @param {string} text The text
- * @return {string} The text without ports and names of sockets
+ * @return {string} The text without ports, names of sockets, and fields that are no part of the API
  */
 function anonymous(text) {
   return text
     .replaceAll(/(127\.\d+\.\d+\.\d+|localhost):\d+/g, 'HOST:PORT')
-    .replaceAll(/\S*\.sock\b/g, 'SOCK');
+    .replaceAll(/\S*\.sock\b/g, 'SOCK')
+    .replaceAll(/ \(reading '\w+'\)/g, '');
 }
 
 /**
