@@ -488,7 +488,12 @@ class Receiver extends Stream {
     this._state = DEFER_EVENT;
     this._loop = false;
     setImmediate(() => {
-      this._guard(emit);
+      try {
+        emit();
+      } catch (error) {
+        // What comes after isn't put off for it: that would be a turn later than with ws.
+        nextTick(rethrow, error);
+      }
       this._resume();
     });
   }
