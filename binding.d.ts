@@ -266,6 +266,9 @@ export declare const FRAME_FIELDS: number
 /** Of a frame: it is to be masked. */
 export declare const FRAME_MASKED: number
 
+/** Of a frame: it is a message that is published, compressed for those that compress. */
+export declare const FRAME_PUBLISHED: number
+
 /**
  * The last field of a frame: the bytes go as they are. Otherwise it is the first byte of the
  * header, and the flags below.
@@ -391,6 +394,9 @@ export declare function pendingBytes(engine: ExternalObject<Engine>, id: number)
 
 /** Takes what has arrived; returns the number of records. */
 export declare function pollEngine(engine: ExternalObject<Engine>, records: Buffer, slab: Buffer, used: number): number
+
+/** Adds what is published, and who has subscribed to what, to the next flush. */
+export declare function queueTopics(engine: ExternalObject<Engine>, commands: Buffer, count: number): void
 
 /**
  * Receives more of a large message that a record has announced into `memory`, of which the first
@@ -580,6 +586,36 @@ export declare function takePayload(decoder: ExternalObject<RecordDecoder>, inde
  * catches.
  */
 export declare function throwUncaught(exception: unknown): void
+
+/**
+ * A connection gets what is published: the connection, and how many bytes a message has at least
+ * that it compresses.
+ */
+export declare const TOPIC_ATTACH: number
+
+/** It does so no longer: the connection. */
+export declare const TOPIC_DETACH: number
+
+/** A connection does not get what is published next: the connection. */
+export declare const TOPIC_EXCEPT: number
+
+/**
+ * 32-bit integers of a command of a topic: how many commands come before it, what it is, and two
+ * more, as follows.
+ */
+export declare const TOPIC_FIELDS: number
+
+/** A frame is published: the topic, the frame. */
+export declare const TOPIC_PUBLISH: number
+
+/** A connection subscribes to a topic: the topic, the connection. */
+export declare const TOPIC_SUBSCRIBE: number
+
+/** It does so no longer: the topic, the connection. */
+export declare const TOPIC_UNSUBSCRIBE: number
+
+/** Bytes of memory that the topics take: of the table alone. */
+export declare function topicsMemory(engine: ExternalObject<Engine>): number
 
 /** The declared lengths of the frames of the message that is under way, added up. */
 export declare function totalPayloadLength(decoder: ExternalObject<RecordDecoder>): number

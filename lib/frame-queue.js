@@ -111,6 +111,11 @@ class FrameQueue {
   }
 
   /**
+   * From now on what is published comes by way of the sender: here it always does.
+   */
+  setApart() {}
+
+  /**
    * Adds the frame of a message that others get as well: a copy, or a reference where it's long or
    * has to wait.
    *

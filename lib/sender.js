@@ -226,6 +226,7 @@ class Sender {
       opcode = CONTINUATION;
     }
     if (options.fin) this._firstFragment = true;
+    else this._frames?.setApart();
     this._submit(bytes, length, this._compress, opcode, options.fin, rsv1, options.mask, callback);
     if (this._deferred !== null && this._firstFragment) this._sendDeferred(this._deferred);
   }
@@ -256,7 +257,7 @@ class Sender {
   _sendShared(message) {
     const frames = this._frames;
     if (frames === null || this._state !== DEFAULT || message.isBlob) return false;
-    return frames.sendShared(message, FIN | (message.isBinary ? BINARY : TEXT));
+    return frames.sendShared(message);
   }
 
   /**
@@ -406,6 +407,7 @@ class Sender {
       return;
     }
     this._bufferedBytes += options[kByteLength];
+    this._frames?.setApart();
     this._state = DEFLATING;
     this._extensions[PerMessageDeflate.extensionName].compress(
       data,
@@ -438,6 +440,7 @@ class Sender {
    */
   getBlobData(blob, compress, options, callback) {
     this._bufferedBytes += options[kByteLength];
+    this._frames?.setApart();
     this._state = READING_BLOB;
     blob.arrayBuffer().then(
       // What a callback throws must not become a rejection: leave the promise first.

@@ -119,8 +119,10 @@ const { kWebSocket: _kWebSocket } = require('./constants');
  *   frame
  * @property {(data: unknown, first: number, isMasked: boolean) => boolean} sendDirectly Sends a
  *   message at once if nothing is in its way; `false` where nothing has happened
- * @property {(message: import('./beyond/message').Message, first: number) => boolean} sendShared
- *   Sends a message that others get as well; `false` where nothing has happened
+ * @property {(message: import('./beyond/message').Message) => boolean} sendShared Sends a message
+ *   that others get as well; `false` where nothing has happened
+ * @property {() => void} setApart From now on what is published comes by way of the sender, until
+ *   nothing is in the way any more
  * @property {() => void} flush Writes what waits
  */
 

@@ -181,7 +181,12 @@ impl Pair {
         for (header, payload) in payloads {
             let start = bytes.len();
             bytes.extend_from_slice(payload);
-            batch.push(self.id, Frame { bytes: start..bytes.len(), header: *header });
+            let range = start..bytes.len();
+            let frame = match header {
+                Some(header) => Frame::compressed(range, *header),
+                None => Frame::plain(range),
+            };
+            batch.push(self.id, frame);
         }
         self.reactor.write(&bytes, &batch, &mut Vec::new());
     }
@@ -546,7 +551,7 @@ fn compresses_for_all_who_compress_alike_at_once() {
             masking_key: None,
             payload_length: 0,
         };
-        batch.push(id, Frame { bytes: 0..payload.len(), header: Some(header) });
+        batch.push(id, Frame::compressed(0..payload.len(), header));
         peers.push(theirs);
     }
     reactor.write(&payload, &batch, &mut Vec::new());

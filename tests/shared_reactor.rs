@@ -566,9 +566,9 @@ fn frames_of(lengths: &[usize]) -> WriteBatch {
     let mut end = 0;
     let frame = |length: &usize| {
         end += length;
-        Frame { bytes: end - length..end, header: None }
+        Frame::plain(end - length..end)
     };
-    WriteBatch { frames: lengths.iter().map(frame).collect(), writes: Vec::new() }
+    WriteBatch { frames: lengths.iter().map(frame).collect(), ..WriteBatch::default() }
 }
 
 #[test]

@@ -213,7 +213,10 @@ impl Crowd {
                 }
             }
             let header = compressed.then_some(header);
-            batch.push(index as ConnectionId, Frame { bytes: start..bytes.len(), header });
+            batch.push(
+                index as ConnectionId,
+                Frame { bytes: start..bytes.len(), header, plain_start: None },
+            );
         }
         let mut waiting = Vec::new();
         self.reactor.write(&bytes, &batch, &mut waiting);
@@ -375,7 +378,7 @@ fn writes_behind_what_waits() {
                     masking_key,
                     payload_length: 0,
                 };
-                batch.push(id, Frame { bytes: start..bytes.len(), header: Some(header) });
+                batch.push(id, Frame::compressed(start..bytes.len(), header));
             }
         }
         let mut waiting = Vec::new();

@@ -276,6 +276,51 @@ for (const kind of kinds) {
       assert.strictEqual(reads, 1);
     });
 
+    it('counts as buffered while it waits', { skip: kind === 'duplex' }, async (t) => {
+      const { members, wss } = await openRoom(t, 2, {}, kind);
+      const [{ client, received, ws }] = members;
+      client.pause();
+      ws.subscribe('a');
+      const text = 't'.repeat(1000);
+      let count = 0;
+      while (ws.bufferedAmount < 100_000) {
+        for (let index = 0; index < 100; index++) wss.publish('a', text);
+        count += 100;
+        await new Promise(setImmediate);
+      }
+      for (let index = 0; index < 50; index++) {
+        const before = ws.bufferedAmount;
+        wss.publish('a', text);
+        count++;
+        // As long as the peer doesn't read.
+        assert.strictEqual(ws.bufferedAmount - before, 1004);
+        if (index % 10 === 0) await new Promise(setImmediate);
+      }
+      client.resume();
+      await until(() => received.length === count, 'all');
+      await until(() => ws.bufferedAmount === 0, 'nothing waits');
+    });
+
+    it('keeps the order of short messages behind what waits', async (t) => {
+      const { members, wss } = await openRoom(t, 2, {}, kind);
+      const expected = [];
+      for (const { client, ws } of members) {
+        client.pause();
+        ws.subscribe('a');
+      }
+      const long = 'l'.repeat(60_000);
+      for (let index = 0; index < 400; index++) {
+        for (const { ws } of members) ws.send(`long ${index}`);
+        if (index < 120) wss.publish('a', long);
+        wss.publish('a', `short ${index}`);
+        if (index % 10 === 0) await new Promise(setImmediate);
+        expected.push(`long ${index}`, ...(index < 120 ? [long] : []), `short ${index}`);
+        if (index === 200) for (const { client } of members) client.resume();
+      }
+      await receiveAll(members, expected.length);
+      for (const { received } of members) assert.deepStrictEqual(received, expected);
+    });
+
     it('keeps the order for those who read slowly, and what they wait for once', async (t) => {
       const { members, wss } = await openRoom(t, 12, {}, kind);
       for (const { client, ws } of members) {

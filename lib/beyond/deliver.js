@@ -4,11 +4,14 @@
 // How a message that several connections get goes to one of them: in the order of whatever else is
 // sent there, and as a reference to the one frame where that is as good as a copy.
 
+const { kOriginalSend, kTransport } = require('../constants');
+const EngineConnection = require('../engine/connection');
 const PerMessageDeflate = require('../permessage-deflate');
 const { OPEN } = require('../ready-state');
 const Sender = require('../sender');
-const { kOriginalSend } = require('../constants');
 
+/** More than any message that the engine compresses has. */
+const MAX_LENGTH = 0x7fff_ffff;
 const PERMESSAGE_DEFLATE = PerMessageDeflate.extensionName;
 /** The method as it is when nobody has replaced it. */
 const sendMessage = /** @type {any} */ (Sender)[kOriginalSend];
@@ -22,6 +25,39 @@ const sendMessage = /** @type {any} */ (Sender)[kOriginalSend];
  */
 function takesMessages(websocket) {
   return websocket._readyState === OPEN && websocket._socket.writable;
+}
+
+/**
+ * Finds the connection of the engine that may be attached to the topics of a WebSocket.
+ *
+ * @param {any} websocket The server's end
+ * @return {any} The connection; `null` where the engine doesn't carry it, or something that is sent
+ *   is in the way of what is published
+ */
+function findAttachable(websocket) {
+  if (websocket._readyState !== OPEN) return null;
+  const connection = websocket._socket._handle;
+  if (!(connection instanceof EngineConnection) || !connection.takesPublished()) return null;
+  const { sender } = websocket[kTransport];
+  if (sender !== null) {
+    const isOriginal = sender instanceof Sender && sender.send === sendMessage;
+    if (!isOriginal || !sender._isIdle || !sender._firstFragment) return null;
+  }
+  if (websocket._extensions[PERMESSAGE_DEFLATE] && !connection.isCompressing) return null;
+  return connection;
+}
+
+/**
+ * Tells how long a message has to be to be compressed.
+ *
+ * @param {any} websocket The server's end
+ * @return {number} Bytes, as a 32-bit integer
+ */
+function leastCompressed(websocket) {
+  const perMessageDeflate = websocket._extensions[PERMESSAGE_DEFLATE];
+  if (!perMessageDeflate?.params.server_no_context_takeover) return 0;
+  const threshold = Math.ceil(perMessageDeflate._threshold);
+  return threshold <= MAX_LENGTH ? Math.max(threshold, 0) : MAX_LENGTH;
 }
 
 /**
@@ -77,4 +113,4 @@ function sendPrepared(websocket, message, callback) {
   websocket._sender.send(message.data, options, callback);
 }
 
-module.exports = { deliver, sendPrepared, takesMessages };
+module.exports = { deliver, findAttachable, leastCompressed, sendPrepared };

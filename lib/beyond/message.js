@@ -8,7 +8,8 @@ const { EMPTY_BUFFER } = require('../constants');
 const Sender = require('../sender');
 const { isBlob } = require('../validation');
 
-/** Opcodes, RFC 6455, section 5.2. */
+/** FIN and the opcodes, RFC 6455, section 5.2. */
+const FIN = 0x80;
 const TEXT = 1;
 const BINARY = 2;
 
@@ -52,6 +53,11 @@ class Message {
         typeof data === 'string' ? Buffer.byteLength(data) : (data.length ?? data.size);
     }
     return this._length;
+  }
+
+  /** The first byte of its frame. */
+  get first() {
+    return FIN | (this.isBinary ? BINARY : TEXT);
   }
 
   /** Whether the payload has to be read first. */

@@ -5,12 +5,17 @@
 //
 // A `WebSocket` of a server has its `Topics` under `kTopics`, and from its first subscription on
 // its `Subscriber`.
+//
+// The engine knows the subscriptions of its connections, too, and who is attached: then a message
+// is one command for all of them. Whoever has something in the way of its messages is apart, and
+// gets each by way of its sender, as does whoever the engine does not carry.
 
 const { kTopics } = require('../constants');
+const { MAX_COMPRESSED_LENGTH, MAX_COPY_LENGTH } = require('../engine/outbox');
 const { nextTick } = require('../host');
 const { OPEN } = require('../ready-state');
 const { rethrow } = require('../send-callback');
-const { deliver } = require('./deliver');
+const { deliver, findAttachable, leastCompressed } = require('./deliver');
 const { Message, PreparedMessage } = require('./message');
 
 /**
@@ -41,8 +46,7 @@ class Topics {
     } else if (subscriber.topics.has(topic)) {
       return false;
     }
-    subscriber.topics.add(topic);
-    topic.subscribers.add(subscriber);
+    subscriber.join(topic);
     const count = topic.subscribers.size;
     this._server.emit('subscription', subscriber.websocket, name, count, count - 1);
     return true;
@@ -57,8 +61,8 @@ class Topics {
    */
   remove(subscriber, name) {
     const topic = this._topics.get(name);
-    if (topic === undefined || !subscriber.topics.delete(topic)) return false;
-    topic.subscribers.delete(subscriber);
+    if (topic === undefined || !subscriber.topics.has(topic)) return false;
+    subscriber.quit(topic);
     const count = topic.subscribers.size;
     if (count === 0) this._topics.delete(name);
     this._server.emit('subscription', subscriber.websocket, name, count, count + 1);
@@ -88,17 +92,24 @@ class Topics {
    *
    * @param {string} name The topic
    * @param {Message} message The message
-   * @param {(websocket: any) => boolean} isExcepted Whether one of them doesn't get it
+   * @param {Excepted} excepted Who doesn't get it
    * @return {number} For how many connections it is queued
    */
-  publish(name, message, isExcepted) {
+  publish(name, message, excepted) {
     const topic = this._topics.get(name);
     if (topic === undefined) return 0;
-    const chosen = [];
-    for (const { websocket } of topic.subscribers) {
-      if (!isExcepted(websocket)) chosen.push(websocket);
+    const compresses = message.compress && !!this._server.options.perMessageDeflate;
+    const most = compresses ? MAX_COMPRESSED_LENGTH : MAX_COPY_LENGTH;
+    if (message.isBlob || message.length > most) {
+      return deliverToSubscribers(topic.subscribers, message, excepted);
     }
-    return deliverToAll(chosen, message);
+    for (const subscriber of topic.apart) subscriber.attach();
+    let count = 0;
+    for (const part of topic.parts) {
+      if (part.attached > 0) count += publishTo(topic, part, message, compresses, excepted);
+    }
+    if (topic.apart.size > 0) count += deliverToSubscribers(topic.apart, message, excepted);
+    return count;
   }
 }
 
@@ -113,8 +124,64 @@ class Topic {
     this.name = name;
     /** @type {Set<Subscriber>} */
     this.subscribers = new Set();
+    /** Those of them that get their messages by way of their senders. @type {Set<Subscriber>} */
+    this.apart = NOBODY;
+    /** What each engine knows of it. @type {Part[]} */
+    this.parts = NO_PARTS;
+  }
+
+  /**
+   * @param {Subscriber} subscriber A subscriber that is apart from now on
+   */
+  setApart(subscriber) {
+    if (this.apart === NOBODY) this.apart = new Set();
+    this.apart.add(subscriber);
+  }
+
+  /**
+   * @param {Subscriber} subscriber A subscriber that isn't any longer
+   */
+  unsetApart(subscriber) {
+    this.apart.delete(subscriber);
+    if (this.apart.size === 0) this.apart = NOBODY;
+  }
+
+  /**
+   * @param {any} outbox The outbox of an engine
+   * @return {Part} What that knows of the topic
+   */
+  partOf(outbox) {
+    for (const part of this.parts) if (part.outbox === outbox) return part;
+    const part = { outbox, number: outbox.takeTopic(), members: 0, attached: 0 };
+    this.parts = [...this.parts, part];
+    return part;
+  }
+
+  /**
+   * @param {Part} part What an engine knows of the topic, of which it has no subscriber any more
+   */
+  drop(part) {
+    part.outbox.freeTopic(part.number);
+    this.parts = this.parts.length === 1 ? NO_PARTS : this.parts.filter((it) => it !== part);
   }
 }
+
+/**
+ * What an engine knows of a topic.
+ *
+ * @typedef {object} Part
+ * @property {any} outbox The outbox of the engine
+ * @property {number} number The number of the topic there
+ * @property {number} members How many of its connections have subscribed
+ * @property {number} attached How many of those get their messages by one command
+ */
+
+/** @type {Part[]} */
+const NO_PARTS = [];
+Object.freeze(NO_PARTS);
+
+/** @type {Set<any>} */
+const NOBODY = new Set();
 
 /**
  * A connection that has subscribed to something.
@@ -131,7 +198,166 @@ class Subscriber {
     this.topics = new Set();
     /** Whether the connection has ended. */
     this.hasEnded = false;
+    /** The connection of an engine that knows of its subscriptions. @type {any} */
+    this.connection = null;
+    /** Whether it gets what is published there by one command for all. */
+    this.isAttached = false;
   }
+
+  /**
+   * Subscribes to a topic.
+   *
+   * @param {Topic} topic The topic
+   */
+  join(topic) {
+    this.topics.add(topic);
+    topic.subscribers.add(this);
+    if (this.connection !== null) this._enter(topic);
+    if (this.isAttached) topic.partOf(this.connection.outbox).attached++;
+    else topic.setApart(this);
+    this.attach();
+  }
+
+  /**
+   * Ends a subscription.
+   *
+   * @param {Topic} topic The topic
+   */
+  quit(topic) {
+    this.topics.delete(topic);
+    topic.subscribers.delete(this);
+    if (this.isAttached) topic.partOf(this.connection.outbox).attached--;
+    else topic.unsetApart(this);
+    if (this.connection !== null) this._exit(topic);
+  }
+
+  /**
+   * Attaches it, where the engine carries it and nothing is in the way.
+   */
+  attach() {
+    if (this.isAttached) return;
+    const connection = findAttachable(this.websocket);
+    if (connection === null) return;
+    if (this.connection === null) {
+      this.connection = connection;
+      connection.published = this;
+      for (const topic of this.topics) this._enter(topic);
+    }
+    const { outbox } = connection;
+    this.isAttached = true;
+    outbox.attach(connection.id, leastCompressed(this.websocket));
+    for (const topic of this.topics) {
+      topic.unsetApart(this);
+      topic.partOf(outbox).attached++;
+    }
+  }
+
+  /**
+   * Something is in the way: what is published from now on comes by way of the sender.
+   */
+  setApart() {
+    if (!this.isAttached) return;
+    const { outbox } = this.connection;
+    this.isAttached = false;
+    outbox.detach(this.connection.id);
+    for (const topic of this.topics) {
+      topic.setApart(this);
+      topic.partOf(outbox).attached--;
+    }
+  }
+
+  /**
+   * The connection is about to be closed: its number may be another one's then.
+   */
+  leave() {
+    this.setApart();
+    for (const topic of this.topics) this._exit(topic);
+    this.connection.published = null;
+    this.connection = null;
+  }
+
+  /**
+   * Has the engine know of a subscription.
+   *
+   * @param {Topic} topic The topic
+   * @private
+   */
+  _enter(topic) {
+    const { id, outbox } = this.connection;
+    const part = topic.partOf(outbox);
+    part.members++;
+    outbox.subscribe(part.number, id);
+  }
+
+  /**
+   * Has the engine forget one.
+   *
+   * @param {Topic} topic The topic
+   * @private
+   */
+  _exit(topic) {
+    const { id, outbox } = this.connection;
+    const part = topic.partOf(outbox);
+    outbox.unsubscribe(part.number, id);
+    if (--part.members === 0) topic.drop(part);
+  }
+}
+
+/**
+ * Publishes a message to the attached subscribers of an engine.
+ *
+ * @param {Topic} topic The topic
+ * @param {Part} part What the engine knows of it
+ * @param {Message} message The message
+ * @param {boolean} compresses Whether it's compressed for those that do that
+ * @param {Excepted} excepted Who doesn't get it
+ * @return {number} How many get it
+ */
+function publishTo(topic, { attached, number, outbox }, message, compresses, excepted) {
+  const except = excepted === null ? NO_NUMBERS : findAttached(topic, outbox, excepted);
+  const count = attached - except.length;
+  if (count > 0) {
+    outbox.publish(number, message.data, message.length, message.first, compresses, except);
+  }
+  return count;
+}
+
+/** @type {number[]} */
+const NO_NUMBERS = [];
+Object.freeze(NO_NUMBERS);
+
+/**
+ * Finds the attached subscribers among those who don't get a message.
+ *
+ * @param {Topic} topic The topic
+ * @param {any} outbox The outbox of their engine
+ * @param {any} excepted Who doesn't get it
+ * @return {number[]} The numbers of their connections
+ */
+function findAttached(topic, outbox, excepted) {
+  const numbers = [];
+  for (const websocket of excepted instanceof Set ? excepted : [excepted]) {
+    const subscriber = websocket === null ? null : subscriberOf(websocket);
+    if (!subscriber?.isAttached || !subscriber.topics.has(topic)) continue;
+    if (subscriber.connection.outbox === outbox) numbers.push(subscriber.connection.id);
+  }
+  return numbers;
+}
+
+/**
+ * Queues a message for subscribers, by way of their senders.
+ *
+ * @param {Set<Subscriber>} subscribers The subscribers
+ * @param {Message} message The message
+ * @param {Excepted} excepted Who doesn't get it
+ * @return {number} For how many it is queued
+ */
+function deliverToSubscribers(subscribers, message, excepted) {
+  const chosen = [];
+  for (const { websocket } of subscribers) {
+    if (!isExcepted(excepted, websocket)) chosen.push(websocket);
+  }
+  return deliverToAll(chosen, message);
 }
 
 /**
@@ -271,12 +497,10 @@ function endSubscriptions(websocket) {
 function publishFrom(websocket, topic, data, options) {
   checkTopic(topic);
   const message = toMessage(data, options);
-  const isExcepted = toExcepted(options?.except);
-  return topicsOf(websocket).publish(
-    topic,
-    message,
-    (other) => other === websocket || isExcepted(other)
-  );
+  const others = toExcepted(options?.except);
+  const excepted = others === null ? websocket : new Set(others instanceof Set ? others : [others]);
+  if (others !== null) excepted.add(websocket);
+  return topicsOf(websocket).publish(topic, message, excepted);
 }
 
 /**
@@ -321,7 +545,7 @@ function broadcast(clients, data, options) {
     throw new Error('broadcast() needs the option "clientTracking"');
   }
   const message = toMessage(data, options);
-  const isExcepted = toExcepted(options?.except);
+  const excepted = toExcepted(options?.except);
   const filter = options?.filter;
   if (filter !== undefined && typeof filter !== 'function') {
     throw new TypeError('The option "filter" must be a function');
@@ -329,7 +553,7 @@ function broadcast(clients, data, options) {
   // What it throws comes before anything is sent.
   const chosen = [];
   for (const websocket of clients) {
-    if (!isExcepted(websocket) && (filter === undefined || filter(websocket))) {
+    if (!isExcepted(excepted, websocket) && (filter === undefined || filter(websocket))) {
       chosen.push(websocket);
     }
   }
@@ -346,27 +570,53 @@ function toMessage(data, options) {
 }
 
 /**
- * @param {any} except A WebSocket, or several
- * @return {(websocket: any) => boolean} Whether one is among them
- * @throws {TypeError} If it's neither
+ * Who doesn't get a message: a WebSocket, several, or nobody.
+ *
+ * @typedef {any} Excepted
+ */
+
+/**
+ * @param {any} except The option
+ * @return {Excepted} Who doesn't get the message
+ * @throws {TypeError} If it's neither a WebSocket nor several
  */
 function toExcepted(except) {
-  if (except === undefined || except === null) return exceptNobody;
+  if (except === undefined || except === null) return null;
   if (typeof except === 'object') {
-    if (kTopics in except) return (websocket) => websocket === except;
-    if (typeof except[Symbol.iterator] === 'function') {
-      const all = new Set(except);
-      return (websocket) => all.has(websocket);
-    }
+    if (kTopics in except) return except;
+    if (typeof except[Symbol.iterator] === 'function') return toSet(except);
   }
-  throw new TypeError('The option "except" must be a WebSocket, or several');
+  throw exceptError();
 }
 
 /**
- * @return {boolean} `false`
+ * @param {Iterable<any>} except WebSockets
+ * @return {Set<any>} The same
+ * @throws {TypeError} If something else is among them
  */
-function exceptNobody() {
-  return false;
+function toSet(except) {
+  const all = new Set(except);
+  for (const each of all) {
+    if (each === null || typeof each !== 'object' || !(kTopics in each)) throw exceptError();
+  }
+  return all;
+}
+
+/**
+ * @return {TypeError} The error for an option that isn't valid
+ */
+function exceptError() {
+  return new TypeError('The option "except" must be a WebSocket, or several');
+}
+
+/**
+ * @param {Excepted} excepted Who doesn't get a message
+ * @param {any} websocket A WebSocket
+ * @return {boolean} Whether it's among them
+ */
+function isExcepted(excepted, websocket) {
+  if (excepted === null) return false;
+  return excepted === websocket || (excepted instanceof Set && excepted.has(websocket));
 }
 
 module.exports = {

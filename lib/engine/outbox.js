@@ -15,8 +15,16 @@ const {
   FRAME_COMPRESSED: COMPRESSED,
   FRAME_FIELDS,
   FRAME_MASKED: MASKED,
+  FRAME_PUBLISHED: PUBLISHED,
   FRAME_RAW: RAW,
-  LARGE_INPUT
+  LARGE_INPUT,
+  TOPIC_ATTACH,
+  TOPIC_DETACH,
+  TOPIC_EXCEPT,
+  TOPIC_FIELDS,
+  TOPIC_PUBLISH,
+  TOPIC_SUBSCRIBE,
+  TOPIC_UNSUBSCRIBE
 } = native;
 
 /**
@@ -25,6 +33,7 @@ const {
  */
 const FRAMES = [1024, 64 * 1024];
 const COMMANDS = [1024, 64 * 1024];
+const TOPIC_COMMANDS = [256, 16 * 1024];
 const SCRATCH_LENGTH = [256 * 1024, 1024 * 1024];
 /**
  * Payloads up to this many bytes are copied; beyond that the kernel takes them from where they are.
@@ -62,6 +71,13 @@ class Outbox {
     this._frameCount = 0;
     this._commands = new SharedIntegers(COMMANDS[0] * COMMAND_FIELDS);
     this._commandCount = 0;
+    /** What is published, and who has subscribed to what. @type {SharedIntegers | null} */
+    this._topics = null;
+    this._topicCount = 0;
+    /** Numbers of topics: the next one, and those that are free again. */
+    this._nextTopic = 0;
+    /** @type {number[]} */
+    this._freeTopics = [];
     this._scratch = Buffer.allocUnsafeSlow(SCRATCH_LENGTH[0]);
     this._scratchUsed = 0;
     /**
@@ -128,6 +144,105 @@ class Outbox {
     this._commandCount++;
     this.schedule();
     return this._latestTotal;
+  }
+
+  /**
+   * Adds a message for all who have subscribed to a topic, and are attached.
+   *
+   * @param {number} topic The topic
+   * @param {Buffer | string} data The payload
+   * @param {number} length Its bytes, at most `MAX_COPY_LENGTH`
+   * @param {number} first The first byte of the header
+   * @param {boolean} compresses Whether it's compressed for connections that do that; then at most
+   *   `MAX_COMPRESSED_LENGTH`
+   * @param {number[]} except Connections that don't get it
+   */
+  publish(topic, data, length, first, compresses, except) {
+    for (const id of except) this._addTopicCommand(TOPIC_EXCEPT, id, 0);
+    this._makeRoomForTopics();
+    const header = compresses ? first | PUBLISHED : first;
+    if (data !== this._latest || header !== this._latestFirst || !this._isAsSent(data)) {
+      this._addFrame(data, length, header, false);
+    }
+    this._addTopicCommand(TOPIC_PUBLISH, topic, this._frameCount - 1);
+    this.schedule();
+  }
+
+  /**
+   * @return {number} The number of a topic
+   */
+  takeTopic() {
+    return this._freeTopics.pop() ?? this._nextTopic++;
+  }
+
+  /**
+   * @param {number} topic The number of a topic that nobody has subscribed to
+   */
+  freeTopic(topic) {
+    this._freeTopics.push(topic);
+  }
+
+  /**
+   * @param {number} topic A topic
+   * @param {number} id A connection that subscribes to it
+   */
+  subscribe(topic, id) {
+    this._addTopicCommand(TOPIC_SUBSCRIBE, topic, id);
+  }
+
+  /**
+   * @param {number} topic A topic
+   * @param {number} id A connection that does so no longer
+   */
+  unsubscribe(topic, id) {
+    this._addTopicCommand(TOPIC_UNSUBSCRIBE, topic, id);
+  }
+
+  /**
+   * @param {number} id A connection that gets what is published from now on
+   * @param {number} least How many bytes a message has at least that it compresses
+   */
+  attach(id, least) {
+    this._addTopicCommand(TOPIC_ATTACH, id, least);
+  }
+
+  /**
+   * @param {number} id A connection that does so no longer
+   */
+  detach(id) {
+    this._addTopicCommand(TOPIC_DETACH, id, 0);
+  }
+
+  /**
+   * @param {number} action What it is
+   * @param {number} first Its first value
+   * @param {number} second Its second value
+   * @private
+   */
+  _addTopicCommand(action, first, second) {
+    const { values } = this._makeRoomForTopics();
+    const at = this._topicCount * TOPIC_FIELDS;
+    values[at] = this._commandCount;
+    values[at + 1] = action;
+    values[at + 2] = first;
+    values[at + 3] = second;
+    this._topicCount++;
+  }
+
+  /**
+   * Makes room for a command of a topic.
+   *
+   * @return {SharedIntegers} What the commands are in
+   * @private
+   */
+  _makeRoomForTopics() {
+    this._topics ??= new SharedIntegers(TOPIC_COMMANDS[0] * TOPIC_FIELDS);
+    if (this._topicCount * TOPIC_FIELDS === this._topics.values.length) {
+      const grown = grow(this._topics, TOPIC_COMMANDS[1] * TOPIC_FIELDS);
+      if (grown === null) this.flush();
+      else this._topics = grown;
+    }
+    return this._topics;
   }
 
   /**
@@ -316,7 +431,13 @@ class Outbox {
    */
   flush(isUrgent = false) {
     const atOnce = isUrgent || this._expecting.length > 0;
-    if (this._commandCount > 0 || (this._engine.isTasked && atOnce)) {
+    const hasTopics = this._topicCount > 0;
+    if (this._commandCount > 0 || hasTopics || (this._engine.isTasked && atOnce)) {
+      if (hasTopics) {
+        const { memory } = /** @type {SharedIntegers} */ (this._topics);
+        native.queueTopics(this._engine.native, memory, this._topicCount);
+        this._topicCount = 0;
+      }
       const frameCount = this._frameCount;
       const commandCount = this._commandCount;
       this._frameCount = 0;

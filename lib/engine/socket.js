@@ -77,9 +77,16 @@ class EngineSocket extends net.Socket {
    * @return {this}
    */
   end(...parameters) {
+    const handle = connectionOf(this);
+    handle?.setApart();
     // What was sent before is called back before what comes too late.
-    connectionOf(this)?.flushAll();
+    handle?.flushAll();
     return super.end(...parameters);
+  }
+
+  cork() {
+    connectionOf(this)?.setApart();
+    return super.cork();
   }
 
   /**
@@ -136,7 +143,9 @@ class EngineSocket extends net.Socket {
    * @return {this}
    */
   setTimeout(milliseconds, callback) {
-    connectionOf(this)?.noteCounters();
+    const handle = connectionOf(this);
+    handle?.setApart();
+    handle?.noteCounters();
     return super.setTimeout(milliseconds, callback);
   }
 

@@ -4,7 +4,8 @@
 //! engine has the connection before them, and so [`ENGINE_RECORD_FIELDS`]. A frame that is to go is
 //! [`FRAME_FIELDS`]: where its bytes begin in the scratch memory, the length of the payload, and
 //! what to do with it. A command is [`COMMAND_FIELDS`]: a connection, and the frame that it gets,
-//! by its place among the frames.
+//! by its place among the frames. What concerns topics is [`TOPIC_FIELDS`] more, with its place
+//! among the commands.
 
 use napi_derive::napi;
 
@@ -115,6 +116,32 @@ pub const FRAME_MASKED: i32 = 0x100;
 /// Of a frame: the payload is to be compressed.
 #[napi]
 pub const FRAME_COMPRESSED: i32 = 0x200;
+/// Of a frame: it is a message that is published, compressed for those that compress.
+#[napi]
+pub const FRAME_PUBLISHED: i32 = 0x400;
+/// 32-bit integers of a command of a topic: how many commands come before it, what it is, and two
+/// more, as follows.
+#[napi]
+pub const TOPIC_FIELDS: i32 = 4;
+/// A connection subscribes to a topic: the topic, the connection.
+#[napi]
+pub const TOPIC_SUBSCRIBE: i32 = 0;
+/// It does so no longer: the topic, the connection.
+#[napi]
+pub const TOPIC_UNSUBSCRIBE: i32 = 1;
+/// A connection gets what is published: the connection, and how many bytes a message has at least
+/// that it compresses.
+#[napi]
+pub const TOPIC_ATTACH: i32 = 2;
+/// It does so no longer: the connection.
+#[napi]
+pub const TOPIC_DETACH: i32 = 3;
+/// A connection does not get what is published next: the connection.
+#[napi]
+pub const TOPIC_EXCEPT: i32 = 4;
+/// A frame is published: the topic, the frame.
+#[napi]
+pub const TOPIC_PUBLISH: i32 = 5;
 /// 32-bit integers of a command.
 #[napi]
 pub const COMMAND_FIELDS: i32 = 2;

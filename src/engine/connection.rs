@@ -452,6 +452,18 @@ impl Connection {
         self.compression = Some(Box::new(compression));
     }
 
+    /// Whether it compresses what it sends.
+    pub(super) const fn compresses(&self) -> bool {
+        self.compression.is_some()
+    }
+
+    /// Has messages that are published compressed if they have so many bytes.
+    pub(super) fn compress_from(&mut self, least: usize) {
+        if let Some(compression) = &mut self.compression {
+            compression.least = least;
+        }
+    }
+
     /// The states by which it inflates and deflates.
     #[must_use]
     pub fn compression(&self) -> Option<(Shared<Deflation>, Shared<Decompressor>)> {

@@ -18,6 +18,8 @@ mod reactor;
 #[cfg(unix)]
 mod shared;
 #[cfg(unix)]
+mod topics;
+#[cfg(unix)]
 mod write_batch;
 
 #[cfg(unix)]
@@ -31,5 +33,6 @@ pub use self::{
     reactor::{MaskingKeys, Reactor, batch::BATCH_MEMORY},
     shared::SharedReactor,
     threads::background::Spawner,
-    write_batch::{Frame, Write, WriteBatch},
+    topics::{Entry, Progress, TopicAction, TopicCommand, TopicId, Topics},
+    write_batch::{Frame, Run, Write, WriteBatch},
 };

@@ -33,7 +33,8 @@ use super::event::{
 use super::fault::{Fault, Injected};
 use super::threads::background::{Background, Spawner, WAKER};
 use super::threads::workers::{Finished, Workers};
-use super::write_batch::{Grouping, WriteBatch};
+use super::topics::{Entry, Progress, Topics};
+use super::write_batch::{Frame, Grouping, WriteBatch};
 use crate::protocol::deflate::Decompressor;
 use crate::protocol::{FrameHeader, MAX_HEADER_LENGTH, Opcode, Payload, Role, mask_in_place};
 use connections::{Connections, Detached};
@@ -55,6 +56,9 @@ const MIN_GATHERED: usize = 16;
 /// Behind so much inflated output the caller gets it before other connections inflate more: work
 /// that he gives to other threads, such as to compress answers, begins earlier then.
 const ENOUGH_INFLATED: usize = 64 * 1024;
+
+/// Memory for so many pieces of what is published is kept.
+const MAX_ENTRIES: usize = 64 * 1024;
 
 /// Memory for frames that are put together is kept up to here.
 const MAX_OUTGOING: usize = 256 * 1024;
@@ -78,8 +82,8 @@ const MAX_GUESSES: u8 = 8;
 /// What is to be written to a connection, on whichever thread.
 struct Delivery {
     detached: Detached,
-    /// Which of the frames that were put in order.
-    frames: Range<usize>,
+    /// Which of the runs of frames that were put in order.
+    runs: Range<usize>,
     has_panicked: bool,
 }
 
@@ -113,6 +117,9 @@ pub struct Reactor {
     outgoing: Vec<u8>,
     /// How the writes of a batch are put in order, kept for its memory.
     grouping: Grouping,
+    topics: Topics,
+    /// What is published, by connection, kept for its memory.
+    entries: Vec<Entry>,
     /// There is, or was, a connection that inflates.
     has_inflated: bool,
 }
@@ -141,6 +148,8 @@ impl Reactor {
             gathering: Gathering::default(),
             outgoing: Vec::new(),
             grouping: Grouping::default(),
+            topics: Topics::default(),
+            entries: Vec::new(),
             has_inflated: false,
         })
     }
@@ -517,20 +526,64 @@ impl Reactor {
 
     /// Writes a batch whose frames are in `bytes`, all of a connection in one go; adds to `waiting`
     /// the connections of which something waits then.
-    pub(super) fn write_batch(
+    ///
+    /// Where more is published than is put in order at once, a connection may get it in several.
+    pub fn write_batch(
         &mut self,
         bytes: &[u8],
         batch: &WriteBatch,
         waiting: &mut Vec<ConnectionId>,
     ) {
+        if batch.topics.is_empty() {
+            self.write_entries(bytes, batch, batch.entries(), waiting);
+            return;
+        }
+        let mut entries = mem::take(&mut self.entries);
+        let mut progress = Progress::default();
+        let mut is_due = true;
+        while is_due {
+            let Self { topics, connections, .. } = self;
+            is_due = topics.expand(batch, &mut progress, &mut entries, |id, least| {
+                connections.update(id, |connection| connection.compress_from(least as usize));
+            });
+            self.write_entries(bytes, batch, entries.iter().copied(), waiting);
+            entries.clear();
+        }
+        if entries.capacity() <= MAX_ENTRIES {
+            self.entries = entries;
+        }
+    }
+
+    /// Writes what connections get of a batch.
+    fn write_entries(
+        &mut self,
+        bytes: &[u8],
+        batch: &WriteBatch,
+        entries: impl Iterator<Item = Entry> + Clone,
+        waiting: &mut Vec<ConnectionId>,
+    ) {
         let mut grouping = mem::take(&mut self.grouping);
-        grouping.arrange(batch, self.connections.numbers());
-        if self.workers.size() > 1 && is_worth_sharing(batch) {
+        grouping.arrange(entries, batch.frames.len(), self.connections.numbers());
+        if self.workers.size() > 1 && self.is_worth_sharing(&batch.frames, &grouping) {
             self.write_together(bytes, batch, &grouping, waiting);
         } else {
             self.write_groups(bytes, batch, &grouping, waiting);
         }
         self.grouping = grouping;
+    }
+
+    /// Whether several threads are to share the work.
+    fn is_worth_sharing(&self, frames: &[Frame], grouping: &Grouping) -> bool {
+        let groups = grouping.groups().map(|(id, range)| (id, &grouping.runs()[range]));
+        is_worth_sharing(frames, groups, |id| {
+            self.connections.get(id).is_some_and(Connection::compresses)
+        })
+    }
+
+    /// The topics.
+    #[must_use]
+    pub const fn topics(&self) -> &Topics {
+        &self.topics
     }
 
     /// Does so on this thread.
@@ -543,9 +596,9 @@ impl Reactor {
     ) {
         let flush = Broadcast::new(Cow::Borrowed(bytes), Cow::Borrowed(&batch.frames));
         let mut outgoing = Outgoing::in_memory(mem::take(&mut self.outgoing));
-        for (id, frames) in grouping.groups() {
-            let frames = &grouping.frames()[frames];
-            let write = |it: &mut Connection| it.write_frames(frames, &flush, &mut outgoing);
+        for (id, runs) in grouping.groups() {
+            let runs = &grouping.runs()[runs];
+            let write = |it: &mut Connection| it.write_frames(runs, &flush, &mut outgoing);
             if self.write_by(id, write) > 0 {
                 waiting.push(id);
             }
@@ -565,15 +618,15 @@ impl Reactor {
     ) {
         let bytes = bytes[..batch.used()].to_vec();
         let flush = Broadcast::new(Cow::Owned(bytes), Cow::Owned(batch.frames.clone()));
-        let deliveries = grouping.groups().filter_map(|(id, frames)| {
+        let deliveries = grouping.groups().filter_map(|(id, runs)| {
             let detached = self.connections.detach(id)?;
-            Some(Delivery { detached, frames, has_panicked: false })
+            Some(Delivery { detached, runs, has_panicked: false })
         });
         let deliveries = deliveries.collect();
-        let frames = grouping.frames().to_vec();
+        let runs = grouping.runs().to_vec();
         let deliver = move |outgoing: &mut Outgoing, delivery: &mut Delivery| {
-            let frames = &frames[delivery.frames.clone()];
-            let write = |it: &mut Connection| it.write_frames(frames, &flush, outgoing);
+            let runs = &runs[delivery.runs.clone()];
+            let write = |it: &mut Connection| it.write_frames(runs, &flush, outgoing);
             delivery.has_panicked = delivery.detached.connection.guard(write).is_none();
             true
         };
@@ -592,6 +645,7 @@ impl Reactor {
     pub fn close(&mut self, id: ConnectionId, reset: bool) {
         let Some(connection) = self.connections.remove(id) else { return };
         self.gathering.withdraw(id, |_, _| {});
+        self.topics.forget(id);
         // Closing the descriptor alone leaves it registered while it has duplicates elsewhere. It
         // cannot fail for a descriptor that is registered, and nothing could be done about it.
         let raw = connection.socket().as_fd().as_raw_fd();

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::event::ConnectionId;
+use super::topics::{Entry, TopicCommand};
 use crate::protocol::FrameHeader;
 
 /// A frame, or bytes that go as they are: a range of the memory that goes with the batch.
@@ -17,6 +18,62 @@ pub struct Frame {
     /// The header of the frame whose payload they are, where that is still to be compressed; its
     /// length isn't known yet. Without one they go as they are.
     pub header: Option<FrameHeader>,
+    /// Where the same frame begins uncompressed, in front of its payload: for connections that do
+    /// not compress. Only with a header, and only of a message that is published.
+    pub plain_start: Option<usize>,
+}
+
+impl Frame {
+    /// Bytes that go as they are.
+    #[must_use]
+    pub const fn plain(bytes: Range<usize>) -> Self {
+        Self { bytes, header: None, plain_start: None }
+    }
+
+    /// A payload that is still to be compressed.
+    #[must_use]
+    pub const fn compressed(payload: Range<usize>, header: FrameHeader) -> Self {
+        Self { bytes: payload, header: Some(header), plain_start: None }
+    }
+
+    /// Where its bytes are for a connection that does not compress; nothing where there are none.
+    pub(super) const fn plain_bytes(&self) -> Option<Range<usize>> {
+        let start = match (&self.header, self.plain_start) {
+            (None, _) => self.bytes.start,
+            (Some(_), Some(start)) => start,
+            (Some(_), None) => return None,
+        };
+        Some(start..self.bytes.end)
+    }
+}
+
+/// Frames that follow each other in a batch; several do so in its memory as well, as they go to
+/// those that do not compress.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    /// The first of them.
+    pub start: u32,
+    /// The first that is none of them.
+    pub end: u32,
+}
+
+impl Run {
+    /// One frame.
+    #[must_use]
+    pub const fn of(frame: u32) -> Self {
+        Self { start: frame, end: frame.saturating_add(1) }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.start >= self.end
+    }
+
+    /// Their places in the batch.
+    pub(super) fn frames(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
 }
 
 /// A frame for a connection.
@@ -35,6 +92,8 @@ pub struct WriteBatch {
     pub frames: Vec<Frame>,
     /// Who gets which.
     pub writes: Vec<Write>,
+    /// What is published, and who has subscribed to what.
+    pub topics: Vec<TopicCommand>,
 }
 
 impl WriteBatch {
@@ -42,7 +101,7 @@ impl WriteBatch {
     #[must_use]
     pub fn of(id: ConnectionId, bytes: Range<usize>) -> Self {
         let mut batch = Self::default();
-        batch.push(id, Frame { bytes, header: None });
+        batch.push(id, Frame::plain(bytes));
         batch
     }
 
@@ -55,9 +114,12 @@ impl WriteBatch {
     /// Adds another batch, whose memory begins at `offset` of that of this one.
     pub(super) fn append(&mut self, other: &Self, offset: usize) {
         let first = self.frames.len() as u32;
-        self.frames.extend(other.frames.iter().map(|Frame { bytes, header }| Frame {
+        let writes = self.writes.len() as u32;
+        self.topics.extend(other.topics.iter().map(|command| command.behind(writes, first)));
+        self.frames.extend(other.frames.iter().map(|Frame { bytes, header, plain_start }| Frame {
             bytes: bytes.start + offset..bytes.end + offset,
             header: *header,
+            plain_start: plain_start.map(|start| start + offset),
         }));
         let shifted =
             |&Write { id, frame }: &Write| Write { id, frame: frame.saturating_add(first) };
@@ -72,13 +134,27 @@ impl WriteBatch {
 
     /// The memory that it takes itself.
     pub(super) fn size(&self) -> usize {
-        self.frames.len() * size_of::<Frame>() + self.writes.len() * size_of::<Write>()
+        size_of_val(&*self.frames) + size_of_val(&*self.writes) + size_of_val(&*self.topics)
+    }
+
+    /// Whether a frame begins in memory where the one before it ends, for connections that do not
+    /// compress.
+    pub(super) fn follows(&self, frame: u32) -> bool {
+        let bytes = |index: usize| self.frames.get(index).and_then(Frame::plain_bytes);
+        let before = (frame as usize).checked_sub(1).and_then(bytes);
+        before.is_some_and(|before| bytes(frame as usize).is_some_and(|it| it.start == before.end))
+    }
+
+    /// What is written to single connections.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + Clone {
+        self.writes.iter().map(|&Write { id, frame }| Entry { id, run: Run::of(frame) })
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.frames.clear();
         self.writes.clear();
+        self.topics.clear();
     }
 }
 
@@ -92,20 +168,25 @@ pub(super) struct Grouping {
     /// theirs.
     groups: Vec<(ConnectionId, u32)>,
     /// The frames of each connection, in the order in which they were sent.
-    frames: Vec<u32>,
+    runs: Vec<Run>,
 }
 
 impl Grouping {
-    /// Puts the writes of a batch in order, those of connections with numbers below `numbers`, by
-    /// counting.
-    pub(super) fn arrange(&mut self, batch: &WriteBatch, numbers: usize) {
-        let Self { places, groups, frames } = self;
+    /// Puts what connections with numbers below `numbers` get in order, by counting. Frames that
+    /// are not among the first `known` are left out.
+    pub(super) fn arrange(
+        &mut self,
+        entries: impl Iterator<Item = Entry> + Clone,
+        known: usize,
+        numbers: usize,
+    ) {
+        let Self { places, groups, runs } = self;
         places.resize(numbers, 0);
         groups.clear();
-        let known = batch.frames.len() as u32;
+        let known = known as u32;
         let mut count = 0;
-        for &Write { id, frame } in &batch.writes {
-            let Some(place) = places.get_mut(id as usize).filter(|_| frame < known) else {
+        for Entry { id, run } in entries.clone() {
+            let Some(place) = places.get_mut(id as usize).filter(|_| run.end <= known) else {
                 continue;
             };
             if *place == 0 {
@@ -119,12 +200,12 @@ impl Grouping {
             let place = &mut places[*id as usize];
             start += std::mem::replace(place, start);
         }
-        frames.resize(count, 0);
-        for &Write { id, frame } in &batch.writes {
-            let Some(place) = places.get_mut(id as usize).filter(|_| frame < known) else {
+        runs.resize(count, Run::default());
+        for Entry { id, run } in entries {
+            let Some(place) = places.get_mut(id as usize).filter(|_| run.end <= known) else {
                 continue;
             };
-            frames[*place as usize] = frame;
+            runs[*place as usize] = run;
             *place += 1;
         }
         for (id, end) in groups.iter_mut() {
@@ -143,8 +224,8 @@ impl Grouping {
     }
 
     /// The frames of all connections, to which the ranges of [`groups`](Self::groups) refer.
-    pub(super) fn frames(&self) -> &[u32] {
-        &self.frames
+    pub(super) fn runs(&self) -> &[Run] {
+        &self.runs
     }
 }
 
@@ -155,7 +236,9 @@ mod tests {
     use super::*;
 
     fn arranged(grouping: &Grouping) -> Vec<(ConnectionId, Vec<u32>)> {
-        let frames = |range: Range<usize>| grouping.frames()[range].to_vec();
+        let frames = |range: Range<usize>| {
+            grouping.runs()[range].iter().flat_map(|run| run.start..run.end).collect()
+        };
         grouping.groups().map(|(id, range)| (id, frames(range))).collect()
     }
 
@@ -175,10 +258,11 @@ mod tests {
     }
 
     fn batch(frames: usize, writes: Vec<(ConnectionId, u32)>) -> WriteBatch {
-        let frame = |index: usize| Frame { bytes: index..index + 1, header: None };
+        let frame = |index: usize| Frame::plain(index..index + 1);
         WriteBatch {
             frames: (0..frames).map(frame).collect(),
             writes: writes.into_iter().map(|(id, frame)| Write { id, frame }).collect(),
+            topics: Vec::new(),
         }
     }
 
@@ -193,7 +277,7 @@ mod tests {
             let mut grouping = Grouping::default();
             for (frames, writes, numbers) in batches {
                 let batch = batch(frames, writes);
-                grouping.arrange(&batch, numbers);
+                grouping.arrange(batch.entries(), batch.frames.len(), numbers);
                 prop_assert_eq!(arranged(&grouping), naive(&batch, numbers));
             }
         }
@@ -206,7 +290,7 @@ mod tests {
         assert_eq!(first.frames[2].bytes, 10..11);
         assert_eq!(first.used(), 11);
         let mut grouping = Grouping::default();
-        grouping.arrange(&first, 8);
+        grouping.arrange(first.entries(), first.frames.len(), 8);
         assert_eq!(arranged(&grouping), [(0, vec![0, 1]), (1, vec![1, 2])]);
     }
 }

@@ -119,6 +119,7 @@ class EngineConnection extends EngineFrameQueue {
    * From the end of the current message on the socket gets the bytes as they come.
    */
   giveBytes() {
+    this.setApart();
     native.setRaw(this._engine.native, this._id, true);
     // As any socket, one that shows its bytes reads until it has too many of them.
     if (!this.reading) {

@@ -123,6 +123,15 @@ function toSharedBytes(text) {
 /** @typedef {{from: number, length: number}} Held */
 
 /**
+ * The subscriptions of a connection.
+ *
+ * @typedef {object} Published
+ * @property {() => void} setApart From now on messages come by way of the sender, until nothing
+ *   keeps them from going straight to the engine
+ * @property {() => void} leave The connection is about to be closed
+ */
+
+/**
  * The frame queue of a sender whose connection the engine carries.
  */
 class EngineFrameQueue extends EngineHandle {
@@ -157,6 +166,8 @@ class EngineFrameQueue extends EngineHandle {
      * @type {Held | null}
      */
     this._held = null;
+    /** What has the messages of topics go straight to the engine. @type {Published | null} */
+    this.published = null;
     /** @type {((error?: Error | null) => void) | null} Of a write of the socket. */
     this._onDrained = null;
     /** @type {((error?: Error | null) => void) | null} Of the shutdown. */
@@ -195,6 +206,39 @@ class EngineFrameQueue extends EngineHandle {
   }
 
   /**
+   * Tells whether what is published may go straight to the engine: the socket holds nothing back,
+   * nothing counts as buffered, and no callback tells how much of what was sent is written.
+   *
+   * @return {boolean} Whether it may
+   */
+  takesPublished() {
+    if (this._held !== null || this._callbacks !== NONE || this._isExpecting) return false;
+    return !this._isBacklogged && !this._socket.timeout && this._isFree();
+  }
+
+  /** Whether the engine compresses what is sent. */
+  get isCompressing() {
+    return this.mode === 'taken';
+  }
+
+  /** Where what is sent goes. */
+  get outbox() {
+    return this._engine.outbox;
+  }
+
+  /** The number of the connection. */
+  get id() {
+    return this._id;
+  }
+
+  /**
+   * From now on what is published comes by way of the sender.
+   */
+  setApart() {
+    this.published?.setApart();
+  }
+
+  /**
    * Sends a message at once if it's bytes or text, short enough to be copied, and nothing is in its
    * way.
    *
@@ -223,11 +267,12 @@ class EngineFrameQueue extends EngineHandle {
    * Sends a message that others get as well.
    *
    * @param {import('../../beyond/message').Message} message The message
-   * @param {number} first The first byte of the header
    * @return {boolean} `true`
    */
-  sendShared(message, first) {
-    if (!this.sendDirectly(message.data, first, false)) this.write(message.parts, undefined);
+  sendShared(message) {
+    if (!this.sendDirectly(message.data, message.first, false)) {
+      this.write(message.parts, undefined);
+    }
     return true;
   }
 
@@ -277,6 +322,7 @@ class EngineFrameQueue extends EngineHandle {
    * @private
    */
   _beginToHold(from, length) {
+    this.setApart();
     this._held = { from, length: 0 };
     this._engine.outbox.hold(this);
     this._hold(length);
@@ -369,6 +415,7 @@ class EngineFrameQueue extends EngineHandle {
    * Hands over what was sent before something that the socket is about to write.
    */
   flushBefore() {
+    this.setApart();
     if (!this._isBacklogged) this.flushAll();
   }
 
@@ -423,6 +470,7 @@ class EngineFrameQueue extends EngineHandle {
     this._isBacklogged = pending > 0;
     const { destroyed, ending } = this._socket._writableState;
     if (pending === 0 || destroyed || ending) return;
+    this.setApart();
     const onWritten = (/** @type {Error | null | undefined} */ error) => {
       if (error) this._fail(error);
     };
@@ -564,6 +612,7 @@ class EngineFrameQueue extends EngineHandle {
    * @private
    */
   _expect(callback) {
+    this.setApart();
     if (this._callbacks === NONE) this._callbacks = [];
     this._callbacks.push({ end: this._sentBytes, callback: setApart(callback) });
     if (this._isExpecting) return;
@@ -692,6 +741,7 @@ class EngineFrameQueue extends EngineHandle {
     const wasClosed = this._isClosed;
     const heldFrom = this._held?.from ?? Number.POSITIVE_INFINITY;
     if (!wasClosed) {
+      this.published?.leave();
       if (this._held !== null) this._engine.outbox.takeBack(this._id);
       this._engine.outbox.flush(true);
       this._writtenBytes = Math.min(this._countWritten(), heldFrom);

@@ -8,14 +8,18 @@ use napi_derive::napi;
 
 use super::super::error::reason;
 use super::super::frame::{header_of, next_key};
-use super::super::wire::{COMMAND_FIELDS, FRAME_COMPRESSED, FRAME_FIELDS, FRAME_MASKED};
+use super::super::wire::{
+    COMMAND_FIELDS, FRAME_COMPRESSED, FRAME_FIELDS, FRAME_MASKED, FRAME_PUBLISHED, TOPIC_ATTACH,
+    TOPIC_DETACH, TOPIC_EXCEPT, TOPIC_FIELDS, TOPIC_PUBLISH, TOPIC_SUBSCRIBE, TOPIC_UNSUBSCRIBE,
+};
 use super::Engine;
-use crate::engine::{Frame, Write};
+use crate::engine::{Frame, TopicAction, TopicCommand, Write};
 use crate::protocol::{FrameHeader, mask_in_place};
 
 /// Bytes of a frame's description, and of a command.
 const FRAME_LENGTH: usize = FRAME_FIELDS as usize * size_of::<i32>();
 const COMMAND_LENGTH: usize = COMMAND_FIELDS as usize * size_of::<i32>();
+const TOPIC_LENGTH: usize = TOPIC_FIELDS as usize * size_of::<i32>();
 
 /// Writes `frame_count` frames, to which `command_count` commands refer. Gives the connections of
 /// which something waits now, or nothing where there are none. The tokio driver may be left to
@@ -30,8 +34,9 @@ pub fn flush_engine(
     mut scratch: BufferSlice<'_>,
     at_once: bool,
 ) -> Result<Option<Uint32Array>> {
-    let Engine { reactor, is_tasked, batch, .. } = &mut **engine;
+    let Engine { reactor, is_tasked, batch, topics, .. } = &mut **engine;
     batch.clear();
+    batch.topics.append(topics);
     for frame in frames.chunks_exact(FRAME_LENGTH).take(frame_count as usize) {
         batch.frames.push(finish_frame(frame, &mut scratch)?);
     }
@@ -46,6 +51,36 @@ pub fn flush_engine(
     let mut waiting = Vec::new();
     reactor.write(&scratch, batch, &mut waiting);
     Ok((!waiting.is_empty()).then(|| Uint32Array::new(waiting)))
+}
+
+/// Adds what is published, and who has subscribed to what, to the next flush.
+#[napi(catch_unwind)]
+pub fn queue_topics(
+    engine: &mut External<Engine>,
+    commands: BufferSlice<'_>,
+    count: u32,
+) -> Result<()> {
+    for command in commands.chunks_exact(TOPIC_LENGTH).take(count as usize) {
+        let [position, action, first, second] = fields_of(command);
+        let (first, second) = (first as u32, second as u32);
+        let action = match action {
+            TOPIC_SUBSCRIBE => TopicAction::Subscribe(first, second),
+            TOPIC_UNSUBSCRIBE => TopicAction::Unsubscribe(first, second),
+            TOPIC_ATTACH => TopicAction::Attach(first, second),
+            TOPIC_DETACH => TopicAction::Detach(first),
+            TOPIC_EXCEPT => TopicAction::Except(first),
+            TOPIC_PUBLISH => TopicAction::Publish(first, second),
+            _ => return Err(reason("an unknown command of a topic")),
+        };
+        engine.topics.push(TopicCommand { position: position as u32, action });
+    }
+    Ok(())
+}
+
+/// Bytes of memory that the topics take: of the table alone.
+#[napi(catch_unwind)]
+pub fn topics_memory(engine: &External<Engine>) -> f64 {
+    engine.reactor.with(|reactor| reactor.topics().memory()) as f64
 }
 
 /// Writes a head and a body as they are, straight from where they lie; returns how many bytes wait
@@ -99,13 +134,22 @@ fn finish_frame(frame: &[u8], scratch: &mut [u8]) -> Result<Frame> {
     let space = space.ok_or_else(|| reason("a frame beyond the scratch memory"))?;
     if first >= 0 && first & FRAME_COMPRESSED != 0 {
         bytes.start += header_length;
-        return Ok(Frame { bytes, header });
+        return Ok(Frame { bytes, header, plain_start: None });
     }
+    let is_published = first >= 0 && first & FRAME_PUBLISHED != 0;
     if let Some(header) = header {
         header.encode(space);
         if let Some(key) = header.masking_key {
             mask_in_place(&mut space[header_length..], key, 0);
         }
     }
-    Ok(Frame { bytes, header: None })
+    match header.filter(|_| is_published) {
+        Some(header) => Ok(Frame {
+            plain_start: Some(bytes.start),
+            bytes: bytes.start + header_length..bytes.end,
+            // RFC 7692, section 6.
+            header: Some(FrameHeader { rsv1: true, ..header }),
+        }),
+        None => Ok(Frame::plain(bytes)),
+    }
 }

@@ -17,7 +17,7 @@ use super::loop_driver::{LoopDriver, wait_in_task};
 #[cfg(debug_assertions)]
 use crate::engine::Fault;
 use crate::engine::threads::pool::{GATE, work_threads};
-use crate::engine::{ConnectionEvent, Reactor, SharedReactor, WriteBatch};
+use crate::engine::{ConnectionEvent, Reactor, SharedReactor, TopicCommand, WriteBatch};
 use crate::javascript::records::Payloads;
 use crate::protocol::ProtocolError;
 use crate::protocol::deflate::InflateError;
@@ -37,6 +37,8 @@ pub struct Engine {
     drained: std::vec::IntoIter<ConnectionEvent>,
     /// What the latest flush wrote, kept for its memory.
     batch: WriteBatch,
+    /// What the next flush publishes, and who has subscribed to what.
+    topics: Vec<TopicCommand>,
 }
 
 /// Makes an engine whose work is done in `dispatch`; nothing where there is no libuv.
@@ -64,6 +66,7 @@ pub fn create_engine(
         inflate_errors: Vec::new(),
         drained: Vec::new().into_iter(),
         batch: WriteBatch::default(),
+        topics: Vec::new(),
     };
     Ok(Some(External::new(engine)))
 }

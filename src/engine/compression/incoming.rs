@@ -92,6 +92,8 @@ pub(crate) struct Checks {
 pub(crate) struct Compression {
     pub(crate) deflation: Shared<Deflation>,
     pub(crate) inflation: Shared<Decompressor>,
+    /// How many bytes a message that is published has at least that is compressed.
+    pub(crate) least: usize,
     /// What is inflated of a message of several frames, and the lengths of the non-empty ones.
     message: Vec<u8>,
     fragments: Vec<usize>,
@@ -105,6 +107,7 @@ impl Compression {
         Self {
             deflation,
             inflation,
+            least: 0,
             message: Vec::new(),
             fragments: Vec::new(),
             awaited: None,

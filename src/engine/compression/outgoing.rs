@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 
-use super::super::write_batch::{Frame, WriteBatch};
+use super::super::event::ConnectionId;
+use super::super::write_batch::{Frame, Run};
 use super::direction::{Deflation, Shared, lock};
 use crate::protocol::deflate::CompressorConfig;
 use crate::protocol::{FrameHeader, mask_in_place};
@@ -66,6 +67,14 @@ impl<'a> Broadcast<'a> {
     /// A flush of `frames` in `bytes`.
     pub(crate) fn new(bytes: Cow<'a, [u8]>, frames: Cow<'a, [Frame]>) -> Self {
         Self { bytes, frames, messages: Mutex::default(), kept: Mutex::default() }
+    }
+
+    /// Where the bytes of some frames are that follow each other, for a connection that does not
+    /// compress.
+    pub(crate) fn plain_bytes(&self, run: Run) -> Option<Range<usize>> {
+        let frames = &self.frames[run.frames()];
+        let first = frames.first()?.plain_bytes()?;
+        Some(first.start..frames.last()?.bytes.end)
     }
 
     /// The bytes of a frame in memory that all have who wait for it: copied once.
@@ -158,20 +167,31 @@ fn likeness(payload: &[u8]) -> Likeness {
 /// some 100 µs, to call a thread 10.
 const MIN_SHARED: usize = 8 * 1024;
 
-/// Whether several threads are to share the work of writing a batch.
-pub(crate) fn is_worth_sharing(batch: &WriteBatch) -> bool {
-    if batch.frames.iter().all(|frame| frame.header.is_none()) {
+/// Whether several threads are to share the work of writing `frames`, of which connections get some
+/// each. Messages that are published count for those that compress.
+pub(crate) fn is_worth_sharing<'a>(
+    frames: &[Frame],
+    groups: impl Iterator<Item = (ConnectionId, &'a [Run])>,
+    compresses: impl Fn(ConnectionId) -> bool,
+) -> bool {
+    if frames.iter().all(|frame| frame.header.is_none()) {
         return false;
     }
-    let compressed = || {
-        let frame = |frame: u32| batch.frames.get(frame as usize);
-        let all =
-            batch.writes.iter().filter_map(move |write| Some((write.id, frame(write.frame)?)));
-        all.filter(|(_, frame)| frame.header.is_some())
-    };
-    let first = batch.writes.first().map(|write| write.id);
-    compressed().map(|(_, frame)| frame.bytes.len()).sum::<usize>() >= MIN_SHARED
-        && compressed().any(|(id, _)| Some(id) != first)
+    let mut total = 0;
+    let mut count = 0;
+    for (id, runs) in groups {
+        let all = runs.iter().flat_map(|run| &frames[run.frames()]);
+        let compressed = all.filter(|frame| frame.header.is_some());
+        let length: usize = compressed.map(|frame| frame.bytes.len()).sum();
+        if length > 0 && compresses(id) {
+            total += length;
+            count += 1;
+        }
+        if total >= MIN_SHARED && count > 1 {
+            return true;
+        }
+    }
+    false
 }
 
 /// Moves what is behind `start` and `guessed` bytes behind `start` and `length` bytes; where it

@@ -1,14 +1,13 @@
 //! What is written: at once as far as the kernel takes it, the rest from a queue.
 
 use std::io::IoSlice;
-use std::ops::Range;
 
 use bytes::Bytes;
 
 use super::super::compression::outgoing::{Broadcast, Outgoing};
 use super::super::event::FailedCall;
 use super::super::fault::Fault;
-use super::super::write_batch::Frame;
+use super::super::write_batch::{Frame, Run};
 use super::socket::MAX_PARTS;
 use super::write_queue::MAX_SLICES;
 use super::{Connection, Sending};
@@ -69,24 +68,31 @@ impl Connection {
         self.pending()
     }
 
-    /// Writes frames of a flush, by their places in it, in one go, those with a header compressed,
-    /// by way of `outgoing`. Returns how much waits.
+    /// Writes frames of a flush in one go, those with a header compressed, by way of `outgoing`.
+    /// Returns how much waits.
     pub(in crate::engine) fn write_frames(
         &mut self,
-        frames: &[u32],
+        runs: &[Run],
         flush: &Broadcast<'_>,
         outgoing: &mut Outgoing,
     ) -> usize {
         let Some(compression) = &self.compression else {
-            return self.write_plain(frames, flush, outgoing);
+            return self.write_plain(runs, flush, outgoing);
         };
         outgoing.bytes.clear();
-        for Frame { bytes, header } in frames.iter().map(|frame| &flush.frames[*frame as usize]) {
-            match header {
-                Some(header) => {
-                    flush.append_frame(header, bytes, &compression.deflation, outgoing);
+        for frame in frames_of(runs, flush) {
+            let plain = frame.plain_bytes();
+            let is_short = frame.bytes.len() < compression.least;
+            match (&frame.header, plain) {
+                (None, Some(bytes)) => outgoing.bytes.extend_from_slice(&flush.bytes[bytes]),
+                // Of a message that is published, whoever gets it.
+                (Some(_), Some(bytes)) if is_short => {
+                    outgoing.bytes.extend_from_slice(&flush.bytes[bytes]);
                 }
-                None => outgoing.bytes.extend_from_slice(&flush.bytes[bytes.clone()]),
+                (Some(header), _) => {
+                    flush.append_frame(header, &frame.bytes, &compression.deflation, outgoing);
+                }
+                (None, None) => {}
             }
         }
         self.write(&mut [IoSlice::new(&outgoing.bytes)])
@@ -95,41 +101,41 @@ impl Connection {
     /// Writes frames as they are.
     fn write_plain(
         &mut self,
-        frames: &[u32],
+        runs: &[Run],
         flush: &Broadcast<'_>,
         outgoing: &mut Outgoing,
     ) -> usize {
         if self.sending != Sending::Open {
-            let plain = frames.iter().filter_map(|frame| plain(&flush.frames[*frame as usize]));
+            let plain = frames_of(runs, flush).filter_map(Frame::plain_bytes);
             return self.lose(plain.map(|bytes| bytes.len()).sum());
         }
-        let mut written = 0;
+        let (mut written, mut total) = (0, usize::MAX);
         if self.queue.is_none() {
-            written = self.write_joined(frames, flush, outgoing);
+            (written, total) = self.write_joined(runs, flush, outgoing);
         }
-        if self.failure.is_none() {
-            self.keep(frames, flush, written);
+        if written < total && self.failure.is_none() {
+            self.keep(runs, flush, written);
         }
         self.writing = 0;
         self.pending()
     }
 
-    /// Gives the kernel what it takes of frames; returns how much that is. Those that follow each
-    /// other in memory are one part, and short ones are put together.
+    /// Gives the kernel what it takes of frames; returns how much that is, and how much there was.
+    /// Those that follow each other in memory are one part, and short ones are put together.
     fn write_joined(
         &mut self,
-        frames: &[u32],
+        runs: &[Run],
         flush: &Broadcast<'_>,
         outgoing: &mut Outgoing,
-    ) -> usize {
+    ) -> (usize, usize) {
         let Outgoing { bytes: joined, ranges, .. } = outgoing;
         ranges.clear();
         let mut total = 0;
-        for bytes in frames.iter().filter_map(|frame| plain(&flush.frames[*frame as usize])) {
+        for bytes in runs.iter().filter_map(|run| flush.plain_bytes(*run)) {
             total += bytes.len();
             match ranges.last_mut() {
                 Some(last) if last.end == bytes.start => last.end = bytes.end,
-                _ => ranges.push(bytes.clone()),
+                _ => ranges.push(bytes),
             }
         }
         self.writing = total;
@@ -143,14 +149,14 @@ impl Connection {
         } else {
             length(self.write_now(&mut slices.map(IoSlice::new).collect::<Vec<_>>()))
         };
-        total - rest
+        (total - rest, total)
     }
 
     /// Has frames wait, without the first `written` bytes of them. The longer ones are held once
     /// for all connections.
-    fn keep(&mut self, frames: &[u32], flush: &Broadcast<'_>, mut written: usize) {
-        for &frame in frames {
-            let Some(bytes) = plain(&flush.frames[frame as usize]) else { continue };
+    fn keep(&mut self, runs: &[Run], flush: &Broadcast<'_>, mut written: usize) {
+        for frame in runs.iter().flat_map(|run| run.start..run.end) {
+            let Some(bytes) = flush.frames[frame as usize].plain_bytes() else { continue };
             let skipped = written.min(bytes.len());
             written -= skipped;
             if skipped == bytes.len() {
@@ -160,7 +166,7 @@ impl Connection {
             if bytes.len() < MIN_SHARED {
                 queue.push(&flush.bytes[bytes.start + skipped..bytes.end]);
             } else {
-                queue.push_shared(flush.keep(frame, bytes).slice(skipped..));
+                queue.push_shared(flush.keep(frame, &bytes).slice(skipped..));
             }
         }
     }
@@ -261,13 +267,10 @@ impl Connection {
     }
 }
 
-/// Where the bytes of a frame are; nothing where it was to be compressed: after a panic there may
-/// be frames that can't be any more.
-const fn plain(frame: &Frame) -> Option<&Range<usize>> {
-    match frame.header {
-        None => Some(&frame.bytes),
-        Some(_) => None,
-    }
+/// The frames of a flush that are in some runs. After a panic there may be some that were to be
+/// compressed and can't be any more, which have no bytes then.
+fn frames_of<'a>(runs: &'a [Run], flush: &'a Broadcast<'_>) -> impl Iterator<Item = &'a Frame> {
+    runs.iter().flat_map(|run| &flush.frames[run.frames()])
 }
 
 /// How many bytes are in `parts`.
