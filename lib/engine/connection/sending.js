@@ -14,6 +14,7 @@ const { COMPRESSED, MAX_COMPRESSED_LENGTH, MAX_COPY_LENGTH, RAW } = require('../
 const EngineHandle = require('./handle');
 const native = require('../../native');
 const { isCallable, setApart } = require('../../send-callback');
+const { callAtTurnEnd } = require('../../turn-end');
 
 /** An empty list for all connections: an idle one needs none of its own. @type {any[]} */
 const NONE = [];
@@ -448,13 +449,15 @@ class EngineFrameQueue extends EngineHandle {
     this._shutdown = callback;
     // As late as libuv, whose shutdown is done when the event loop turns: who closes the socket
     // before ends nothing.
-    setImmediate(shutDownNow, this);
+    callAtTurnEnd(() => this._shutDownNow());
   }
 
   /**
    * Ends the sending side, unless the connection has been closed meanwhile.
+   *
+   * @private
    */
-  shutDownNow() {
+  _shutDownNow() {
     if (this._isClosed) this._noteShutDown();
     else if (native.shutDown(this._engine.native, this._id)) this._noteShutDown();
   }
@@ -763,13 +766,6 @@ function tellDrain(socket) {
   if (!state.needDrain || state.length > 0 || state.ending || socket.destroyed) return;
   state.needDrain = false;
   socket.emit('drain');
-}
-
-/**
- * @param {EngineFrameQueue} connection A connection whose sending side is to end
- */
-function shutDownNow(connection) {
-  connection.shutDownNow();
 }
 
 /**
