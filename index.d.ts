@@ -693,6 +693,36 @@ declare namespace WebSocket {
     new (address: null, protocols?: any, options?: any): WebSocket;
   }
 
+  /** What a broker reports to. */
+  interface BrokerHandlers {
+    /** A payload that was published to a topic, by whomever. */
+    message(topic: string, payload: Uint8Array): void;
+    /** Something went wrong that concerns no single call, as a connection that was lost. */
+    error(error: Error): void;
+  }
+
+  /**
+   * What carries messages between servers. Its methods may return promises; what they throw, or are
+   * rejected with, is reported by `'brokerError'`.
+   */
+  interface Broker {
+    /** Called before all others: with the first server that uses it, and again after `close()`. */
+    listen(handlers: BrokerHandlers): void;
+    /**
+     * Carries a payload, unchanged, to all who have subscribed to the topic.
+     *
+     * @param payload A header of the package, and the message
+     * @param isBinary Whether that is a binary message
+     */
+    publish(topic: string, payload: Buffer, isBinary: boolean): unknown;
+    /** Called when the topic has its first subscriber here; a promise is awaited. */
+    subscribe(topic: string): unknown;
+    /** Called when it has lost its last one. */
+    unsubscribe(topic: string): unknown;
+    /** Called when the last server that uses it is closed and has no subscriber any more. */
+    close?(): unknown;
+  }
+
   /** Options of a server. Exactly one of `port`, `server` and `noServer` has to be given. */
   interface ServerOptions<
     U extends ConnectionConstructor = typeof WebSocket.WebSocket,
@@ -700,6 +730,13 @@ declare namespace WebSocket {
   > extends ConnectionOptions {
     /** Connections that may wait to be accepted; with `port`. @default Node's, 511 */
     backlog?: number | undefined;
+    /**
+     * What carries messages that are published to other threads, processes and hosts, as those of
+     * `oxws/redis` and `oxws/nats`. Not in ws.
+     *
+     * @default none: topics are those of this server
+     */
+    broker?: Broker | undefined;
     /** Whether `clients` is kept. @default true */
     clientTracking?: boolean | undefined;
     /**
@@ -773,6 +810,7 @@ declare namespace WebSocket {
      * ended. `count` is how many there are now, `before` how many there were. Not part of ws.
      */
     subscription: [websocket: Served<T>, topic: string, count: number, before: number];
+    brokerError: [error: Error & { lost?: number }];
     /** A handshake is malformed. Who listens answers and closes the socket. */
     wsClientError: [error: Error, socket: Duplex, request: InstanceType<U>];
   }

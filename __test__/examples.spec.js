@@ -14,7 +14,6 @@ const { afterEach, describe, it } = require('node:test');
 const WebSocket = require('..');
 const { findChromium, launch } = require('./support/browser');
 const { cert, key } = require('./support/certificate');
-const { freePort, isReachable } = require('./support/ports');
 const findProgram = require('./support/programs');
 const until = require('./support/until');
 
@@ -32,6 +31,7 @@ afterEach(async () => {
  *
  * @param {string} name Its folder
  * @param {Record<string, string>} [env] Variables of its environment; the port is any free one
+ * @param {string[]} [args] Its arguments
  * @return {{
  *   child: import('node:child_process').ChildProcess,
  *   output: () => string,
@@ -40,8 +40,8 @@ afterEach(async () => {
  * }} The process; what it has printed so far, errors included; an address that it printed, and its
  *   exit code
  */
-function start(name, env) {
-  const child = spawn(process.execPath, [path.join(EXAMPLES, name)], {
+function start(name, env, args = []) {
+  const child = spawn(process.execPath, [path.join(EXAMPLES, name), ...args], {
     env: { ...process.env, PORT: '0', ...env }
   });
   let text = '';
@@ -328,51 +328,48 @@ describe('The examples', { timeout: 120_000 }, () => {
   });
 
   const redis = findProgram('redis-server');
+  const nginx = findProgram('nginx');
 
-  it('scale-out: shares what is said by Redis', {
-    skip: redis === undefined && 'no redis-server found'
-  }, async () => {
-    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oxws-redis-'));
-    const port = await freePort();
-    const server = spawn(
-      /** @type {string} */ (redis),
-      ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--dir', folder],
-      { stdio: 'ignore' }
-    );
-    cleanups.push(async () => {
-      server.kill();
-      if (server.exitCode === null && server.signalCode === null) await once(server, 'exit');
-      fs.rmSync(folder, { recursive: true });
+  for (const [broker, program] of [
+    ['redis', redis],
+    ['nats', findProgram('nats-server')]
+  ]) {
+    it(`scale-out: shares what is said at three servers by ${broker}`, {
+      skip:
+        (program === undefined || nginx === undefined) && `no ${broker} server, or no nginx, found`
+    }, async () => {
+      const PATH = `${process.env.PATH}${path.delimiter}${path.dirname(`${nginx}`)}`;
+      const example = start('scale-out', { PATH }, [`${broker}`]);
+      const address = await example.address();
+      /** @type {Set<string>} */
+      const servers = new Set();
+      /** @type {Set<number>} */
+      const heard = new Set();
+      const clients = [];
+      for (let index = 0; index < 6; index++) {
+        const { ws } = await connect(address);
+        ws.on('message', (data) => {
+          const text = String(data);
+          if (text.startsWith('you are at ')) servers.add(text);
+          if (text.endsWith(': hello ü')) heard.add(index);
+        });
+        clients.push(ws);
+      }
+      // A server answers before the broker sends it anything: say it again until it does.
+      await until(
+        () => {
+          clients[1].send('hello ü');
+          return heard.size === clients.length;
+        },
+        () => `all to hear it, not only ${[...heard]}: ${example.output()}`
+      );
+      assert.equal(servers.size, 3);
     });
-    await until(() => isReachable(port), 'Redis');
-
-    const example = start('scale-out', { REDIS_URL: `redis://127.0.0.1:${port}` });
-    const addresses = [];
-    for (let i = 0; i < 3; i++) addresses.push(await example.address(i));
-    assert.equal(new Set(addresses).size, 3);
-    const clients = await Promise.all(addresses.map((address) => connect(address)));
-    // A server answers before it has subscribed: say it again until it has.
-    /** @type {Set<number>} */
-    const heard = new Set();
-    clients.forEach(({ ws }, i) => {
-      ws.on('message', (data) => String(data) === 'hello ü' && heard.add(i));
-    });
-    await until(
-      () => {
-        clients[1].ws.send('hello ü');
-        return heard.size === 3;
-      },
-      () => `all three to hear it, not only ${[...heard]}`
-    );
-  });
+  }
 
   it('scale-out: says what is missing', async () => {
-    const { ended, output } = start('scale-out', {
-      REDIS_URL: 'redis://127.0.0.1:1',
-      SERVERS: '1'
-    });
-
+    const { ended, output } = start('scale-out', { PATH: '/nowhere' }, ['nats']);
     assert.equal(await ended, 1);
-    assert.match(output(), /^no Redis \(.*ECONNREFUSED.*\); REDIS_URL says where it is\n$/);
+    assert.equal(output(), 'nats-server is not installed\n');
   });
 });

@@ -6,9 +6,10 @@
 // ws writes to the socket for each frame, which is a system call, or a TLS record, each. Here
 // frames are put one after another into one piece of memory; what the socket is given is that
 // piece, at the end of the tick or before anything else is done with the socket (`write-order.js`).
-// Where several ticks of a turn of the event loop send, it leaves at the turn's end (`turn-end.js`).
-// Callbacks, errors and backpressure are the stream's. What a user may do with a payload after
-// `send()` is as with ws: a small payload is copied, a large one is handed over at once.
+// Where several ticks of a turn of the event loop send, it leaves at the turn's end
+// (`turn-end.js`). Callbacks, errors and backpressure are the stream's. What a user may do with a
+// payload after `send()` is as with ws: a small payload is copied, a large one is handed over at
+// once.
 
 const { copy, FastBuffer, unmask } = require('./buffer-util');
 const { isExiting, nextTick } = require('./host');

@@ -82,6 +82,7 @@ class WebSocketServer extends EventEmitter {
     }
 
     if (settings.perMessageDeflate) checkOwnOptions(settings.perMessageDeflate);
+    this[kTopics] = new topics.Topics(this, settings.broker);
 
     if (hasPort) {
       this._server = http.createServer(demandUpgrade);
@@ -354,6 +355,7 @@ function attachTo(wss, server) {
  */
 function emitClose(wss) {
   wss._state = CLOSED;
+  wss[kTopics].end();
   wss.emit('close');
 }
 

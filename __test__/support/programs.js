@@ -11,7 +11,7 @@ const path = require('node:path');
  * @return {string | undefined} Its path
  */
 function findProgram(...names) {
-  const folders = (process.env.PATH ?? '').split(path.delimiter).concat('/usr/bin');
+  const folders = (process.env.PATH ?? '').split(path.delimiter).concat('/usr/bin', '/usr/sbin');
   return names
     .flatMap((name) => folders.map((folder) => path.join(folder, name)))
     .find((file) => fs.existsSync(file));

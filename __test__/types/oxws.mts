@@ -69,3 +69,32 @@ WebSocket('ws://127.0.0.1');
 PerMessageDeflate.extensionName = 'x';
 
 export { identical, same, unknown };
+
+// Brokers.
+
+import type { Broker, BrokerHandlers } from 'oxws';
+import { createNatsBroker } from 'oxws/nats';
+import { createRedisBroker } from 'oxws/redis';
+
+declare const client: Parameters<typeof createRedisBroker>[0];
+declare const connection: Parameters<typeof createNatsBroker>[0];
+const brokers: Broker[] = [
+  createRedisBroker(client, { prefix: 'a' }),
+  createNatsBroker(connection)
+];
+const own: Broker = {
+  listen: ({ message, error }: BrokerHandlers) => {
+    message('topic', new Uint8Array());
+    error(new Error());
+  },
+  publish: async (_topic, payload, isBinary) => [payload.length, isBinary],
+  subscribe() {},
+  unsubscribe() {}
+};
+const scaled = new WebSocketServer({ broker: own, noServer: true });
+scaled.on('brokerError', (error) => error.lost?.toFixed());
+// @ts-expect-error
+createRedisBroker({});
+// @ts-expect-error
+new WebSocketServer({ broker: {}, noServer: true });
+brokers.push(own);

@@ -1,59 +1,48 @@
 'use strict';
 
-// One of several servers. Whatever a client says is published, and each server, this one included,
-// sends what is published to its own clients. Servers know nothing of each other.
+// One of several servers of a chat room. What a client says is published; the broker brings it to
+// the other servers.
 
-const { createClient } = require('redis');
-const { WebSocket, WebSocketServer } = require('oxws');
+const { WebSocketServer } = require('oxws');
 
-const CHANNEL = 'oxws:room';
-
-/**
- * Connects to Redis. A connection that has subscribed can do nothing else: there are two.
- *
- * @return {Promise<{ publisher: any, subscriber: any }>} The connections
- */
-async function connectToRedis() {
-  let wasThere = false;
-  const publisher = createClient({
-    url: process.env.REDIS_URL ?? 'redis://127.0.0.1:6379',
-    // Wait for a Redis that is restarted, not for one that was never there.
-    socket: { reconnectStrategy: () => (wasThere ? 500 : false) }
-  });
-  const subscriber = publisher.duplicate();
-
-  for (const client of [publisher, subscriber]) {
-    client.on('error', (error) => {
-      if (wasThere) console.error(`Redis: ${error.message || error.code}`);
-    });
+/** Connects to a broker, by the client that its users know. */
+const CONNECT = {
+  async redis() {
+    const { createRedisBroker } = require('oxws/redis');
+    const client = require('redis').createClient({ url: process.env.BROKER_URL });
+    client.on('error', () => {});
     await client.connect();
+    return createRedisBroker(client);
+  },
+  async nats() {
+    const { createNatsBroker } = require('oxws/nats');
+    const { connect } = require('@nats-io/transport-node');
+    const connection = await connect({
+      servers: process.env.BROKER_URL,
+      maxReconnectAttempts: -1
+    });
+    return createNatsBroker(connection);
   }
-  wasThere = true;
-  return { publisher, subscriber };
-}
+};
 
 /** Serves. */
 async function main() {
-  const { publisher, subscriber } = await connectToRedis();
-  const port = Number(process.env.PORT ?? 8080);
-  const wss = new WebSocketServer({ port, host: '127.0.0.1' }, () => {
-    console.log(`ws://localhost:${wss.address().port}/`);
-  });
+  const broker = await CONNECT[process.env.BROKER]();
+  const wss = new WebSocketServer({ port: Number(process.env.PORT), host: '127.0.0.1', broker });
+  const name = `server ${process.env.NUMBER}`;
 
+  wss.on('brokerError', (error) => console.error(`${name}: ${error.message}`));
   wss.on('connection', (ws) => {
     ws.on('error', console.error);
-    ws.on('message', (data) => publisher.publish(CHANNEL, data.toString()).catch(console.error));
+    ws.on('message', (data) => wss.publish('room', `${name}: ${data}`));
+    ws.subscribe('room');
+    ws.send(`you are at ${name}`);
   });
-
-  await subscriber.subscribe(CHANNEL, (text) => {
-    for (const ws of wss.clients) {
-      if (ws.readyState === WebSocket.OPEN) ws.send(text);
-    }
-  });
+  wss.on('listening', () => process.send('listening'));
 }
 
 main().catch((error) => {
-  console.error(`no Redis (${error.message || error.code}); REDIS_URL says where it is`);
+  console.error(error);
   process.exit(1);
 });
 

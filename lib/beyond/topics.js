@@ -15,6 +15,7 @@ const { MAX_COMPRESSED_LENGTH, MAX_COPY_LENGTH } = require('../engine/outbox');
 const { nextTick } = require('../host');
 const { OPEN } = require('../ready-state');
 const { rethrow } = require('../send-callback');
+const { linkTo } = require('./broker');
 const { deliver, findAttachable, leastCompressed } = require('./deliver');
 const { Message, PreparedMessage } = require('./message');
 
@@ -24,9 +25,14 @@ const { Message, PreparedMessage } = require('./message');
 class Topics {
   /**
    * @param {any} server The server
+   * @param {any} broker The option `broker`, if given
+   * @throws {TypeError} If that is no broker
    */
-  constructor(server) {
+  constructor(server, broker) {
     this._server = server;
+    this._link = broker === undefined || broker === null ? null : linkTo(broker);
+    this._link?.join(this);
+    this._hasEnded = false;
     /** Those with a subscriber, by name. @type {Map<string, Topic>} */
     this._topics = new Map();
   }
@@ -48,6 +54,7 @@ class Topics {
     }
     subscriber.join(topic);
     const count = topic.subscribers.size;
+    if (count === 1) this._link?.subscribe(name);
     this._server.emit('subscription', subscriber.websocket, name, count, count - 1);
     return true;
   }
@@ -64,7 +71,11 @@ class Topics {
     if (topic === undefined || !subscriber.topics.has(topic)) return false;
     subscriber.quit(topic);
     const count = topic.subscribers.size;
-    if (count === 0) this._topics.delete(name);
+    if (count === 0) {
+      this._topics.delete(name);
+      this._link?.unsubscribe(name);
+      if (this._hasEnded) this.end();
+    }
     this._server.emit('subscription', subscriber.websocket, name, count, count + 1);
     return true;
   }
@@ -96,6 +107,20 @@ class Topics {
    * @return {number} For how many connections it is queued
    */
   publish(name, message, excepted) {
+    const count = this.publishLocally(name, message, excepted);
+    this._link?.publish(this, name, message);
+    return count;
+  }
+
+  /**
+   * Sends a message to the subscribers that this server has.
+   *
+   * @param {string} name The topic
+   * @param {Message} message The message
+   * @param {Excepted} excepted Who doesn't get it
+   * @return {number} For how many connections it is queued
+   */
+  publishLocally(name, message, excepted) {
     const topic = this._topics.get(name);
     if (topic === undefined) return 0;
     const compresses = message.compress && !!this._server.options.perMessageDeflate;
@@ -110,6 +135,23 @@ class Topics {
     }
     if (topic.apart.size > 0) count += deliverToSubscribers(topic.apart, message, excepted);
     return count;
+  }
+
+  /**
+   * Notes that the server is closed. It has nothing to do with the broker any more once nobody is
+   * subscribed.
+   */
+  end() {
+    this._hasEnded = true;
+    if (this._topics.size > 0) return;
+    this._link?.leave(this);
+  }
+
+  /**
+   * @param {Error} error What went wrong with the broker
+   */
+  reportBrokerError(error) {
+    nextTick(() => this._server.emit('brokerError', error));
   }
 }
 
