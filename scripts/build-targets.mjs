@@ -1,5 +1,5 @@
 // `npm run build:targets [-- TRIPLE ...]`: builds the binaries that are published, all or some, and
-// puts them into `prebuilt/`.
+// puts them into `prebuilt/`. `checked` stands for the targets that are only checked.
 //
 // On any system Linux and macOS are built by cargo-zigbuild, but macOS by its own tools on a Mac.
 // Windows is built on Windows; elsewhere the code for it is only checked. `x86_64-pc-windows-gnu`,
@@ -15,6 +15,17 @@ import { libraryName, requireNode, requireRust } from './support/toolchain.mjs';
 
 /** The oldest macOS, by processor: that of Node 20, and the first for the processor. */
 const MACOS = { x64: '10.15', arm64: '11.0' };
+
+/**
+ * Targets that are compiled for, to see that they could be: there is no package for them, and where
+ * nobody builds one, WebAssembly runs.
+ */
+const CHECKED = [
+  'x86_64-unknown-freebsd',
+  'riscv64gc-unknown-linux-gnu',
+  'powerpc64le-unknown-linux-gnu',
+  's390x-unknown-linux-gnu'
+];
 
 const PREBUILT = join(root, 'prebuilt');
 
@@ -42,6 +53,7 @@ function requireZig() {
  *   is to build for, and flags for the compiler
  */
 function methodOf({ triple, platform, abi }) {
+  if (CHECKED.includes(triple)) return { command: 'check', triple, flags: '' };
   if (abi === 'msvc') {
     // Without the runtime library of Visual C++ inside, users would have to install it.
     const flags = '-C target-feature=+crt-static';
@@ -102,7 +114,9 @@ async function build(target) {
     if (libnode !== undefined) rmSync(libnode, { recursive: true });
   });
   if (code !== 0) throw new Stop(`${target.triple} did not build; the compiler says why above`);
-  if (command === 'check') return 'checked only, it is built on Windows';
+  if (command === 'check') {
+    return target.abi === 'msvc' ? 'checked only, it is built on Windows' : 'checked only';
+  }
 
   const library = libraryName(target.platform);
   const built = join(root, 'target', target.triple, 'release', library);
@@ -119,7 +133,8 @@ main(async (args) => {
   requireRust();
   await requireDependencies();
   const { publishedTargets, targetOf } = await import('./support/targets.mjs');
-  const targets = args.length > 0 ? args.map(targetOf) : publishedTargets();
+  const named = args.flatMap((arg) => (arg === 'checked' ? CHECKED : [arg]));
+  const targets = named.length > 0 ? named.map(targetOf) : publishedTargets();
   setPriority(constants.priority.PRIORITY_LOW);
 
   const results = [];
