@@ -7,7 +7,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { describe, it } = require('node:test');
 
-const { devDependencies, nativeVersion, version } = require('../package.json');
+const { devDependencies, engines, nativeVersion, version } = require('../package.json');
 const { platformName } = require('../lib/platform');
 
 const ROOT = path.join(__dirname, '..');
@@ -65,7 +65,9 @@ describe('The native part', () => {
     assert.strictEqual(require('../lib/native').version(), nativeVersion);
     const manifest = fs.readFileSync(path.join(ROOT, 'Cargo.toml'), 'utf8');
     assert.ok(manifest.includes(`name = "oxws"\nversion = "${nativeVersion}"\n`));
-    assert.deepStrictEqual(require('../lib/version'), { nativeVersion, version });
+    const nodeVersion = Number(/^>=(\d+)$/.exec(engines.node)?.[1]);
+    const versions = { nativeVersion, nodeVersion, version };
+    assert.deepStrictEqual(require('../lib/version'), versions);
   });
 
   it('has a version of its own: that of the package is of the line of ws', () => {

@@ -27,7 +27,7 @@ const VARIABLES = {
 };
 
 /** What the scripts of the repository read. */
-const OF_SCRIPTS = ['OXWS_AUTOBAHN', 'OXWS_CI_MINUTES', 'OXWS_WS_CHECKOUT'];
+const OF_SCRIPTS = ['OXWS_AUTOBAHN', 'OXWS_CI_MINUTES', 'OXWS_TEST_CACHE', 'OXWS_WS_CHECKOUT'];
 
 /** Where it's noted that the variables were looked at, for this thread and those that it starts. */
 const CHECKED = 'oxws: environment';

@@ -4,7 +4,7 @@
 // Refuses a Node.js that is too old, before anything else is loaded: what would be missing there
 // says nothing of the version. Written so that old ones can read it.
 
-const { engines } = require('../package.json');
+const { nodeVersion: least } = require('./version');
 
 /**
  * Says what is wrong with a version of Node.js, if anything is.
@@ -13,7 +13,6 @@ const { engines } = require('../package.json');
  * @return {string | undefined} A sentence
  */
 function findVersionMistake(version) {
-  const least = Number(/\d+/.exec(engines.node));
   if (version === undefined || Number.parseInt(version, 10) >= least) return undefined;
   return `oxws needs Node.js ${least} or newer; this is ${version}.`;
 }
