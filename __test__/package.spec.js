@@ -256,6 +256,45 @@ describe('The packed package', { skip, timeout: 240_000 }, () => {
     assert.equal((await run(process.execPath, ['echo.mjs'], silent)).stderr, '');
   });
 
+  it('works by the commands at the top of the README, for other packages, too', async () => {
+    const machine = makeProject();
+    const readme = fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8');
+    const [, first, second] = /^npm (install \S+) .*\nnpm (pkg set \S+) /m.exec(readme) ?? [];
+    assert.equal(first, 'install ws@npm:oxws');
+    await install(machine, first.split(' ').slice(1));
+    const set = [npmScript(), ...second.replaceAll("'", '').split(' ')];
+    await run(process.execPath, set, { cwd: machine.project, env: machine.env });
+    const dependent = path.join(machine.project, 'dependent');
+    fs.mkdirSync(dependent);
+    fs.writeFileSync(
+      path.join(dependent, 'package.json'),
+      '{ "name": "dependent", "version": "1.0.0", "dependencies": { "ws": "^7.0.0" } }'
+    );
+    fs.writeFileSync(path.join(dependent, 'index.js'), "module.exports = require('ws');");
+    await install(machine, ['--install-links', './dependent']);
+
+    const code = "import WebSocket from 'dependent'; console.log(WebSocket.binding)";
+    assert.equal(await runModule(machine, code), 'native\n');
+  });
+
+  it('is below 1.5 MB', () => {
+    const { size } = fs.statSync(path.join(packed, `oxws-${version}.tgz`));
+    assert.ok(size < 1_500_000, `${size} bytes`);
+  });
+
+  it('goes on as WebAssembly, with one warning, once its binary is deleted', async () => {
+    const machine = makeProject();
+    await install(machine, ['oxws']);
+    fs.writeFileSync(path.join(machine.project, 'echo.mjs'), ECHO('oxws'));
+    const binary = path.join(machine.project, 'node_modules', BINARY_PACKAGE);
+    fs.rmSync(path.join(binary, path.basename(BINARY)));
+
+    const options = { cwd: machine.project, env: { ...machine.env, NODE_PATH: '' } };
+    const { stderr, stdout } = await run(process.execPath, ['echo.mjs'], options);
+    assert.equal(stdout, 'there and back\n');
+    assert.equal(stderr.match(/OXWS_FALLBACK\] OxwsWarning/g)?.length, 1, stderr);
+  });
+
   it('needs no script when it is installed', () => {
     const file = path.join(packed, 'oxws', 'package.json');
     assert.equal(JSON.parse(fs.readFileSync(file, 'utf8')).scripts, undefined);

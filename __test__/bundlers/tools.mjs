@@ -1,9 +1,14 @@
 // The bundlers, each with the settings that people use for a server, and what the bundle is
 // expected to run on: without `node_modules` beside it, unless the tool means it so.
 
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+
+/** The package with the program of Bun. */
+const BUN = `bun-${process.platform}-${process.arch}`;
 
 /**
  * @typedef {object} Bundle
@@ -12,6 +17,9 @@ import { promisify } from 'node:util';
  * @property {'native' | 'wasm'} binding What carries the connections of the program
  * @property {(here: string, out: string) => Promise<string>} build Bundles the program that is in
  *   the first folder into the second; gives the path of the file to be run
+ * @property {(file: string, folder: string) => Promise<string>} [run] Runs it in a folder, if not
+ *   by Node.js; gives what it says
+ * @property {string | false} [skip] Why it can't be tried here
  */
 
 /**
@@ -155,6 +163,14 @@ async function tsup(here, out) {
   return join(out, 'echo.cjs');
 }
 
+/** @type {Bundle['build']} Builds with Bun, for Node.js. */
+async function bun(here, out) {
+  const program = join(here, 'node_modules', '@oven', BUN, 'bin', 'bun');
+  const args = ['build', join(here, 'echo.mjs'), '--target=node', `--outfile=${out}/main.mjs`];
+  await promisify(execFile)(program, args);
+  return join(out, 'main.mjs');
+}
+
 /** @type {Bundle[]} */
 export const BUNDLES = [
   { name: 'esbuild', settings: 'CommonJS', binding: 'wasm', build: esbuild('cjs') },
@@ -175,5 +191,12 @@ export const BUNDLES = [
   },
   { name: '@vercel/ncc', settings: 'none', binding: 'native', build: ncc },
   { name: '@vercel/nft', settings: 'none; copies files', binding: 'native', build: nft },
+  {
+    name: 'Bun',
+    settings: '`bun build --target=node`',
+    binding: 'wasm',
+    build: bun,
+    skip: !existsSync(join('node_modules', '@oven', BUN)) && 'there is no Bun for this'
+  },
   { name: 'tsup', settings: '`noExternal`', binding: 'wasm', build: tsup }
 ];

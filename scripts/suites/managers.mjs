@@ -19,7 +19,7 @@ export default async function managers(args) {
       const folder = await installTools('managers', ['install', '--no-save']);
       await packForAll(folder);
       const table = join(folder, 'table.md');
-      const env = { ...process.env, OXWS_ROOT: root, TABLE: table };
+      const env = { ...process.env, ROOT: root, TABLE: table };
       const code = await runNode(['--test', '--test-reporter=spec', 'managers.spec.mjs'], {
         cwd: folder,
         env

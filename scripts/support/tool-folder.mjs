@@ -37,7 +37,8 @@ export async function installTools(name, command = ['ci']) {
   const lock = join(folder, 'package-lock.json');
   const wanted = readFileSync(join(sources, 'package-lock.json'), 'utf8');
   const record = join(folder, 'node_modules', '.package-lock.json');
-  const fresh = existsSync(record) && readFileSync(lock, 'utf8') === wanted;
+  const isInstalled = existsSync(record) && existsSync(lock);
+  const fresh = isInstalled && readFileSync(lock, 'utf8') === wanted;
   mkdirSync(folder, { recursive: true });
   for (const file of readdirSync(sources)) copyFileSync(join(sources, file), join(folder, file));
   if (fresh) return folder;

@@ -87,8 +87,8 @@ pub extern "C" fn large_length(number: u32) -> f64 {
     with_decoder(number, |decoder| decoder.large_length() as f64)
 }
 
-/// Takes the bytes of the input from `begin` to `end` as the next ones of a large message, unmasking
-/// them there; the kind of the record that this completes, 0 for none.
+/// Takes the bytes of the input from `begin` to `end` as the next ones of a large message, and
+/// unmasks them there; the kind of the record that this completes, 0 for none.
 #[unsafe(no_mangle)]
 pub extern "C" fn receive_large(number: u32, begin: usize, end: usize) -> i32 {
     with_decoder(number, |decoder| {

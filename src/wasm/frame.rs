@@ -19,7 +19,8 @@ pub extern "C" fn header() -> *const u8 {
 }
 
 /// Writes the header of a frame (RFC 6455, section 5.2); its length, or 0 where there can't be such
-/// a frame. `first` is its first byte, `key` the masking key as a big-endian number, if `is_masked`.
+/// a frame. `first` is its first byte, `key` the masking key as a big-endian number, if it
+/// `is_masked`.
 #[unsafe(no_mangle)]
 pub extern "C" fn encode_header(first: u32, length: f64, is_masked: bool, key: u32) -> usize {
     let Some(opcode) = Opcode::from_bits((first & 0x0f) as u8) else { return 0 };

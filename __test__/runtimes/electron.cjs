@@ -1,0 +1,3 @@
+// As Electron says what it is.
+
+Object.defineProperty(process.versions, 'electron', { value: '0.0.0' });
