@@ -107,7 +107,8 @@ class End {
   #callback() {
     const number = this.expectedCalls++;
     return (error) => {
-      if (number !== this.called)
+      // TLS calls back what it was writing after what waited behind it, if it's destroyed.
+      if (number !== this.called && !this.link.isCut)
         this.link.fail(`end ${this.id}: callback ${number}, not ${this.called}`);
       this.called++;
       if (error && !this.link.isCut) this.link.fail(`end ${this.id}: callback: ${error.message}`);

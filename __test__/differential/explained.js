@@ -43,6 +43,9 @@ function usesStreams({ program, mode }) {
   );
 }
 
+/** Operations that cut a connection. */
+const CUTS = /^(?:terminate|close|socketDestroy|socketDestroySoon|socketReset|socketEnd)$/;
+
 /** Gives the number of the connection that a lane is about. */
 function numberOf(lane) {
   return Number(lane.slice(1).split(' ')[0]);
@@ -146,12 +149,57 @@ const explanations = [
           numbers.add(numberOf(lane));
         }
       }
-      const isKept = ([lane]) => !numbers.has(numberOf(lane));
-      const rest = (trace) => Object.fromEntries(Object.entries(trace).filter(isKept));
-      return { ...next, expected: rest(next.expected), actual: rest(next.actual) };
+      return without(next, numbers);
+    }
+  },
+  {
+    name: 'cut by a listener that throws',
+    reason:
+      'ws delivers nothing more after a listener that throws, oxws does unless it has cut the connection',
+    explain(pair) {
+      const numbers = new Set();
+      for (const [end, reactions] of Object.entries(pair.program.reactions ?? {})) {
+        const isBoth = ({ operations }) => {
+          const names = operations.filter(({ at }) => at === 'self').map((each) => each.do);
+          return names.includes('throw') && names.some((name) => CUTS.test(name));
+        };
+        if (reactions.some(isBoth)) numbers.add(numberOf(end));
+      }
+      return numbers.size > 0 ? without(pair, numbers) : null;
+    }
+  },
+  {
+    name: 'who is served first',
+    reason:
+      'what a listener does to another connection meets it before what has arrived there, or after it: oxws reads all that are ready, then calls listeners',
+    explain(pair) {
+      const numbers = new Set();
+      for (const [end, reactions] of Object.entries(pair.program.reactions ?? {})) {
+        for (const { at } of operationsOf(reactions)) {
+          if (at === undefined || at === 'self') continue;
+          if (at === 'server')
+            for (const { number } of pair.program.connections) numbers.add(number);
+          else if (numberOf(at) !== numberOf(end)) numbers.add(numberOf(at));
+        }
+      }
+      return numbers.size > 0 ? without(pair, numbers) : null;
     }
   }
 ];
+
+/** Lists the operations of reactions, with those of callbacks. */
+function operationsOf(list) {
+  return list.flatMap(({ operations = [], next = [], ...rest }) => {
+    return [rest, ...operationsOf(operations), ...operationsOf(next)];
+  });
+}
+
+/** Gives both traces without some connections. */
+function without(pair, numbers) {
+  const isKept = ([lane]) => !numbers.has(numberOf(lane));
+  const rest = (trace) => Object.fromEntries(Object.entries(trace).filter(isKept));
+  return { ...pair, expected: rest(pair.expected), actual: rest(pair.actual) };
+}
 
 /**
  * Tells whether the first difference of a lane is a message that the other one doesn't have, or
