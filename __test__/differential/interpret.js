@@ -94,6 +94,7 @@ class Run {
     this.program = program;
     this.isReference = isReference;
     this.quietMs = quietMs;
+    this.mayBacklog = mayBacklog(program);
     this.lanes = {};
     this.ends = new Map();
     this.activity = 0;
@@ -137,7 +138,7 @@ class Run {
    */
   amount(ws, bytes) {
     if (ws.extensions !== '' || this.program.transport === 'tls') return '?';
-    return this.program.isBacklogged && bytes > 0 ? 'some' : bytes;
+    return this.mayBacklog && bytes > 0 ? 'some' : bytes;
   }
 
   /** Something was begun that isn't a line of the trace yet. */
@@ -570,6 +571,13 @@ class Run {
       server.close(() => {});
     }
   }
+}
+
+/** Tells whether the kernel may not take all that an endpoint sends. */
+function mayBacklog(program) {
+  if (program.isBacklogged) return true;
+  const text = JSON.stringify(program);
+  return /"(?:rawPause|pause|socketPause|stream)"/.test(text) && /"size":[1-9]\d{5}/.test(text);
 }
 
 /** Tells whether one socket has ended what the other one reads, and that hasn't seen it. */
