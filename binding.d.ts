@@ -106,6 +106,15 @@ export declare function addressOf(engine: ExternalObject<Engine>, id: number, pe
  */
 export declare function adopt(engine: ExternalObject<Engine>, descriptor: number, isServer: boolean, permessageDeflate: boolean, raw: boolean): number
 
+/**
+ * Takes a connection over TLS into the engine, as `adopt` does: a duplicate of its descriptor, and
+ * the `SSL` whose handshake has ended with these messages. The number of the connection, or a
+ * negative one if that can't be done; then nothing has happened. It is read once it is released.
+ *
+ * `bytes_read` and `bytes_written` are what Node has read from the kernel and written to it.
+ */
+export declare function adoptSecure(engine: ExternalObject<Engine>, descriptor: number, isServer: boolean, permessageDeflate: boolean, raw: boolean, finished: Buffer, peerFinished: Buffer, bytesRead: number, bytesWritten: number): number
+
 /** In the detail of a ping: the engine has answered it. */
 export declare const ANSWERED_PING: number
 
@@ -395,6 +404,12 @@ export declare function pendingBytes(engine: ExternalObject<Engine>, id: number)
 /** Takes what has arrived; returns the number of records. */
 export declare function pollEngine(engine: ExternalObject<Engine>, records: Buffer, slab: Buffer, used: number): number
 
+/**
+ * Finds Node's OpenSSL, of this version, so that connections over TLS can be taken over that are
+ * made later; whether that is possible.
+ */
+export declare function prepareSecure(version: string): boolean
+
 /** Adds what is published, and who has subscribed to what, to the next flush. */
 export declare function queueTopics(engine: ExternalObject<Engine>, commands: Buffer, count: number): void
 
@@ -466,6 +481,9 @@ export declare const RECORD_WRITTEN: number
 
 /** Has a connection read that was taken over while the tokio driver had the work. */
 export declare function releaseConnection(engine: ExternalObject<Engine>, id: number): void
+
+/** Has a connection over TLS read that was taken over. */
+export declare function releaseSecure(engine: ExternalObject<Engine>, id: number): void
 
 /**
  * Leaves a head and a body to the tokio driver, as they are and copied; `false` where that has too
@@ -546,6 +564,12 @@ export interface SocketFailure {
   number: number
   /** Whether it was a write that failed, not a read. */
   writing: boolean
+  /** What OpenSSL says; nothing where it isn't OpenSSL that has broken the connection off. */
+  message?: string
+  /** The part of OpenSSL that says so. */
+  library?: string
+  /** What went wrong, in its words. */
+  reason?: string
 }
 
 /** Nothing more to take; the descriptor announces what comes. */

@@ -23,11 +23,18 @@ const VARIABLES = {
   OXWS_ENCODER: { values: ['zlib'] },
   OXWS_FALLBACK: { values: ['warn', 'silent', 'error'] },
   OXWS_THREADS: { values: ['a number from 1'], accepts: (value) => /^\+?0*[1-9]\d*$/.test(value) },
+  OXWS_TLS: { values: ['openssl', 'node'] },
   OXWS_TRANSPORT: { values: ['stream'] }
 };
 
 /** What the scripts of the repository read. */
-const OF_SCRIPTS = ['OXWS_AUTOBAHN', 'OXWS_CI_MINUTES', 'OXWS_TEST_CACHE', 'OXWS_WS_CHECKOUT'];
+const OF_SCRIPTS = [
+  'OXWS_AUTOBAHN',
+  'OXWS_CI_MINUTES',
+  'OXWS_TEST_CACHE',
+  'OXWS_TEST_TLS',
+  'OXWS_WS_CHECKOUT'
+];
 
 /** Where it's noted that the variables were looked at, for this thread and those that it starts. */
 const CHECKED = 'oxws: environment';

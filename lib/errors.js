@@ -68,13 +68,30 @@ const PANIC = 'the engine has panicked';
  * @param {import('../binding.js').SocketFailure} failure What the native part says
  * @return {Error} The error as Node makes it
  */
-function createSocketError({ number, writing }) {
+function createSocketError({ number, writing, message, library, reason }) {
+  if (message !== undefined) return createOpensslError(message, library, reason);
   if (number === 0) return createInternalError(PANIC);
   const code = getSystemErrorName(-number);
   const syscall = writing ? 'write' : 'read';
   const error = new Error(`${syscall} ${code}`);
   Error.captureStackTrace(error, createSocketError);
   return Object.assign(error, { errno: -number, code, syscall });
+}
+
+/**
+ * @param {string} message What OpenSSL says
+ * @param {string | undefined} library The part of OpenSSL that says so
+ * @param {string | undefined} reason What went wrong, in its words
+ * @return {Error} The error as Node makes it
+ */
+function createOpensslError(message, library, reason = '') {
+  const code = `ERR_SSL_${reason.toUpperCase().replaceAll(' ', '_')}`;
+  const { stackTraceLimit } = Error;
+  // Node makes it where no JavaScript runs.
+  Error.stackTraceLimit = 0;
+  const error = new Error(message);
+  Error.stackTraceLimit = stackTraceLimit;
+  return Object.assign(error, { library, reason, code });
 }
 
 module.exports = {

@@ -11,6 +11,8 @@ const { PreparedMessage } = require('./beyond/message');
 const topics = require('./beyond/topics');
 const { CLOSE_TIMEOUT, kTopics, kWebSocket } = require('./constants');
 const { checkOwnOptions } = require('./deflate/options');
+const { prepareSecure } = require('./engine/secure');
+const { attachSecure } = require('./engine/attach');
 const extension = require('./extension');
 const { rejectHandshake, rejectRequest } = require('./handshake/rejection');
 const { nextTick } = require('./host');
@@ -83,6 +85,7 @@ class WebSocketServer extends EventEmitter {
 
     if (settings.perMessageDeflate) checkOwnOptions(settings.perMessageDeflate);
     this[kTopics] = new topics.Topics(this, settings.broker);
+    if (!hasPort) prepareSecure();
 
     if (hasPort) {
       this._server = http.createServer(demandUpgrade);
@@ -291,6 +294,7 @@ class WebSocketServer extends EventEmitter {
 
     // RFC 6455, section 4.2.2, leaves other headers open: listeners may change the lines.
     this.emit('headers', headers, req);
+    attachSecure(websocket, socket, this.options);
     socket.write(`${headers.join('\r\n')}\r\n\r\n`);
     socket.removeListener('error', destroyOnError);
 

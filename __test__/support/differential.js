@@ -8,11 +8,18 @@
 const assert = require('node:assert');
 const { createHash } = require('node:crypto');
 const { once } = require('node:events');
+const https = require('node:https');
 const net = require('node:net');
+const tls = require('node:tls');
 const { setImmediate: turn, setTimeout: delay } = require('node:timers/promises');
 
 const oxws = require('../..');
+const { cert, key } = require('./certificate');
 const { ws } = require('./reference');
+
+/** Whether all connections are over TLS: `OXWS_TEST_TLS=1`. */
+const isSecure = process.env.OXWS_TEST_TLS === '1';
+const SCHEME = isSecure ? 'wss' : 'ws';
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 const EVENTS = [
@@ -193,6 +200,14 @@ class RawPeer {
   }
 }
 
+/** Has the parameters of a `WebSocket` say that a certificate of nobody's is good enough. */
+function trust(parameters) {
+  const isOptions = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
+  const options = parameters.slice(1).find(isOptions);
+  if (options) options.rejectUnauthorized ??= false;
+  else parameters.push({ rejectUnauthorized: false });
+}
+
 /** What a script runs in. */
 class World {
   #ends = [];
@@ -225,25 +240,40 @@ class World {
 
   /** Opens a `WebSocketServer` on a free port. */
   async serve(options = {}) {
-    const wss = new this.WebSocketServer({ host: '127.0.0.1', port: 0, ...options });
+    const wss = this.#createServer(options);
     this.defer(() => {
       for (const client of wss.clients ?? []) client.terminate();
       wss.close();
     });
     await once(wss, 'listening');
-    return { wss, port: wss.address().port, url: `ws://127.0.0.1:${wss.address().port}` };
+    const { port } = wss.address();
+    return { wss, port, url: `${SCHEME}://127.0.0.1:${port}` };
+  }
+
+  #createServer(options) {
+    const settings = { host: '127.0.0.1', port: 0, ...options };
+    if (!isSecure || settings.server || settings.noServer)
+      return new this.WebSocketServer(settings);
+    const { host, port, ...rest } = settings;
+    const server = https.createServer({ cert, key });
+    this.defer(() => server.close());
+    server.listen(port, host);
+    return new this.WebSocketServer({ ...rest, server });
   }
 
   /** Opens a plain TCP server; the script gets a `RawPeer` for each connection. */
   async listen(onPeer) {
-    const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    const accept = (socket) => {
       this.defer(() => socket.destroy());
       onPeer(new RawPeer(socket));
-    });
+    };
+    const options = { allowHalfOpen: true, cert, key };
+    const server = isSecure ? tls.createServer(options, accept) : net.createServer(options, accept);
     this.defer(() => server.close());
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return { server, port: server.address().port, url: `ws://127.0.0.1:${server.address().port}` };
+    const { port } = server.address();
+    return { server, port, url: `${SCHEME}://127.0.0.1:${port}` };
   }
 
   /** Opens an HTTP server that ends with the world. */
@@ -259,6 +289,7 @@ class World {
 
   /** Makes a client that ends with the world. */
   connect(...parameters) {
+    if (isSecure) trust(parameters);
     const websocket = new this.WebSocket(...parameters);
     this.defer(() => {
       websocket.on('error', () => {});
@@ -269,9 +300,10 @@ class World {
 
   /** Connects to a port and speaks raw bytes. */
   async dial(port) {
-    const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    const options = { port, host: '127.0.0.1', allowHalfOpen: true, rejectUnauthorized: false };
+    const socket = isSecure ? tls.connect(options) : net.connect(options);
     this.defer(() => socket.destroy());
-    await once(socket, 'connect');
+    await once(socket, isSecure ? 'secureConnect' : 'connect');
     return new RawPeer(socket);
   }
 

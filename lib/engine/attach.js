@@ -14,7 +14,8 @@ const PerMessageDeflate = require('../permessage-deflate');
 const Receiver = require('../receiver');
 const Sender = require('../sender');
 const BytesTransport = require('./bytes-transport');
-const { handOver, isUntouched } = require('./socket');
+const { handOverSecure, leaveSecure, takeSecure } = require('./secure');
+const { beginReading, handOver, isUntouched } = require('./socket');
 const { isOriginal, takeOverLater } = require('./take-over');
 const { EngineTransport, shareOptions } = require('./transport');
 const { toInt32 } = require('../validation');
@@ -97,13 +98,18 @@ function hasKnownExtensions(websocket) {
  *   transport has to carry it, and nothing has happened
  */
 function attachEngine(websocket, options, generateMask) {
-  if (!isPossible(websocket, options, generateMask)) return null;
   const socket = /** @type {import('../transport').NetSocket} */ (websocket._socket);
+  if (!isPossible(websocket, options, generateMask)) {
+    leaveSecure(socket);
+    return null;
+  }
   const isCompressed = websocket._extensions[PerMessageDeflate.extensionName] !== undefined;
   const limits = shareOptions(options);
   const onData = listeners.onSocketData;
-  const connection = handOver(socket, !!options.isServer, limits, onData, isCompressed);
+  const take = 'encrypted' in socket ? takeSecure : handOver;
+  const connection = take(socket, !!options.isServer, isCompressed);
   if (connection === null) return null;
+  beginReading(socket, connection, limits, onData);
   if (!isCompressed) return attachFrames(websocket, options, connection, null);
 
   const receiver = takeReceiver(options);
@@ -112,6 +118,20 @@ function attachEngine(websocket, options, generateMask) {
   connection.handlers = transport;
   takeOverLater(websocket, connection, () => takeOver(transport, options));
   return transport;
+}
+
+/**
+ * Has the engine carry the bytes of a connection over TLS, if it's going to carry the connection.
+ * That has to be before the response is written: Node's TLS has it under way for a turn of the
+ * event loop.
+ *
+ * @param {any} websocket The WebSocket of a server, whose extensions are agreed
+ * @param {any} socket Its socket
+ * @param {any} options The options of the receiver
+ */
+function attachSecure(websocket, socket, options) {
+  if (!socket.encrypted || !isPossible(websocket, options, undefined)) return;
+  handOverSecure(socket, true, PerMessageDeflate.extensionName in websocket._extensions);
 }
 
 /**
@@ -198,4 +218,4 @@ function takeOver(transport, options) {
   return null;
 }
 
-module.exports = { attachEngine };
+module.exports = { attachEngine, attachSecure };

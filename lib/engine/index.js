@@ -44,6 +44,8 @@ class Engine {
     this.isTasked = false;
     /** @type {DriverChoice | null} What moves the work; nothing where the driver is pinned. */
     this._choice = null;
+    /** Whether it is one that a task may have, now or later. */
+    this.mayBeTasked = false;
     /** What the task does not read yet. @type {{id: number, connection: Connection}[]} */
     this._unreleased = [];
     this._release = () => this._releaseAll();
@@ -163,6 +165,7 @@ class Engine {
    * @param {string | undefined} driver `'tokio'`, `'auto'`; anything else leaves it as it is
    */
   chooseDriver(driver) {
+    this.mayBeTasked = driver === 'tokio' || driver === 'auto';
     if (driver === 'tokio') this.setTasked(true);
     else if (driver === 'auto') {
       this._choice = new DriverChoice((isTasked) => this.setTasked(isTasked));
@@ -260,14 +263,16 @@ class Engine {
  * Makes the engines of this thread: one, or several where each has a task on a thread of its own.
  * On the event loop they would only take turns.
  *
+ * @param {boolean} [isPinned] Whether it's one that stays on the event loop
  * @return {Engine[]} The engines, none where there can be none
  */
-function createEngines() {
+function createEngines(isPinned = false) {
   // Bun has libuv's functions by name, and ends the process when one is called.
   if (process.env.OXWS_TRANSPORT === 'stream' || process.versions.bun) return [];
   // Neither the addon for Windows nor WebAssembly has an engine.
   if (native.createEngine === undefined) return [];
-  const driver = processors > 1 ? process.env.OXWS_DRIVER : undefined;
+  const mayHaveTask = !isPinned && processors > 1;
+  const driver = mayHaveTask ? process.env.OXWS_DRIVER : undefined;
   const count = driver === 'tokio' || driver === 'auto' ? native.engineThreads() : 1;
   const created = Array.from({ length: count }, () => new Engine());
   const usable = created.filter((engine) => engine.native !== null);
@@ -280,14 +285,25 @@ function createEngines() {
 
 /** @type {Engine[] | undefined} */
 let engines;
+/**
+ * The engine for TLS where those have a task, which can't have OpenSSL.
+ *
+ * @type {Engine | undefined}
+ */
+let secureEngine;
 
 /**
  * Gives the engine that the next connection of this thread goes to: the one that has the fewest.
  *
+ * @param {boolean} [isSecure] Whether it's over TLS: then one that works on this thread
  * @return {Engine | null} `null` where there can be none
  */
-function getEngine() {
+function getEngine(isSecure = false) {
   engines ??= createEngines();
+  if (isSecure && engines[0]?.mayBeTasked) {
+    if (secureEngine === undefined) [secureEngine] = createEngines(true);
+    return secureEngine ?? null;
+  }
   let chosen = engines[0] ?? null;
   for (const engine of engines) {
     if (engine.size < chosen.size) chosen = engine;

@@ -214,6 +214,9 @@ class EngineSocket extends net.Socket {
   }
 }
 
+/** What sockets of the engine are instances of. */
+const rehomed = new Set([EngineSocket.prototype]);
+
 /**
  * Gives bytes that did not come from the engine to it, where they are decoded.
  *
@@ -305,12 +308,29 @@ function writeList(socket, list, start, callback) {
 function isEligible(socket) {
   if (Object.getPrototypeOf(socket) !== net.Socket.prototype || types.isProxy(socket)) return false;
   const handle = socket._handle;
-  if (!handle || !(handle.fd >= 0) || socket.connecting || socket.destroyed) return false;
+  if (!handle || !(handle.fd >= 0) || !isQuiet(socket)) return false;
+  return hasMethods(socket, net.Socket.prototype);
+}
+
+/**
+ * @param {any} socket A socket
+ * @return {boolean} Whether it's open, nobody looks at its bytes, and nothing is under way on it
+ */
+function isQuiet(socket) {
+  if (socket.connecting || socket.destroyed) return false;
   const { _readableState: readable, _writableState: writable } = socket;
   if (readable.ended || readable.encoding || socket.isPaused() || readable.objectMode) return false;
   if (writable.length > 0 || writable.corked > 0 || writable.ending) return false;
-  if (socket.listenerCount('data') > 0 || socket.listenerCount('readable') > 0) return false;
-  return METHODS.every((name) => socket[name] === net.Socket.prototype[name]);
+  return socket.listenerCount('data') === 0 && socket.listenerCount('readable') === 0;
+}
+
+/**
+ * @param {any} socket A socket
+ * @param {any} prototype What it's an instance of
+ * @return {boolean} Whether nobody has replaced a method
+ */
+function hasMethods(socket, prototype) {
+  return METHODS.every((name) => socket[name] === prototype[name]);
 }
 
 /**
@@ -318,15 +338,11 @@ function isEligible(socket) {
  *
  * @param {import('../transport').NetSocket} socket The socket
  * @param {boolean} isServer The role
- * @param {import('../transport').ReceiverOptions} limits The limits, as for a receiver
- * @param {(this: any, chunk: Buffer) => void} onData What gets the bytes of the socket once they
- *   are asked for; before, nobody does
- * @param {boolean} isCompressed Whether permessage-deflate is agreed; then they are asked for from
- *   the beginning
+ * @param {boolean} isCompressed Whether permessage-deflate is agreed
  * @return {EngineConnection | null} Its connection there, `null` where the socket has to stay as it
  *   is
  */
-function handOver(socket, isServer, limits, onData, isCompressed) {
+function handOver(socket, isServer, isCompressed) {
   const engine = getEngine();
   if (engine === null || !isEligible(socket)) return null;
   const handle = /** @type {import('../transport').UvHandle} */ (
@@ -339,22 +355,44 @@ function handOver(socket, isServer, limits, onData, isCompressed) {
   connection.priorBytesRead = handle.bytesRead;
   connection.priorBytesWritten = handle.bytesWritten;
   if (typeof handle.hasRef === 'function' && !handle.hasRef()) connection.unref();
-  connection.setLimits(limits);
-  // One that flows gives one buffer after the other.
-  for (let early = socket.read(); early !== null; early = socket.read()) connection.feed(early);
-
   handle.readStop();
+  rehome(socket, connection, EngineSocket.prototype);
+  handle.close(() => connection.keepContext());
+  return connection;
+}
+
+/**
+ * Makes a socket one of the engine's.
+ *
+ * @param {any} socket The socket
+ * @param {any} connection Its connection there
+ * @param {any} prototype What it's an instance of from now on
+ */
+function rehome(socket, connection, prototype) {
   socket._handle = connection;
   // An http server leaves methods of the prototype on the socket itself. To delete them would make
   // the socket a slow object, twice its size.
   for (let i = 0; i < METHODS.length; i++) {
     const name = METHODS[i];
-    if (Object.hasOwn(socket, name)) Reflect.set(socket, name, EngineSocket.prototype[name]);
+    if (Object.hasOwn(socket, name)) Reflect.set(socket, name, Reflect.get(prototype, name));
   }
-  Object.setPrototypeOf(socket, EngineSocket.prototype);
-  handle.close(() => connection.keepContext());
+  Object.setPrototypeOf(socket, prototype);
+}
+
+/**
+ * Begins to read a socket that was handed over.
+ *
+ * @param {any} socket The socket
+ * @param {any} connection Its connection
+ * @param {any} limits The limits, as for a receiver
+ * @param {(this: any, chunk: Buffer) => void} onData What gets the bytes of the socket once they
+ *   are asked for; before, nobody does. With permessage-deflate they are from the beginning
+ */
+function beginReading(socket, connection, limits, onData) {
+  connection.setLimits(limits);
+  // One that flows gives one buffer after the other.
+  for (let early = socket.read(); early !== null; early = socket.read()) connection.feed(early);
   Reflect.apply(net.Socket.prototype.on, socket, ['data', onData]);
-  return connection;
 }
 
 /**
@@ -370,9 +408,18 @@ function isUntouched(socket, onData) {
     listeners.length === 1 &&
     listeners[0] === onData &&
     socket.listenerCount('readable') === 0 &&
-    Object.getPrototypeOf(socket) === EngineSocket.prototype &&
+    rehomed.has(Object.getPrototypeOf(socket)) &&
     METHODS.every((name) => socket[name] === EngineSocket.prototype[name])
   );
 }
 
-module.exports = { handOver, isUntouched };
+module.exports = {
+  beginReading,
+  EngineSocket,
+  handOver,
+  hasMethods,
+  isQuiet,
+  isUntouched,
+  rehome,
+  rehomed
+};

@@ -8,11 +8,11 @@ const { randomBytes } = require('node:crypto');
 const http = require('node:http');
 const https = require('node:https');
 const net = require('node:net');
-const tls = require('node:tls');
 
 const { prepareForRedirects } = require('./redirect');
 const { parseAddress, targetOf, urlFault } = require('./url');
 const { CLOSE_TIMEOUT } = require('../constants');
+const { connectSecure } = require('../engine/secure');
 const extension = require('../extension');
 const { nextTick } = require('../host');
 const { acceptKey } = require('../native');
@@ -260,7 +260,7 @@ function connectNet(options) {
  * Opens a TLS connection. The server name is the host, unless that is an address.
  *
  * @param {any} options Options of the request
- * @return {tls.TLSSocket} The socket
+ * @return {import('node:tls').TLSSocket} The socket
  * @private
  */
 function connectTls(options) {
@@ -270,7 +270,7 @@ function connectTls(options) {
     options.servername = net.isIP(options.host) ? '' : options.host;
   }
 
-  return tls.connect(options);
+  return connectSecure(options);
 }
 
 /**

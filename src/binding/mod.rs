@@ -13,6 +13,8 @@ pub mod freed_memory;
 pub mod handshake;
 #[cfg(unix)]
 pub mod loop_driver;
+#[cfg(unix)]
+pub mod openssl;
 mod output;
 pub mod runtime;
 #[cfg(unix)]

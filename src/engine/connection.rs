@@ -16,10 +16,12 @@ use super::fault::Injected;
 use super::threads::background::Place;
 use crate::protocol::deflate::Decompressor;
 use crate::protocol::{Decoder, DecoderConfig, Limits, Role};
+pub use secure::{Next, Opened, Session};
 use socket::Socket;
 use write_queue::WriteQueue;
 
 mod receiving;
+mod secure;
 mod sending;
 mod socket;
 mod write_queue;
@@ -104,6 +106,8 @@ enum Sending {
 pub(super) struct Failure {
     pub(super) call: FailedCall,
     pub(super) error: io::Error,
+    /// Bytes that were to be written, and never are.
+    lost: usize,
 }
 
 /// A connection behind its opening handshake.
@@ -124,12 +128,8 @@ pub struct Connection {
     queue: Option<Box<WriteQueue>>,
     /// What broke the connection.
     failure: Option<Box<Failure>>,
-    /// Bytes that were to be written, and never are since it is broken.
-    lost: usize,
     bytes_read: u64,
     bytes_written: u64,
-    /// Calls of the kernel that were to write something.
-    calls: u32,
     receiving: Receiving,
     sending: Sending,
     raw: bool,
@@ -189,10 +189,8 @@ impl Connection {
             read_ahead: MAX_FETCH as u32,
             queue: None,
             failure: None,
-            lost: 0,
             bytes_read: 0,
             bytes_written: 0,
-            calls: 0,
             receiving: Receiving::Frames,
             sending: Sending::Open,
             raw: config.raw,
@@ -236,8 +234,8 @@ impl Connection {
         self.compression = None;
         self.awaits_memory = false;
         if self.writing > 0 || self.raw || self.receiving == Receiving::Discarding {
-            self.lost += self.writing;
             self.fail(FailedCall::Write, io::Error::other("a panic"));
+            self.lose(self.writing);
         }
         self.writing = 0;
         self.receiving = match self.receiving {
@@ -295,13 +293,14 @@ impl Connection {
     /// How many bytes wait for the kernel to take them, or would if the connection was not broken.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.lost + self.queue.as_deref().map_or(0, WriteQueue::len)
+        let lost = self.failure.as_deref().map_or(0, |failure| failure.lost);
+        lost + self.queue.as_deref().map_or(0, WriteQueue::len)
     }
 
     /// Which call has found that the connection is broken, and why.
     #[must_use]
     pub fn failure(&self) -> Option<(FailedCall, &io::Error)> {
-        self.failure.as_deref().map(|Failure { call, error }| (*call, error))
+        self.failure.as_deref().map(|Failure { call, error, .. }| (*call, error))
     }
 
     /// How many bytes the socket was read.
@@ -319,7 +318,7 @@ impl Connection {
     /// In how many calls of the kernel there was something to write.
     #[must_use]
     pub const fn calls(&self) -> u32 {
-        self.calls
+        self.socket.calls()
     }
 
     /// Hands over bytes of the peer that were read by somebody else. They come before what the
@@ -354,7 +353,7 @@ impl Connection {
                 Ok(Some(0)) => return true,
                 Ok(Some(count)) => self.bytes_read += count as u64,
                 Ok(None) => {
-                    self.readable = false;
+                    self.readable = self.socket.may_have_more(0, MAX_FETCH);
                     return false;
                 }
                 Err(error) => {
@@ -442,9 +441,9 @@ impl Connection {
 
     /// The role in which a ping may be answered now: not where the answer had to wait, so that a
     /// peer that does not read costs no memory.
-    pub(super) const fn answering_role(&self) -> Option<Role> {
+    pub(super) fn answering_role(&self) -> Option<Role> {
         let is_open = matches!(self.sending, Sending::Open) && self.failure.is_none();
-        let answers = self.answers && is_open && self.queue.is_none() && !self.raw;
+        let answers = self.answers && is_open && !self.waits() && !self.raw;
         if answers { Some(self.decoder.role()) } else { None }
     }
 
@@ -471,9 +470,9 @@ impl Connection {
         Some((Arc::clone(&compression.deflation), Arc::clone(&compression.inflation)))
     }
 
-    /// Whether it has frames to read that may have to be inflated.
+    /// Whether it has frames to read that may have to be inflated, by whichever thread.
     pub(super) fn may_inflate(&self) -> bool {
-        self.compression.is_some() && !self.raw && self.may_receive()
+        self.compression.is_some() && !self.raw && !self.is_secure() && self.may_receive()
     }
 
     /// Whether it awaits what the work of this number comes to.
@@ -555,12 +554,17 @@ impl Connection {
         self.readable = true;
         self.peer_ended = true;
         self.look_due = self.paused;
-        self.writable |= self.queue.is_some();
+        self.writable |= self.waits();
     }
 
     /// Whether the connection needs a turn that no event of the kernel announces.
     pub(super) fn has_work(&self) -> bool {
-        self.writable && self.queue.is_some() || self.next_step(false).is_some()
+        self.writable && self.waits() || self.next_step(false).is_some()
+    }
+
+    /// Whether the kernel is to be given something as soon as it takes more.
+    fn waits(&self) -> bool {
+        self.queue.is_some() || self.socket.is_waiting()
     }
 
     /// What is to be done next, in this order; all of it may be reported. A turn receives once.
@@ -593,7 +597,8 @@ impl Connection {
             && !self.is_withheld()
             && !self.awaits_memory
             && self.receiving != Receiving::Ended
-            && (self.readable && self.failure.is_none() || !self.fed.is_empty())
+            && (self.readable && self.failure.is_none() && !self.socket.is_clogged()
+                || !self.fed.is_empty())
             && !self.is_inflating()
     }
 
@@ -627,7 +632,7 @@ impl Connection {
 
     /// Does what there is to do, but reads at most once.
     pub(super) fn serve<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) -> Served {
-        if self.writable && self.queue.is_some() {
+        if self.writable && self.waits() {
             self.writing = self.pending();
             self.flush();
             self.writing = 0;
@@ -671,13 +676,36 @@ impl Connection {
         Served::Done
     }
 
+    /// Has a session between the connection and its socket; see [`Session`]. Of its records
+    /// `unopened` were read, and `unsent` are to be written. Nothing is read before
+    /// [`release`](Self::release).
+    pub fn secure(&mut self, session: Box<dyn Session>, unopened: Vec<u8>, unsent: Vec<u8>) {
+        self.socket.secure(session, unopened, unsent);
+        self.writable = true;
+    }
+
+    /// Reads by the session from now on.
+    pub fn release(&mut self) {
+        self.socket.release();
+        self.readable = true;
+    }
+
+    /// Whether it has a session, which belongs to one thread.
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        self.socket.is_secure()
+    }
+
     /// Notes that the connection is broken.
     pub(super) fn fail(&mut self, call: FailedCall, error: io::Error) {
-        if self.failure.is_none() {
-            self.failure = Some(Box::new(Failure { call, error }));
-            self.failure_due = true;
+        let lost = self.pending();
+        match &mut self.failure {
+            Some(failure) => failure.lost = lost,
+            None => {
+                self.failure = Some(Box::new(Failure { call, error, lost }));
+                self.failure_due = true;
+            }
         }
-        self.lost = self.pending();
         self.queue = None;
         self.sending = Sending::Ended;
         self.written = false;
@@ -704,7 +732,7 @@ impl Connection {
 
     /// Reports that the connection is broken, after which nothing is reported.
     fn report_failure<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) {
-        let Some(Failure { call, error }) = self.failure.as_deref() else { return };
+        let Some(Failure { call, error, .. }) = self.failure.as_deref() else { return };
         let event = ConnectionEvent::Failed(*call, copy_of(error));
         self.failure_due = false;
         self.stop_receiving();

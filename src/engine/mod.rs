@@ -24,7 +24,7 @@ mod write_batch;
 
 #[cfg(unix)]
 pub use self::{
-    connection::Connection,
+    connection::{Connection, Next, Opened, Session},
     event::{
         ConnectionConfig, ConnectionEvent, ConnectionId, FailedCall, MIN_READ, NO_CONNECTION, Sink,
         Status,

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 
 use super::compression::direction::{Deflation, Shared};
 use super::compression::incoming::{self, Compression, Inflating};
@@ -197,7 +197,12 @@ impl Reactor {
         id: ConnectionId,
         change: impl FnOnce(&mut Connection) -> T,
     ) -> Option<T> {
-        self.connections.update(id, change)
+        let registry = self.poll.registry();
+        self.connections.update(id, |connection| {
+            let result = change(connection);
+            watch(registry, id, connection);
+            result
+        })
     }
 
     /// A connection, unless it is closed.
@@ -372,7 +377,13 @@ impl Reactor {
                 self.due -= 1;
                 continue;
             };
-            let serve = |connection: &mut Connection| connection.serve(id, turn);
+            let registry = self.poll.registry();
+            let serve = |connection: &mut Connection| {
+                let served = connection.serve(id, turn);
+                // What it has read may have to be answered.
+                watch(registry, id, connection);
+                served
+            };
             let served = connection.guard(serve).unwrap_or(Served::Done);
             if let Served::RecordsFull | Served::MemoryFull = served {
                 self.connections.push_ready_first(id);
@@ -478,14 +489,7 @@ impl Reactor {
         let registry = self.poll.registry();
         let write = |connection: &mut Connection| {
             let pending = write(connection);
-            if connection.begins_to_wait() {
-                let token = Token(id as usize);
-                let interest = INCOMING | Interest::WRITABLE;
-                let raw = connection.socket().as_fd().as_raw_fd();
-                if let Err(error) = registry.reregister(&mut SourceFd(&raw), token, interest) {
-                    connection.fail(FailedCall::Write, error);
-                }
-            }
+            watch(registry, id, connection);
             pending
         };
         self.connections
@@ -567,7 +571,7 @@ impl Reactor {
         if self.workers.size() > 1 && self.is_worth_sharing(&batch.frames, &grouping) {
             self.write_together(bytes, batch, &grouping, waiting);
         } else {
-            self.write_groups(bytes, batch, &grouping, waiting);
+            self.write_groups(bytes, batch, &grouping, grouping.groups(), waiting);
         }
         self.grouping = grouping;
     }
@@ -586,17 +590,18 @@ impl Reactor {
         &self.topics
     }
 
-    /// Does so on this thread.
+    /// Writes `groups` of it on this thread.
     fn write_groups(
         &mut self,
         bytes: &[u8],
         batch: &WriteBatch,
         grouping: &Grouping,
+        groups: impl IntoIterator<Item = (ConnectionId, Range<usize>)>,
         waiting: &mut Vec<ConnectionId>,
     ) {
         let flush = Broadcast::new(Cow::Borrowed(bytes), Cow::Borrowed(&batch.frames));
         let mut outgoing = Outgoing::in_memory(mem::take(&mut self.outgoing));
-        for (id, runs) in grouping.groups() {
+        for (id, runs) in groups {
             let runs = &grouping.runs()[runs];
             let write = |it: &mut Connection| it.write_frames(runs, &flush, &mut outgoing);
             if self.write_by(id, write) > 0 {
@@ -608,7 +613,7 @@ impl Reactor {
         }
     }
 
-    /// Does so on several threads.
+    /// Writes all of it, on several threads, but what belongs to one.
     fn write_together(
         &mut self,
         bytes: &[u8],
@@ -616,9 +621,12 @@ impl Reactor {
         grouping: &Grouping,
         waiting: &mut Vec<ConnectionId>,
     ) {
+        let is_secure = |id| self.connections.get(id).is_some_and(Connection::is_secure);
+        let (own, shared): (Vec<_>, Vec<_>) = grouping.groups().partition(|(id, _)| is_secure(*id));
+        self.write_groups(bytes, batch, grouping, own, waiting);
         let bytes = bytes[..batch.used()].to_vec();
         let flush = Broadcast::new(Cow::Owned(bytes), Cow::Owned(batch.frames.clone()));
-        let deliveries = grouping.groups().filter_map(|(id, runs)| {
+        let deliveries = shared.into_iter().filter_map(|(id, runs)| {
             let detached = self.connections.detach(id)?;
             Some(Delivery { detached, runs, has_panicked: false })
         });
@@ -652,6 +660,15 @@ impl Reactor {
         let _ = self.poll.registry().deregister(&mut SourceFd(&raw));
         if reset {
             connection.socket().reset_on_close();
+        }
+    }
+
+    /// Closes connections whose sessions belong to this thread, which is about to end.
+    pub fn close_secure(&mut self) {
+        for id in 0..self.connections.numbers() as ConnectionId {
+            if self.connections.get(id).is_some_and(Connection::is_secure) {
+                self.close(id, false);
+            }
         }
     }
 
@@ -702,6 +719,19 @@ impl Reactor {
         self.guesses = if is_same { MAX_GUESSES } else { 0 };
         self.only = only;
         Ok(())
+    }
+}
+
+/// Has the kernel tell when it takes more of what waits, from the first time on that something
+/// does.
+fn watch(registry: &Registry, id: ConnectionId, connection: &mut Connection) {
+    if !connection.begins_to_wait() {
+        return;
+    }
+    let interest = INCOMING | Interest::WRITABLE;
+    let raw = connection.socket().as_fd().as_raw_fd();
+    if let Err(error) = registry.reregister(&mut SourceFd(&raw), Token(id as usize), interest) {
+        connection.fail(FailedCall::Write, error);
     }
 }
 

@@ -327,7 +327,7 @@ class EngineConnection extends EngineFrameQueue {
       else setImmediate(endReading, this);
     } else if (kind === RECORD_FAILED) {
       const failure = this._findFailure();
-      if (failure) socket.destroy(failure);
+      if (failure) this._breakOff(failure);
     } else if (kind === RECORD_FAULT) {
       this.handlers.fail(createInternalError(PANIC));
     } else if (kind === RECORD_WRITTEN) {
@@ -369,6 +369,14 @@ class EngineConnection extends EngineFrameQueue {
       if (filled > 0) this._large = { memory, filled };
     } else if (kind === RECORD_LARGE_TEXT) this.handlers.message(memory, false);
     else this._receiveBinary(memory, undefined);
+  }
+
+  /**
+   * @param {Error} error What broke the connection
+   * @protected
+   */
+  _breakOff(error) {
+    this._socket.destroy(error);
   }
 
   /**

@@ -492,7 +492,7 @@ class EngineFrameQueue extends EngineHandle {
     const error = createSocketError({ ...failure, writing: isWriting || failure.writing });
     // A panic is no failure of the socket's: the WebSocket tells of it. Its record would come after
     // the socket is closed.
-    if (failure.number === 0) this.handlers.fail(error);
+    if (failure.number === 0 && failure.message === undefined) this.handlers.fail(error);
     return error;
   }
 

@@ -9,6 +9,7 @@ use napi_derive::napi;
 
 use super::super::deflate::{Deflater, Inflater};
 use super::super::loop_driver::borrow_descriptor;
+use super::super::openssl::{self, Candidate, OpensslError, Transferred};
 use super::Engine;
 use crate::engine::{Connection, ConnectionConfig, FailedCall};
 use crate::protocol::{Limits, Role};
@@ -34,6 +35,65 @@ pub fn adopt(
         Ok::<_, io::Error>(id)
     });
     adopted.ok().and_then(|id| i32::try_from(id).ok()).unwrap_or(-1)
+}
+
+/// Finds Node's OpenSSL, of this version, so that connections over TLS can be taken over that are
+/// made later; whether that is possible.
+#[napi(catch_unwind)]
+pub fn prepare_secure(version: String) -> bool {
+    openssl::prepare(&version)
+}
+
+/// Takes a connection over TLS into the engine, as `adopt` does: a duplicate of its descriptor, and
+/// the `SSL` whose handshake has ended with these messages. The number of the connection, or a
+/// negative one if that can't be done; then nothing has happened. It is read once it is released.
+///
+/// `bytes_read` and `bytes_written` are what Node has read from the kernel and written to it.
+#[napi(catch_unwind)]
+pub fn adopt_secure(
+    engine: &mut External<Engine>,
+    descriptor: i32,
+    is_server: bool,
+    permessage_deflate: bool,
+    raw: bool,
+    finished: BufferSlice<'_>,
+    peer_finished: BufferSlice<'_>,
+    bytes_read: f64,
+    bytes_written: f64,
+) -> i32 {
+    if engine.is_tasked {
+        return -1;
+    }
+    let transferred = Transferred { read: bytes_read as u64, written: bytes_written as u64 };
+    let candidate = match Candidate::find(&finished, &peer_finished, is_server, transferred) {
+        Ok(candidate) => candidate,
+        Err(refusal) => return -(refusal as i32),
+    };
+    let id = adopt(engine, descriptor, is_server, permessage_deflate, raw);
+    if let Ok(id) = u32::try_from(id) {
+        let (session, unopened, unsent) = candidate.take();
+        engine.reactor.update(id, |connection| connection.secure(session, unopened, unsent));
+    }
+    id
+}
+
+/// Has a connection over TLS read that was taken over.
+#[napi(catch_unwind)]
+pub fn release_secure(engine: &mut External<Engine>, id: u32) {
+    engine.reactor.update(id, Connection::release);
+}
+
+/// Has a function of OpenSSL not be found. To be called before `prepareSecure`.
+#[cfg(debug_assertions)]
+#[napi(catch_unwind, skip_typescript)]
+pub fn hide_openssl(name: String) {
+    openssl::hide(name);
+}
+
+/// How many `SSL`s are known that were made since `prepareSecure`.
+#[napi(catch_unwind, skip_typescript)]
+pub fn known_ssl() -> u32 {
+    openssl::known_count() as u32
 }
 
 /// Has a connection read that was taken over while the tokio driver had the work.
@@ -195,6 +255,12 @@ pub struct SocketFailure {
     pub number: i32,
     /// Whether it was a write that failed, not a read.
     pub writing: bool,
+    /// What OpenSSL says; nothing where it isn't OpenSSL that has broken the connection off.
+    pub message: Option<String>,
+    /// The part of OpenSSL that says so.
+    pub library: Option<String>,
+    /// What went wrong, in its words.
+    pub reason: Option<String>,
 }
 
 /// Why a connection is broken; none where it isn't.
@@ -203,7 +269,15 @@ pub fn socket_failure(engine: &External<Engine>, id: u32) -> Option<SocketFailur
     let failure = |connection: &Connection| {
         let (call, error) = connection.failure()?;
         let number = error.raw_os_error().unwrap_or(0);
-        Some(SocketFailure { number, writing: call == FailedCall::Write })
+        let writing = call == FailedCall::Write;
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+        let (message, library, reason) = match inner {
+            Some(OpensslError { message, library, reason }) => {
+                (Some(message.clone()), library.clone(), reason.clone())
+            }
+            None => (None, None, None),
+        };
+        Some(SocketFailure { number, writing, message, library, reason })
     };
     engine.reactor.inspect(id, failure).flatten()
 }

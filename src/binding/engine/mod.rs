@@ -73,6 +73,8 @@ pub fn create_engine(
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        // The task may have the reactor for longer than there is Node's thread.
+        self.reactor.with(Reactor::close_secure);
         self.reactor.end();
     }
 }

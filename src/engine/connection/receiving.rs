@@ -56,7 +56,7 @@ impl Connection {
                 // Up to where the next message begins.
                 most = self.decoder.missing_payload();
             }
-            let socket = &self.socket;
+            let socket = &mut self.socket;
             let received = self.decoder.receive_payload(MIN_DIRECT_READ, |buffer| {
                 let space = buffer.capacity() - buffer.len();
                 (socket.append_to(buffer), space)
@@ -194,13 +194,14 @@ impl Connection {
             }
             Ok(Some(count)) => {
                 self.bytes_read += count as u64;
-                self.readable = count == space || self.peer_ended || self.urgent;
+                let has_more = self.socket.may_have_more(count, space);
+                self.readable = has_more || self.peer_ended || self.urgent;
                 Some(count)
             }
             Ok(None) => {
-                self.readable = false;
-                self.peer_ended = false;
-                self.urgent = false;
+                self.readable = self.socket.may_have_more(0, space);
+                self.peer_ended &= self.readable;
+                self.urgent &= self.readable;
                 None
             }
             Err(error) => {

@@ -173,17 +173,17 @@ impl Connection {
 
     /// Counts bytes that come too late, unless it's the owner who has ended the sending side.
     /// Returns how much waits.
-    fn lose(&mut self, length: usize) -> usize {
-        if self.failure.is_some() {
-            self.lost += length;
+    pub(super) fn lose(&mut self, length: usize) -> usize {
+        if let Some(failure) = &mut self.failure {
+            failure.lost += length;
         }
         self.pending()
     }
 
-    /// Whether there is a queue for the first time, so that the kernel has to tell when it takes
+    /// Whether something waits for the first time, so that the kernel has to tell when it takes
     /// more.
     pub(in crate::engine) fn begins_to_wait(&mut self) -> bool {
-        self.queue.is_some() && !std::mem::replace(&mut self.watched, true)
+        self.waits() && !self.writable && !std::mem::replace(&mut self.watched, true)
     }
 
     /// Writes `parts`; returns what the kernel does not take.
@@ -208,7 +208,6 @@ impl Connection {
     /// Gives the kernel what it takes of `parts`, in one call. An error is kept.
     fn send(&mut self, parts: &[IoSlice<'_>]) -> usize {
         self.injected.pass(Fault::Write);
-        self.calls = self.calls.wrapping_add(1);
         match self.socket.write(parts) {
             Ok(count) => {
                 self.bytes_written += count as u64;
@@ -223,7 +222,10 @@ impl Connection {
 
     /// Gives the kernel of the queue what it takes in one call.
     pub(super) fn flush(&mut self) {
-        let Some(mut queue) = self.queue.take() else { return };
+        let Some(mut queue) = self.queue.take() else {
+            self.flush_records();
+            return;
+        };
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
         let filled = queue.fill(&mut slices);
         let parts = &slices[..filled];
@@ -245,6 +247,15 @@ impl Connection {
         }
     }
 
+    /// Gives the kernel what it takes of records, without a queue.
+    fn flush_records(&mut self) {
+        match self.socket.send_waiting() {
+            Ok(true) if self.sending == Sending::EndDue => self.end_sending(Sending::Ending),
+            Ok(is_done) => self.writable = is_done,
+            Err(error) => self.fail(FailedCall::Write, error),
+        }
+    }
+
     /// Ends the sending side after what waits. Returns whether that is done; if not,
     /// [`ConnectionEvent::ShutDown`](super::super::ConnectionEvent::ShutDown) reports it later.
     pub fn shutdown(&mut self) -> bool {
@@ -258,10 +269,14 @@ impl Connection {
         self.sending == Sending::Ended
     }
 
-    /// Ends the sending side, which is in the state `ended` then.
+    /// Ends the sending side, which is in the state `ended` then, unless that has to wait.
     fn end_sending(&mut self, ended: Sending) {
         match self.socket.shutdown() {
-            Ok(()) => self.sending = ended,
+            Ok(true) => self.sending = ended,
+            Ok(false) => {
+                self.sending = Sending::EndDue;
+                self.writable = false;
+            }
             Err(error) => self.fail(FailedCall::Write, error),
         }
     }

@@ -1,0 +1,333 @@
+//! TLS between a connection and its socket: which records are read and written, and when.
+//!
+//! What a record holds is the business of a [`Session`], which does no I/O. Here is what waits
+//! between it and the kernel: records that were read and not opened, records that the kernel did
+//! not take.
+//!
+//! Plaintext counts as written when the kernel has all records of it. Until then the caller keeps
+//! it, and gives it again first: those bytes are sealed once, and `owed` says how many they are.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::mem;
+use std::os::fd::OwnedFd;
+
+use super::socket::{receive, send_all};
+
+/// The plaintext of a record (RFC 8446, section 5.1).
+const MAX_RECORD: usize = 16 * 1024;
+
+/// Plaintext that is sealed before the kernel is asked to take it: four records.
+const MAX_SEALED: usize = 4 * MAX_RECORD;
+
+/// The least that is read at once, however little space there is for what it holds, and the most.
+const MIN_READ: usize = MAX_RECORD;
+const MAX_READ: usize = 128 * 1024;
+
+/// Reads in a row that bring no plaintext; then it is the turn of others.
+const MAX_FRUITLESS_READS: usize = 8;
+
+/// Records of the session's own that may wait; then nothing is read that it would have to answer.
+const MAX_ANSWERS: usize = 64 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = const {
+        RefCell::new(Scratch { received: Vec::new(), gathered: Vec::new(), sealed: Vec::new() })
+    };
+}
+
+/// Memory of a thread for all of its connections.
+#[derive(Debug)]
+struct Scratch {
+    /// Records that were read.
+    received: Vec<u8>,
+    /// Plaintext of several parts.
+    gathered: Vec<u8>,
+    /// Records that are to be written.
+    sealed: Vec<u8>,
+}
+
+/// How far a session came with the records that it was given.
+#[derive(Debug)]
+pub struct Opened {
+    /// Bytes of the records that it has taken. It keeps the beginning of a record itself.
+    pub taken: usize,
+    /// Bytes of plaintext that it has given.
+    pub given: usize,
+    /// What comes next.
+    pub next: Next,
+}
+
+/// What comes after the plaintext that a session has given.
+#[derive(Debug)]
+pub enum Next {
+    /// What further records hold.
+    Records,
+    /// More plaintext, which the session has.
+    Plaintext,
+    /// Nothing: the peer has said that it sends no more.
+    End,
+    /// Nothing: the peer, or the session, has broken the connection off.
+    Failure(io::Error),
+}
+
+/// One end of a TLS connection after its handshake: turns records into plaintext, and back.
+pub trait Session: fmt::Debug + Send {
+    /// Opens `records` into `space`, as far as there is room. What it has to answer the peer, such
+    /// as the alert before a failure, is added to `answers`.
+    fn open(&mut self, records: &[u8], space: &mut [u8], answers: &mut Vec<u8>) -> Opened;
+
+    /// Seals all of `plaintext`, at most the length of a record, and adds that to `records`.
+    ///
+    /// # Errors
+    ///
+    /// The session is broken.
+    fn seal(&mut self, plaintext: &[u8], records: &mut Vec<u8>) -> io::Result<()>;
+
+    /// Adds what says that nothing more is sent; nothing where the session is broken.
+    fn seal_end(&mut self, records: &mut Vec<u8>);
+}
+
+/// A session on its socket.
+#[derive(Debug)]
+pub(super) struct Secure {
+    session: Box<dyn Session>,
+    /// Records that were read and not opened.
+    unopened: Vec<u8>,
+    /// Records that the kernel has not taken.
+    unsent: Vec<u8>,
+    /// Plaintext at the beginning of the next write that is in `unsent`, or sent, already.
+    owed: usize,
+    /// The session has plaintext that was not asked for.
+    has_plaintext: bool,
+    /// The latest read has not emptied the socket.
+    has_more: bool,
+    /// How the incoming side ended.
+    end: Option<io::Result<()>>,
+    /// Nothing is read yet: somebody else may still ask the session.
+    is_held: bool,
+    /// The end of the outgoing side is sealed.
+    is_ended: bool,
+}
+
+impl Secure {
+    /// Goes on with a session of which `unopened` was read, and `unsent` is to be written before
+    /// anything else. Nothing is read before [`release`](Self::release).
+    pub(super) fn new(session: Box<dyn Session>, unopened: Vec<u8>, unsent: Vec<u8>) -> Self {
+        Self {
+            session,
+            unopened,
+            unsent,
+            owed: 0,
+            has_plaintext: false,
+            has_more: false,
+            end: None,
+            is_held: true,
+            is_ended: false,
+        }
+    }
+
+    /// Has it read from now on.
+    pub(super) fn release(&mut self) {
+        self.is_held = false;
+    }
+
+    /// Whether a read may bring something that no event of the kernel announces.
+    pub(super) fn may_have_more(&self) -> bool {
+        let has_read = self.has_plaintext || !self.unopened.is_empty() || self.end.is_some();
+        !self.is_held && (has_read || self.has_more)
+    }
+
+    /// Whether the session has too much to say to be given more.
+    pub(super) fn is_clogged(&self) -> bool {
+        self.unsent.len() > MAX_ANSWERS + MAX_SEALED
+    }
+
+    /// Whether records wait for the kernel.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    /// Reads plaintext into `space`; none when the socket is empty, 0 at the end of the stream.
+    pub(super) fn read(&mut self, fd: &OwnedFd, space: &mut [u8]) -> io::Result<Option<usize>> {
+        if self.is_held || space.is_empty() {
+            return Ok(None);
+        }
+        let filled = SCRATCH.with_borrow_mut(|scratch| self.fill(fd, space, &mut scratch.received));
+        // A peer that is gone is found by reading, behind what it has sent.
+        if self.send_waiting(fd).is_err() {
+            self.unsent = Vec::new();
+        }
+        let filled = filled?;
+        if filled > 0 {
+            return Ok(Some(filled));
+        }
+        match &mut self.end {
+            None => Ok(None),
+            // It is told once more where it is asked once more.
+            Some(end) => mem::replace(end, Ok(())).map(|()| Some(0)),
+        }
+    }
+
+    /// Opens what there is, reading as long as that gives no plaintext; returns how much it gives.
+    fn fill(
+        &mut self,
+        fd: &OwnedFd,
+        space: &mut [u8],
+        received: &mut Vec<u8>,
+    ) -> io::Result<usize> {
+        let mut filled = 0;
+        // Whatever the kernel has reported, until it is asked.
+        self.has_more = true;
+        if self.has_plaintext || !self.unopened.is_empty() {
+            let records = mem::take(&mut self.unopened);
+            filled = self.open(&records, space);
+        }
+        let length = space.len().clamp(MIN_READ, MAX_READ);
+        for _ in 0..MAX_FRUITLESS_READS {
+            if filled > 0 || self.end.is_some() {
+                break;
+            }
+            if received.len() < length {
+                received.resize(length, 0);
+            }
+            let Some(count) = receive(fd, &mut received[..length])? else {
+                self.has_more = false;
+                break;
+            };
+            self.has_more = count == length;
+            if count == 0 {
+                self.end = Some(Ok(()));
+            } else {
+                filled = self.open(&received[..count], space);
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Opens records, and keeps what the session does not take; returns how much plaintext that
+    /// gives.
+    fn open(&mut self, records: &[u8], space: &mut [u8]) -> usize {
+        let Opened { taken, given, next } = self.session.open(records, space, &mut self.unsent);
+        self.unopened.extend_from_slice(records.get(taken..).unwrap_or_default());
+        self.has_plaintext = matches!(next, Next::Plaintext);
+        match next {
+            Next::Records | Next::Plaintext => {}
+            Next::End => self.end = Some(Ok(())),
+            Next::Failure(error) => self.end = Some(Err(error)),
+        }
+        if self.end.is_some() {
+            self.unopened = Vec::new();
+        }
+        given
+    }
+
+    /// Writes the beginning of `parts`; returns how much of it the kernel has.
+    pub(super) fn write(&mut self, fd: &OwnedFd, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        if !self.send_waiting(fd)? {
+            return Ok(0);
+        }
+        let total = parts.iter().map(|part| part.len()).sum();
+        let mut written = mem::take(&mut self.owed);
+        if written > total {
+            self.owed = written - total;
+            return Ok(total);
+        }
+        SCRATCH.with_borrow_mut(|Scratch { gathered, sealed, .. }| {
+            let mut plaintext = Plaintext::new(parts, written);
+            while written < total {
+                sealed.clear();
+                let mut length = 0;
+                while length < MAX_SEALED
+                    && let Some(record) = plaintext.next_record(gathered)
+                {
+                    self.session.seal(record, sealed)?;
+                    length += record.len();
+                }
+                let sent = send_all(fd, sealed)?;
+                if sent < sealed.len() {
+                    self.unsent.extend_from_slice(&sealed[sent..]);
+                    self.owed = length;
+                    break;
+                }
+                written += length;
+            }
+            Ok(written)
+        })
+    }
+
+    /// Writes what waits; whether that is all written now.
+    pub(super) fn send_waiting(&mut self, fd: &OwnedFd) -> io::Result<bool> {
+        if self.unsent.is_empty() {
+            return Ok(true);
+        }
+        let sent = send_all(fd, &self.unsent)?;
+        if sent < self.unsent.len() {
+            self.unsent.drain(..sent);
+            return Ok(false);
+        }
+        self.unsent = Vec::new();
+        Ok(true)
+    }
+
+    /// Tells the peer that nothing more is sent; whether the kernel has that.
+    pub(super) fn end(&mut self, fd: &OwnedFd) -> io::Result<bool> {
+        if !mem::replace(&mut self.is_ended, true) {
+            self.session.seal_end(&mut self.unsent);
+        }
+        self.send_waiting(fd)
+    }
+}
+
+/// What is to be sealed, record by record.
+struct Plaintext<'a, 'b> {
+    parts: &'a [IoSlice<'b>],
+    /// Where in the first part it begins.
+    position: usize,
+}
+
+impl<'a, 'b> Plaintext<'a, 'b> {
+    /// The bytes of `parts` after the first `skipped`.
+    fn new(parts: &'a [IoSlice<'b>], skipped: usize) -> Self {
+        let mut this = Self { parts, position: skipped };
+        this.settle();
+        this
+    }
+
+    /// Forgets parts that are used up.
+    fn settle(&mut self) {
+        while let [first, rest @ ..] = self.parts
+            && first.len() <= self.position
+        {
+            self.position -= first.len();
+            self.parts = rest;
+        }
+    }
+
+    /// The next bytes, as many as fit into a record; in `gathered` where they are of several parts.
+    fn next_record<'c>(&mut self, gathered: &'c mut Vec<u8>) -> Option<&'c [u8]>
+    where
+        'a: 'c,
+    {
+        let [first, rest @ ..] = self.parts else { return None };
+        let first = &first[self.position..];
+        if first.len() >= MAX_RECORD || rest.is_empty() {
+            let record = &first[..first.len().min(MAX_RECORD)];
+            self.position += record.len();
+            self.settle();
+            return Some(record);
+        }
+        gathered.clear();
+        while let [first, ..] = self.parts
+            && gathered.len() < MAX_RECORD
+        {
+            let bytes = &first[self.position..];
+            let length = bytes.len().min(MAX_RECORD - gathered.len());
+            gathered.extend_from_slice(&bytes[..length]);
+            self.position += length;
+            self.settle();
+        }
+        Some(gathered)
+    }
+}
