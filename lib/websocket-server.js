@@ -60,9 +60,6 @@ const DEFAULT_OPTIONS = {
  * hand.
  */
 class WebSocketServer extends EventEmitter {
-  /** Its topics. */
-  [kTopics] = new topics.Topics(this);
-
   /**
    * @param {any} options Exactly one of `port`, `server` and `noServer`, and what else there is.
    *     They are kept in `this.options` and read again for each request.
@@ -84,6 +81,7 @@ class WebSocketServer extends EventEmitter {
     }
 
     if (settings.perMessageDeflate) checkOwnOptions(settings.perMessageDeflate);
+    /** Its topics. */
     this[kTopics] = new topics.Topics(this, settings.broker);
     if (!hasPort) prepareSecure();
 
