@@ -125,17 +125,29 @@ class FrameQueue {
    */
   sendShared(message) {
     if (!this._isWritable()) return false;
-    const { frame } = message;
+    this.sendBytes(message.frame);
+    return true;
+  }
+
+  /**
+   * Adds a finished frame that others get as well.
+   *
+   * @param {Buffer} frame The frame
+   */
+  sendBytes(frame) {
+    if (!this._isWritable()) {
+      this.write([frame], undefined);
+      return;
+    }
     const { length } = frame;
     const isWaiting = this._socket._writableState.length > 0;
     if (length > MAX_COPY_LENGTH || (isWaiting && length >= MIN_SHARED_LENGTH)) {
       this._writeLong(frame, undefined);
-      return true;
+      return;
     }
     this._reserve(length);
     this._end += copy(/** @type {any} */ (this._slab), frame, length, this._end);
     this._wait(undefined);
-    return true;
   }
 
   /**

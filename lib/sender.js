@@ -37,6 +37,8 @@ const MAX_CONTROL_PAYLOAD_LENGTH = 125;
 
 /** Of the options of a frame: the bytes of the payload, a string's too. */
 const kByteLength = Symbol('byte-length');
+/** Of the options of a frame: the message that others get as well. */
+const kShared = Symbol('shared');
 
 const maskingKey = Buffer.alloc(4);
 
@@ -261,6 +263,39 @@ class Sender {
   }
 
   /**
+   * Sends a message that others get as well, compressed once for all who start with an empty
+   * window. Not where the engine does so by itself; what is prepared is compressed for good.
+   *
+   * @param {import('./beyond/message').Message} message The message
+   * @return {boolean} Whether it is sent; if not, nothing has happened
+   * @private
+   */
+  _sendDeflated(message) {
+    const frames = this._frames;
+    const { length } = message;
+    if (frames === null || (!message.isPrepared && frames.compresses(length))) return false;
+    const perMessageDeflate = this._extensions[PerMessageDeflate.extensionName];
+    const frame = this._state === DEFAULT ? message.deflatedFrame(perMessageDeflate) : null;
+    if (frame !== null) {
+      frames.sendBytes(frame);
+      return true;
+    }
+    const options = {
+      [kByteLength]: length,
+      [kShared]: message,
+      fin: true,
+      mask: false,
+      opcode: message.isBinary ? BINARY : TEXT,
+      readOnly: true,
+      rsv1: true
+    };
+    const parameters = [this.dispatch, message.data, true, options, undefined];
+    if (this._state !== DEFAULT) this.enqueue(parameters);
+    else this.dispatch(message.data, true, options, undefined);
+    return true;
+  }
+
+  /**
    * Puts off a message until the one whose fragments are being sent is complete.
    *
    * @param {number} length Its bytes
@@ -401,7 +436,8 @@ class Sender {
       return;
     }
     const { fin, mask, opcode, rsv1, [kByteLength]: length } = options;
-    if (isCallable(callback) && this._frames?.compresses(length)) {
+    const shared = options[kShared];
+    if (shared === undefined && isCallable(callback) && this._frames?.compresses(length)) {
       const first = firstByte(fin, rsv1, opcode);
       this._frames.appendCompressed(this, data, length, first, !!mask, callback);
       return;
@@ -409,24 +445,24 @@ class Sender {
     this._bufferedBytes += options[kByteLength];
     this._frames?.setApart();
     this._state = DEFLATING;
-    this._extensions[PerMessageDeflate.extensionName].compress(
-      data,
-      options.fin,
-      (/** @type {Error | null} */ _error, /** @type {Buffer} */ deflated) => {
-        if (this._socket.destroyed) {
-          const message = 'The socket was closed while data was being compressed';
-          callCallbacks(this, new Error(message), callback);
-          return;
-        }
-        this._bufferedBytes -= options[kByteLength];
-        this._state = DEFAULT;
-        options.readOnly = false;
-        options[kByteLength] = deflated.length;
-        this._write(deflated, options, callback);
-        this._onRest?.ask();
-        this.dequeue();
+    const perMessageDeflate = this._extensions[PerMessageDeflate.extensionName];
+    const onDeflated = (/** @type {Error | null} */ _error, /** @type {Buffer} */ deflated) => {
+      if (this._socket.destroyed) {
+        const message = 'The socket was closed while data was being compressed';
+        callCallbacks(this, new Error(message), callback);
+        return;
       }
-    );
+      this._bufferedBytes -= options[kByteLength];
+      this._state = DEFAULT;
+      // What others get as well is not theirs alone to be masked; a server masks nothing.
+      options.readOnly = shared !== undefined;
+      options[kByteLength] = deflated.length;
+      this._write(deflated, options, callback);
+      this._onRest?.ask();
+      this.dequeue();
+    };
+    if (shared !== undefined) shared.deflate(perMessageDeflate, onDeflated);
+    else perMessageDeflate.compress(data, options.fin, onDeflated);
   }
 
   /**

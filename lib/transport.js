@@ -121,6 +121,7 @@ const { kWebSocket: _kWebSocket } = require('./constants');
  *   message at once if nothing is in its way; `false` where nothing has happened
  * @property {(message: import('./beyond/message').Message) => boolean} sendShared Sends a message
  *   that others get as well; `false` where nothing has happened
+ * @property {(frame: Buffer) => void} sendBytes Adds a finished frame that others get as well
  * @property {() => void} setApart From now on what is published comes by way of the sender, until
  *   nothing is in the way any more
  * @property {() => void} flush Writes what waits

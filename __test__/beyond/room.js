@@ -6,7 +6,7 @@ const { once } = require('node:events');
 const https = require('node:https');
 const { Duplex } = require('node:stream');
 
-const { WebSocket, WebSocketServer } = require('../..');
+const { extension, PerMessageDeflate, WebSocket, WebSocketServer } = require('../..');
 const certificate = require('../support/certificate');
 const { join, serve } = require('../support/connections');
 const until = require('../support/until');
@@ -57,6 +57,7 @@ async function joinByDuplex(t, { wss }) {
   const accepted = new Promise((resolve) => {
     const req = {
       headers: {
+        'sec-websocket-extensions': PerMessageDeflate.extensionName,
         'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
         'sec-websocket-version': '13',
         upgrade: 'websocket'
@@ -67,8 +68,15 @@ async function joinByDuplex(t, { wss }) {
     };
     wss.handleUpgrade(req, near, Buffer.alloc(0), resolve);
   });
-  await once(far, 'data');
+  const [response] = await once(far, 'data');
   const peer = await accepted;
+  const [, agreed] = /^Sec-WebSocket-Extensions: (.*)\r$/m.exec(response) ?? [];
+  if (agreed !== undefined) {
+    const perMessageDeflate = new PerMessageDeflate({});
+    perMessageDeflate.offer();
+    perMessageDeflate.accept(extension.parse(agreed)[PerMessageDeflate.extensionName]);
+    ws._extensions = { [PerMessageDeflate.extensionName]: perMessageDeflate };
+  }
   ws.setSocket(far, Buffer.alloc(0), { maxPayload: 0 });
   t.after(() => {
     ws.terminate();

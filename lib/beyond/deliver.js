@@ -87,8 +87,15 @@ function send(websocket, message) {
   const sender = websocket._sender;
   const isExtended = !!websocket._extensions[PERMESSAGE_DEFLATE];
   // Somebody may have replaced the method, to see messages.
-  const isOriginal = sender.send === sendMessage;
-  if (isOriginal && !(isExtended && message.compress) && sender._sendShared(message)) return;
+  if (sender.send === sendMessage && !message.isBlob) {
+    const perMessageDeflate = isExtended ? websocket._extensions[PERMESSAGE_DEFLATE] : null;
+    if (perMessageDeflate === null || !message.compress) {
+      if (sender._sendShared(message)) return;
+    } else if (perMessageDeflate.params.server_no_context_takeover) {
+      const isLong = message.length >= perMessageDeflate._threshold;
+      if (isLong ? sender._sendDeflated(message) : sender._sendShared(message)) return;
+    }
+  }
   const options = message.sendOptions;
   if (!isExtended) options.compress = false;
   sender.send(message.data, options);

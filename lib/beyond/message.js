@@ -5,6 +5,7 @@
 
 const { toBuffer } = require('../buffer-util');
 const { EMPTY_BUFFER } = require('../constants');
+const { nextTick } = require('../host');
 const Sender = require('../sender');
 const { isBlob } = require('../validation');
 
@@ -43,6 +44,13 @@ class Message {
     this._parts = null;
     /** @type {Buffer | null} */
     this._frame = null;
+    /** What it's compressed, by how. @type {Deflated[] | null} */
+    this._deflated = null;
+  }
+
+  /** Whether it's sent any number of times. */
+  get isPrepared() {
+    return false;
   }
 
   /** Bytes of the payload. */
@@ -80,6 +88,82 @@ class Message {
     return this._parts;
   }
 
+  /**
+   * Compresses it, once for all whose messages each start with an empty window of the same size.
+   *
+   * @param {any} perMessageDeflate The extension of such a connection
+   * @param {(error: Error | null, data?: Buffer) => void} callback Takes the result, in a later
+   *   tick
+   */
+  deflate(perMessageDeflate, callback) {
+    const known = this._findDeflated(perMessageDeflate);
+    if (known === undefined) {
+      const deflated = {
+        options: perMessageDeflate._options.zlibDeflateOptions,
+        bits: perMessageDeflate.params.server_max_window_bits,
+        bytes: null,
+        frame: null,
+        waiting: [{ callback, perMessageDeflate }]
+      };
+      if (this._deflated === null) this._deflated = [deflated];
+      else this._deflated.push(deflated);
+      this._deflateFor(deflated);
+    } else if (known.bytes === null) known.waiting.push({ callback, perMessageDeflate });
+    else nextTick(callback, null, known.bytes);
+  }
+
+  /**
+   * @param {any} perMessageDeflate The extension of a connection
+   * @return {Buffer | null} The frame that `deflate()` has led to; `null` where it's not there yet
+   */
+  deflatedFrame(perMessageDeflate) {
+    const known = this._findDeflated(perMessageDeflate);
+    if (!known?.bytes) return null;
+    const opcode = this.isBinary ? BINARY : TEXT;
+    const options = { fin: true, mask: false, opcode, readOnly: true, rsv1: true };
+    known.frame ??= join(/** @type {Buffer[]} */ (Sender.frame(known.bytes, options)));
+    return known.frame;
+  }
+
+  /**
+   * @param {any} perMessageDeflate The extension of a connection
+   * @return {Deflated | undefined} What it's compressed, or will be
+   * @private
+   */
+  _findDeflated({ _options, params }) {
+    const bits = params.server_max_window_bits;
+    const options = _options.zlibDeflateOptions;
+    return this._deflated?.find((known) => known.bits === bits && known.options === options);
+  }
+
+  /**
+   * Has the first connection that waits compress it.
+   *
+   * @param {Deflated} deflated What waits
+   * @private
+   */
+  _deflateFor(deflated) {
+    const [first] = deflated.waiting;
+    first.perMessageDeflate.compress(
+      this.data,
+      true,
+      (/** @type {Error | null} */ error, /** @type {Buffer} */ bytes) => {
+        if (error) {
+          // It was closed. The next one does it.
+          deflated.waiting.shift();
+          if (deflated.waiting.length > 0) this._deflateFor(deflated);
+          else this._deflated?.splice(this._deflated.indexOf(deflated), 1);
+          first.callback(error);
+          return;
+        }
+        const { waiting } = deflated;
+        deflated.bytes = bytes;
+        deflated.waiting = [];
+        callEach(waiting, 0, bytes);
+      }
+    );
+  }
+
   /** The same frame in one piece of memory. */
   get frame() {
     this._frame ??= join(this.parts);
@@ -101,6 +185,10 @@ class PreparedMessage extends Message {
     super(data, options);
     // What the program does with its bytes is no matter of the message any more.
     if (typeof this.data !== 'string') this.data = Buffer.from(this.data);
+  }
+
+  get isPrepared() {
+    return true;
   }
 }
 
@@ -136,6 +224,35 @@ class SharedBlob {
   arrayBuffer() {
     this._bytes ??= this._blob.arrayBuffer();
     return this._bytes;
+  }
+}
+
+/**
+ * What a message is compressed.
+ *
+ * @typedef {object} Deflated
+ * @property {unknown} options The options of the compressor
+ * @property {number | undefined} bits The size of its window
+ * @property {Buffer | null} bytes The result, once it's there
+ * @property {Buffer | null} frame The frame with that
+ * @property {{callback: (error: Error | null, data?: Buffer) => void, perMessageDeflate: any}[]}
+ *   waiting Who waits for it
+ */
+
+/**
+ * Gives a result to all who wait for it.
+ *
+ * @param {Deflated['waiting']} waiting Who waits
+ * @param {number} start The first of them
+ * @param {Buffer} bytes The result
+ */
+function callEach(waiting, start, bytes) {
+  let index = start;
+  try {
+    while (index < waiting.length) waiting[index++].callback(null, bytes);
+  } finally {
+    // Behind one that throws.
+    if (index < waiting.length) nextTick(callEach, waiting, index, bytes);
   }
 }
 

@@ -125,7 +125,9 @@ class Topics {
     if (topic === undefined) return 0;
     const compresses = message.compress && !!this._server.options.perMessageDeflate;
     const most = compresses ? MAX_COMPRESSED_LENGTH : MAX_COPY_LENGTH;
-    if (message.isBlob || message.length > most) {
+    // What is prepared is compressed by its first sender, not by each flush of the engine.
+    const isCompressedHere = compresses && message.isPrepared;
+    if (message.isBlob || message.length > most || isCompressedHere) {
       return deliverToSubscribers(topic.subscribers, message, excepted);
     }
     for (const subscriber of topic.apart) subscriber.attach();

@@ -265,6 +265,17 @@ class EngineFrameQueue extends EngineHandle {
   }
 
   /**
+   * Adds a finished frame that others get as well.
+   *
+   * @param {Buffer} frame The frame
+   */
+  sendBytes(frame) {
+    // The long part is what is held once.
+    if (frame.length > MAX_COPY_LENGTH) this.write([EMPTY_BUFFER, frame], undefined);
+    else this.write([frame], undefined);
+  }
+
+  /**
    * Sends a message that others get as well.
    *
    * @param {import('../../beyond/message').Message} message The message
