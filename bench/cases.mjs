@@ -9,6 +9,7 @@
  * @property {Record<string, number | true>} load Its options
  * @property {string} unit What is counted
  * @property {boolean} [broadcast] The server sends to all what one client sends
+ * @property {boolean} [publish] It does so by publishing to a topic of all, where it has topics
  * @property {'promise' | 'immediate'} [awaits] What the server waits for before it answers
  * @property {{level: number, takeover: boolean}} [deflate] permessage-deflate: the level of
  *   compression, and whether both sides take their windows over
@@ -124,6 +125,32 @@ export const cases = [
     unit: 'deliveries',
     broadcast: true
   })),
+  ...[32, 128].map((connections) => ({
+    id: `publish-${connections}`,
+    title: `Chat room by a topic, ${connections} connections, each sends 32 texts of 20 B to all`,
+    mode: /** @type {const} */ ('broadcast'),
+    load: {
+      connections,
+      size: 20,
+      'in-flight': 32,
+      text: /** @type {true} */ (true),
+      all: /** @type {true} */ (true)
+    },
+    unit: 'deliveries',
+    broadcast: true,
+    publish: true,
+    contenders: ['ws+bufferutil', 'oxws', 'oxws-tokio', 'against', 'bun']
+  })),
+  {
+    id: 'publish-1000',
+    title: 'Broadcast by a topic, 100 B to 1000 connections',
+    mode: 'broadcast',
+    load: { connections: 1000, size: 100 },
+    unit: 'deliveries',
+    broadcast: true,
+    publish: true,
+    contenders: ['ws+bufferutil', 'oxws', 'oxws-tokio', 'against', 'bun']
+  },
   ...[
     { awaits: /** @type {const} */ ('promise'), text: 'a promise' },
     { awaits: /** @type {const} */ ('immediate'), text: 'an immediate' }

@@ -105,6 +105,7 @@ export async function startServer(contender, which, certificates) {
   const options = JSON.stringify({
     package: contender.package,
     broadcast: which.broadcast === true,
+    publish: which.publish === true,
     awaits: which.awaits ?? null,
     deflate: which.deflate ?? null,
     certificates: which.tls ? certificates : null,

@@ -16,6 +16,7 @@ const { join } = require('node:path');
  * @typedef {object} Options
  * @property {string} package What to require: `ws`, or the path of the package under test
  * @property {boolean} broadcast Send each message to all instead of back
+ * @property {boolean} publish Do so by a topic that all have subscribed to
  * @property {'promise' | 'immediate' | null} awaits What to wait for before an answer
  * @property {{level: number, takeover: boolean} | null} deflate Accept permessage-deflate: the
  *   level of compression, and whether both sides take their windows over
@@ -25,6 +26,9 @@ const { join } = require('node:path');
 /** @type {Options} */
 const options = JSON.parse(process.argv[2]);
 const { WebSocket, WebSocketServer } = require(options.package);
+
+const EVERYBODY = 'everybody';
+const publishes = options.publish && 'publish' in WebSocketServer.prototype;
 
 const server = options.certificates
   ? https.createServer(
@@ -40,7 +44,8 @@ const wss = new WebSocketServer({ server, perMessageDeflate: toPerMessageDeflate
 
 wss.on('connection', (ws) => {
   ws.on('error', (error) => console.error(error));
-  ws.on('message', options.broadcast ? broadcast : options.awaits ? echoLater : echo);
+  if (publishes) ws.subscribe(EVERYBODY);
+  ws.on('message', listener());
 });
 
 server.listen(0, '127.0.0.1', () => {
@@ -91,6 +96,23 @@ function broadcast(data, isBinary) {
   for (const client of wss.clients) {
     if (client.readyState === WebSocket.OPEN) client.send(data, { binary: isBinary });
   }
+}
+
+/**
+ * @param {Buffer} data
+ * @param {boolean} isBinary
+ */
+function publish(data, isBinary) {
+  wss.publish(EVERYBODY, data, { binary: isBinary });
+}
+
+/**
+ * @return {(data: Buffer, isBinary: boolean) => unknown}
+ */
+function listener() {
+  if (publishes) return publish;
+  if (options.broadcast) return broadcast;
+  return options.awaits ? echoLater : echo;
 }
 
 /**
