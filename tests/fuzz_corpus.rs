@@ -55,3 +55,9 @@ fn inflate_limits() {
 fn deflate_pairs() {
     replay("deflate_pairs", invariants::deflate_pairs::check);
 }
+
+#[cfg(all(feature = "engine", unix))]
+#[test]
+fn topics() {
+    replay("topics", invariants::topics::check);
+}

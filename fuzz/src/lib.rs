@@ -16,6 +16,8 @@ pub mod deflate_pairs;
 pub mod extension_header;
 pub mod inflate_differential;
 pub mod inflate_limits;
+#[cfg(all(feature = "engine", unix))]
+pub mod topics;
 
 mod input;
 mod seen;

@@ -199,6 +199,11 @@ impl Topics {
         } else {
             self.open.run.end += 1;
         }
+        if self.excepted.len() > 1 {
+            // Each once: what is left out may be taken back.
+            self.excepted.sort_unstable();
+            self.excepted.dedup();
+        }
         self.open.except.extend(self.excepted.drain(..).map(|id| (id, frame)));
     }
 
