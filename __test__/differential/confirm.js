@@ -19,9 +19,10 @@ const ACROSS = new Set(['crossing', 'broadcast']);
 /** How often oxws is asked then. */
 const RUNS_ACROSS = 5;
 /**
- * ws whose frames of a tick, or of a turn of the event loop, leave together: see hold-writes.js.
+ * ws whose frames of a tick, or of a turn of the event loop, leave together, the long ones among
+ * them or not: see hold-writes.js.
  */
-const HELD = ['tick', 'turn'];
+const HELD = ['tick', 'turn', 'long'];
 
 /**
  * @typedef {object} Verdict
@@ -51,7 +52,7 @@ function uncorked(answer) {
 /**
  * Compares a program once more.
  *
- * @param {Record<'ws' | 'tick' | 'turn' | 'oxws', import('./pool')>} checker The workers
+ * @param {Record<'ws' | 'tick' | 'turn' | 'long' | 'oxws', import('./pool')>} checker The workers
  * @param {any} program The program
  * @param {{runsOfWs?: number, runsOfOxws?: number}} [options] How often
  * @return {Promise<Verdict>} What came of it

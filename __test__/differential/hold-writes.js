@@ -10,6 +10,9 @@ const { Writable } = require('node:stream');
 /** What is done with a socket after its frames have left. */
 const METHODS = ['cork', 'destroy', 'end', 'uncork', 'write'];
 
+/** Payloads up to this many bytes oxws copies; longer ones it writes from where they are. */
+const MAX_COPY_LENGTH = 16 * 1024;
+
 /** Sockets that hold frames back. */
 const held = new Set();
 /** Whether a frame is being written. */
@@ -25,15 +28,18 @@ function release(socket) {
  * Changes ws for the whole process.
  *
  * @param {any} WebSocket The class of ws
- * @param {string} when `tick` or `turn`: until when frames are held back
+ * @param {string} when `tick` or `turn`: until when frames are held back; `long`: until the end of
+ *   the tick, or until a long one, which is written by itself
  */
 function holdWrites(WebSocket, when) {
-  const later = when === 'tick' ? process.nextTick : setImmediate;
+  const later = when === 'turn' ? setImmediate : process.nextTick;
   const { Sender } = WebSocket;
   const { sendFrame } = Sender.prototype;
   Sender.prototype.sendFrame = function holdFrame(...parameters) {
     const socket = this._socket;
-    if (!held.has(socket)) {
+    const isLong = parameters[0].some((part) => Buffer.byteLength(part) > MAX_COPY_LENGTH);
+    if (isLong && when === 'long') release(socket);
+    else if (!held.has(socket)) {
       held.add(socket);
       Writable.prototype.cork.call(socket);
       later(release, socket);

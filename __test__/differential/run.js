@@ -129,7 +129,8 @@ async function main() {
   const references = {
     ws: new Worker('ws', 8),
     tick: new Worker('ws-tick', 8),
-    turn: new Worker('ws-turn', 8)
+    turn: new Worker('ws-turn', 8),
+    long: new Worker('ws-long', 8)
   };
   const checkers = Object.fromEntries(
     settings.modes.map((mode) => [mode, { ...references, oxws: new Worker(mode, 8) }])

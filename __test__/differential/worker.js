@@ -1,9 +1,9 @@
 // @ts-check
 'use strict';
 
-// A process that runs programs: `node worker.js ws|ws-tick|ws-turn|oxws`. Takes a line of JSON for
-// each from stdin, and writes one with the trace to descriptor 3. Whoever asks decides how many run
-// at a time.
+// A process that runs programs: `node worker.js ws|ws-tick|ws-turn|ws-long|oxws`. Takes a line of
+// JSON for each from stdin, and writes one with the trace to descriptor 3. Whoever asks decides how
+// many run at a time.
 
 const fs = require('node:fs');
 const { createInterface } = require('node:readline');
