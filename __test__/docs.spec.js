@@ -40,6 +40,7 @@ const OPTIONS = {
   ],
   ServerOptions: [
     'backlog',
+    'broker',
     'clientTracking',
     'handleProtocols',
     'host',
@@ -91,6 +92,7 @@ const EVENTS = {
     'upgrade'
   ],
   ServerEvents: [
+    'brokerError',
     'close',
     'connection',
     'error',
@@ -239,6 +241,29 @@ describe('The documents', () => {
 
   it('stay short where they are to be read first: doc/architecture.md', () => {
     assert.ok(read('doc/architecture.md').split('\n').length <= 201);
+  });
+
+  it('have a place for each file, doc/architecture.md', () => {
+    const map = read('doc/architecture.md');
+    const isKnown = (/** @type {string} */ file) => {
+      const names = [
+        path.basename(file),
+        `${path.basename(path.dirname(file))}/\``,
+        `${path.basename(path.dirname(file))}/](`
+      ];
+      return names.some((name) => map.includes(name)) || /(?:mod|lib|tests)\.rs$/.test(file);
+    };
+    const files = ['lib', 'src'].flatMap((folder) =>
+      fs
+        .readdirSync(path.join(ROOT, folder), { recursive: true })
+        .map(String)
+        .filter((name) => /\.(?:js|rs)$/.test(name) && !/\btests\b/.test(name))
+        .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
+    );
+    assert.deepStrictEqual(
+      files.filter((file) => !isKnown(file)),
+      []
+    );
   });
 
   it('name in each row a test of what ships, doc/conformance.md', () => {

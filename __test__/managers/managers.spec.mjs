@@ -1,7 +1,7 @@
 // Package managers install oxws in the place of ws, in each of the ways that people have: by what
 // the README says, and with what goes wrong elsewhere. Run by `npm test -- managers`, in a folder
-// where the managers are installed and oxws is packed. The variable ROOT names the repository, TABLE
-// the file for the table of what came of it.
+// where the managers are installed and oxws is packed. The variable ROOT names the repository,
+// TABLE the file for the table of what came of it.
 
 import assert from 'node:assert';
 import { spawn } from 'node:child_process';
