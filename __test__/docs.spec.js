@@ -246,11 +246,9 @@ describe('The documents', () => {
   it('have a place for each file, doc/architecture.md', () => {
     const map = read('doc/architecture.md');
     const isKnown = (/** @type {string} */ file) => {
-      const names = [
-        path.basename(file),
-        `${path.basename(path.dirname(file))}/\``,
-        `${path.basename(path.dirname(file))}/](`
-      ];
+      const folder = path.dirname(file);
+      // By its name, or with its whole folder.
+      const names = [path.basename(file), `\`${folder}/\``, `\`${folder.replace(/^\w+\//, '')}/\``];
       return names.some((name) => map.includes(name)) || /(?:mod|lib|tests)\.rs$/.test(file);
     };
     const files = ['lib', 'src'].flatMap((folder) =>
