@@ -3,10 +3,14 @@
 
 // Looks closer at a program that differed: alone, slowly, several times.
 
+const os = require('node:os');
+
 const { differences, unexplained } = require('./compare');
 
-/** Milliseconds without anything new that end a step. */
+/** Milliseconds without anything new that end a step, where nothing else runs. */
 const QUIET_MS = 35;
+/** How many times as long that is at most where other processes have the processors. */
+const MAX_FACTOR = 10;
 /** How often ws is asked, and oxws. */
 const RUNS_OF_WS = 3;
 const RUNS_OF_OXWS = 2;
@@ -40,6 +44,12 @@ function connectionOf(lane) {
   return /^[cs](\d+)/.exec(lane)?.[1] ?? lane;
 }
 
+/** Tells how many times as long as usual a thread may have to wait for a processor. */
+function loadFactor() {
+  const factor = os.loadavg()[0] / os.availableParallelism();
+  return Math.max(1, Math.min(factor, MAX_FACTOR));
+}
+
 /** Leaves out of an answer what a socket says because it was corked, to have it write once. */
 function uncorked(answer) {
   if (!answer.trace) return answer;
@@ -62,7 +72,7 @@ async function confirm(
   program,
   { runsOfWs = RUNS_OF_WS, runsOfOxws = RUNS_OF_OXWS } = {}
 ) {
-  const task = { program, quietMs: QUIET_MS };
+  const task = { program, quietMs: QUIET_MS * loadFactor() };
   const { mode } = checker.oxws;
   if (ACROSS.has(program.theme) && THREADED.has(mode)) runsOfOxws = RUNS_ACROSS;
   const [expected, actual] = await Promise.all([
