@@ -10,8 +10,19 @@ const BYTES_PER_ELEMENT = 128;
 /** Elements at a time: for what is longer V8 maps pages of its own, which costs far more. */
 const MAX_ELEMENTS = 8192;
 
+/** The version of Node.js whose V8 lets go late. */
+const BALLAST_FROM = 24;
+
 /** A payload from which on others as large are expected. */
 const MIN_LARGE = 64 * 1024;
+
+/**
+ * Whether V8 is to notice. Payloads by WebAssembly are memory that V8 has allocated, of which that
+ * of Node.js before 24 lets go in time; there ballast would cost a fifth more time for messages of
+ * 64 KiB and of 1 MiB (Node 20).
+ */
+const IS_NEEDED =
+  native.kind === 'native' || Number.parseInt(process.versions.node, 10) >= BALLAST_FROM;
 
 let keepsFreedMemory = false;
 /** @type {undefined[] | null} Where ballast is for a moment, so that no compiler leaves it out. */
@@ -32,6 +43,7 @@ let _ballast = null;
  * @param {number} length The bytes of the payload
  */
 function notePayload(length) {
+  if (!IS_NEEDED) return;
   if (length >= MIN_LARGE && !keepsFreedMemory) {
     keepsFreedMemory = true;
     native.keepFreedMemory();
