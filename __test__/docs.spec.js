@@ -305,11 +305,18 @@ describe('The documents', () => {
   });
 
   it('have tests in files of at most 700 lines, CONTRIBUTING.md', () => {
-    const names = fs.readdirSync(__dirname, { encoding: 'utf8', recursive: true });
+    const isTest =
+      /^__test__\/.*\.m?js$|^tests\/.*\.rs$|^(?:src|crates)\/(?:.*\/)?tests(?:\/.*)?\.rs$/;
 
-    for (const name of names.filter((each) => /^(?!.*node_modules).*\.spec\.m?js$/.test(each))) {
-      const lines = read(path.join('__test__', name)).split('\n').length - 1;
-      assert.ok(lines <= 700, `${name}: ${lines} lines`);
+    for (const folder of ['__test__', 'crates', 'src', 'tests']) {
+      const names = fs
+        .readdirSync(path.join(ROOT, folder), { encoding: 'utf8', recursive: true })
+        .map((name) => `${folder}/${name.replaceAll('\\', '/')}`);
+      for (const name of names.filter((each) => isTest.test(each))) {
+        if (name.includes('/node_modules/')) continue;
+        const lines = read(name).split('\n').length - 1;
+        assert.ok(lines <= 700, `${name}: ${lines} lines`);
+      }
     }
   });
 

@@ -2,72 +2,25 @@
 #![cfg(all(unix, feature = "engine"))]
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests do")]
 
+mod support;
+
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use oxws::engine::compression::direction::{Deflation, Shared, new_inflation};
 use oxws::engine::threads::pool::Job;
 use oxws::engine::{
-    ConnectionConfig, ConnectionEvent, ConnectionId, Frame, Reactor, SharedReactor, Sink, Status,
-    WriteBatch,
+    ConnectionConfig, ConnectionId, Frame, Reactor, SharedReactor, Status, WriteBatch,
 };
 use oxws::protocol::deflate::{
     Compressor, CompressorConfig, Decompressor, DecompressorConfig, InflateError,
 };
-use oxws::protocol::{
-    Event, FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, Payload, ProtocolError, Role,
-    mask_in_place,
-};
+use oxws::protocol::{FrameHeader, Limits, Opcode, ProtocolError, Role};
 
-const PATIENCE: Duration = Duration::from_secs(20);
-const KEY: [u8; 4] = [0x11, 0x22, 0x33, 0x44];
-
-/// What a connection reported: messages with the lengths of their fragments, and the rest by name.
-#[derive(Debug, PartialEq, Eq)]
-enum Seen {
-    Text(String),
-    Binary(Vec<u8>, Vec<usize>),
-    Ping,
-    Raw(Vec<u8>),
-    Violation(ProtocolError),
-    Uninflatable(InflateError),
-    End,
-    Failed,
-}
-
-fn text(text: &str) -> Seen {
-    Seen::Text(text.to_owned())
-}
-
-#[derive(Default)]
-struct Records(Vec<ConnectionEvent>);
-
-impl Sink for Records {
-    fn has_room(&self) -> bool {
-        self.0.len() < 3
-    }
-
-    fn push(&mut self, _id: ConnectionId, event: ConnectionEvent) {
-        self.0.push(event);
-    }
-}
-
-/// Takes all there is.
-#[derive(Default)]
-struct All(Vec<ConnectionEvent>);
-
-impl Sink for All {
-    fn has_room(&self) -> bool {
-        true
-    }
-
-    fn push(&mut self, _id: ConnectionId, event: ConnectionEvent) {
-        self.0.push(event);
-    }
-}
+use support::{KEY, PATIENCE, Records, Seen, frame, read_frame, see, text};
 
 /// A reactor with one connection, the peer's end of it, and what the peer compresses with.
 struct Pair {
@@ -120,17 +73,7 @@ impl Pair {
 
     /// Bytes of a frame of the peer's.
     fn frame(&self, opcode: Opcode, fin: bool, rsv1: bool, payload: &[u8]) -> Vec<u8> {
-        let masking_key = (self.role == Role::Server).then_some(KEY);
-        let payload_length = payload.len() as u64;
-        let header = FrameHeader { fin, rsv1, opcode, masking_key, payload_length };
-        let mut bytes = vec![0; MAX_HEADER_LENGTH];
-        let start = header.encode(&mut bytes);
-        bytes.truncate(start);
-        bytes.extend_from_slice(payload);
-        if let Some(key) = masking_key {
-            mask_in_place(&mut bytes[start..], key, 0);
-        }
-        bytes
+        frame(self.role, fin, rsv1, opcode, payload)
     }
 
     /// Bytes of a compressed message of the peer's.
@@ -142,10 +85,10 @@ impl Pair {
     /// Polls until there is nothing to do.
     fn settle(&mut self) {
         loop {
-            let mut records = Records::default();
+            let mut records = Records::new(3);
             let Self { reactor, memory, used, .. } = self;
             let status = reactor.poll(memory, used, &mut records).unwrap();
-            for event in records.0 {
+            for (_, event) in records.taken {
                 self.seen.push(see(event, &self.memory[..self.used]));
             }
             match status {
@@ -198,44 +141,7 @@ impl Pair {
 
     /// Takes a frame that the peer got: its first byte and its payload.
     fn receive(&mut self) -> (u8, Vec<u8>) {
-        let mut head = [0; 2];
-        self.peer.read_exact(&mut head).unwrap();
-        let length = match head[1] & 0x7f {
-            126 => {
-                let mut long = [0; 2];
-                self.peer.read_exact(&mut long).unwrap();
-                usize::from(u16::from_be_bytes(long))
-            }
-            length => usize::from(length),
-        };
-        assert_eq!(head[1] & 0x80 != 0, self.role == Role::Client);
-        let mut key = [0; 4];
-        if self.role == Role::Client {
-            self.peer.read_exact(&mut key).unwrap();
-        }
-        let mut payload = vec![0; length];
-        self.peer.read_exact(&mut payload).unwrap();
-        mask_in_place(&mut payload, key, 0);
-        (head[0], payload)
-    }
-}
-
-fn see(event: ConnectionEvent, memory: &[u8]) -> Seen {
-    let bytes = |payload: Payload| payload.as_slice(memory).to_vec();
-    match event {
-        ConnectionEvent::Frame(Event::Text { payload, .. }) => {
-            Seen::Text(String::from_utf8(bytes(payload)).unwrap())
-        }
-        ConnectionEvent::Frame(Event::Binary { payload, fragments }) => {
-            Seen::Binary(bytes(payload), fragments)
-        }
-        ConnectionEvent::Frame(Event::Ping(_)) => Seen::Ping,
-        ConnectionEvent::Raw(payload) => Seen::Raw(bytes(payload)),
-        ConnectionEvent::Violation(error) => Seen::Violation(error),
-        ConnectionEvent::Uninflatable(error) => Seen::Uninflatable(error),
-        ConnectionEvent::End => Seen::End,
-        ConnectionEvent::Failed(..) => Seen::Failed,
-        other => panic!("not expected: {other:?}"),
+        read_frame(&mut self.peer, self.role == Role::Client)
     }
 }
 
@@ -273,7 +179,7 @@ fn inflates_the_same_however_the_bytes_are_cut() {
             pair.peer.write_all(&[*byte]).unwrap();
             pair.settle();
         }
-        pair.expect(&[text(&"grüße ".repeat(60)), Seen::Binary(vec![7; 300], Vec::new())]);
+        pair.expect(&[text(&"grüße ".repeat(60)), Seen::Binary(vec![7; 300])]);
     });
 }
 
@@ -292,7 +198,10 @@ fn puts_fragments_together() {
             }
         }
         pair.peer.write_all(&bytes).unwrap();
-        pair.expect(&[Seen::Ping, Seen::Binary(b"onetwothree".to_vec(), vec![3, 3, 5])]);
+        pair.expect(&[
+            Seen::Ping(Vec::new()),
+            Seen::Fragments(b"onetwothree".to_vec(), vec![3, 3, 5]),
+        ]);
     });
 }
 
@@ -308,7 +217,7 @@ fn leaves_large_messages_to_other_threads_and_keeps_the_order() {
         pair.peer.shutdown(std::net::Shutdown::Write).unwrap();
         pair.expect(&[text("before")]);
         assert_eq!(pair.work(), 1);
-        let expected = [Seen::Binary(large, Vec::new()), Seen::Ping, text("behind"), Seen::End];
+        let expected = [Seen::Binary(large), Seen::Ping(Vec::new()), text("behind"), Seen::End];
         pair.expect(&expected);
         assert_eq!(pair.work(), 0);
     });
@@ -332,15 +241,15 @@ fn inflates_so_much_in_a_turn() {
         pair.peer.write_all(&bytes).unwrap();
         // 1 MiB, and what goes beyond.
         for so_far in [7, 14, 20] {
-            let mut all = All::default();
+            let mut all = Records::new(usize::MAX);
             let Pair { reactor, memory, used, .. } = &mut pair;
             reactor.poll(memory, used, &mut all).unwrap();
-            pair.seen.extend(all.0.into_iter().map(|it| see(it, &pair.memory)));
+            pair.seen.extend(all.taken.into_iter().map(|(_, it)| see(it, &pair.memory)));
             assert_eq!(pair.seen.len(), so_far);
         }
         let expected = (0..20).map(|number| match number {
             0..10 => text(&long),
-            _ => Seen::Binary(vec![0; 150_000], vec![75_000; 2]),
+            _ => Seen::Fragments(vec![0; 150_000], vec![75_000; 2]),
         });
         assert_eq!(pair.seen, expected.collect::<Vec<_>>());
     });
@@ -368,11 +277,12 @@ fn reports_what_it_has_inflated_before_it_inflates_much_more() {
         for (count, status) in
             [(2, Status::RecordsFull), (2, Status::RecordsFull), (1, Status::Idle)]
         {
-            let mut all = All::default();
+            let mut all = Records::new(usize::MAX);
             let Pair { reactor, memory, used, .. } = &mut pair;
             assert_eq!(reactor.poll(memory, used, &mut all).unwrap(), status);
-            let seen: Vec<Seen> = all.0.into_iter().map(|it| see(it, &pair.memory)).collect();
-            let expected = (0..count).map(|_| Seen::Binary(vec![7; 40_000], Vec::new()));
+            let seen: Vec<Seen> =
+                all.taken.into_iter().map(|(_, it)| see(it, &pair.memory)).collect();
+            let expected = (0..count).map(|_| Seen::Binary(vec![7; 40_000]));
             assert_eq!(seen, expected.collect::<Vec<_>>());
         }
     });
@@ -410,7 +320,7 @@ fn refuses_what_is_too_long_before_it_is_there() {
         pair.peer.write_all(&fits).unwrap();
         pair.peer.write_all(&bomb).unwrap();
         pair.expect(&[
-            Seen::Binary(vec![1; 1000], Vec::new()),
+            Seen::Binary(vec![1; 1000]),
             Seen::Uninflatable(InflateError::LimitExceeded),
         ]);
         assert_eq!(pair.work(), 0);

@@ -2,6 +2,8 @@
 #![cfg(all(unix, feature = "engine"))]
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests do")]
 
+mod support;
+
 use std::io::{Read, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -14,37 +16,19 @@ use std::time::{Duration, Instant};
 use oxws::engine::threads::pool::new_runtime;
 use oxws::engine::{
     Connection, ConnectionConfig, ConnectionEvent, ConnectionId, Fault, Frame, NO_CONNECTION,
-    Reactor, SharedReactor, Sink, Status, Write, WriteBatch,
+    Reactor, SharedReactor, Status, Write, WriteBatch,
 };
 use oxws::protocol::{Event, Payload, Role};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
 
-/// The time in which everything that a test waits for happens.
-const PATIENCE: Duration = Duration::from_secs(20);
+use support::{PATIENCE, Records};
 
 /// Longer than a ping waits for the owner.
 const NO_ANSWER: Duration = Duration::from_millis(300);
 
 const RAW: ConnectionConfig = ConnectionConfig { raw: true, ..ConnectionConfig::new(Role::Server) };
-
-/// Collects events, at most so many at a time.
-struct Records {
-    capacity: usize,
-    taken: Vec<(ConnectionId, ConnectionEvent)>,
-}
-
-impl Sink for Records {
-    fn has_room(&self) -> bool {
-        self.taken.len() < self.capacity
-    }
-
-    fn push(&mut self, id: ConnectionId, event: ConnectionEvent) {
-        assert!(self.has_room(), "pushed without room");
-        self.taken.push((id, event));
-    }
-}
 
 /// The owner of a shared reactor, and what it has seen.
 struct Owner {
@@ -119,7 +103,7 @@ impl Owner {
     /// Takes what there is, a few events at a time.
     fn take(&mut self) {
         loop {
-            let mut records = Records { capacity: 3, taken: Vec::new() };
+            let mut records = Records::new(3);
             let status = self.reactor.poll(&mut self.memory, &mut self.used, &mut records).unwrap();
             for (id, event) in records.taken {
                 match event {

@@ -2,7 +2,9 @@
 #![cfg(all(unix, feature = "engine"))]
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests do")]
 
-use std::io::{Read, Write};
+mod support;
+
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -12,61 +14,19 @@ use std::time::{Duration, Instant};
 
 use oxws::engine::compression::direction::{Deflation, new_inflation};
 use oxws::engine::{
-    ConnectionConfig, ConnectionEvent, ConnectionId, Frame, Reactor, SharedReactor, Sink, Status,
-    WriteBatch,
+    ConnectionConfig, ConnectionId, Frame, Reactor, SharedReactor, Status, WriteBatch,
 };
 use oxws::protocol::deflate::{
     Compressor, CompressorConfig, Decompressor, DecompressorConfig, InflateError,
 };
-use oxws::protocol::{
-    Event, FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, Payload, ProtocolError, Role,
-    mask_in_place,
-};
+use oxws::protocol::{FrameHeader, Limits, MAX_HEADER_LENGTH, Opcode, ProtocolError, Role};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Builder;
 
-const PATIENCE: Duration = Duration::from_secs(20);
-const KEY: [u8; 4] = [0x11, 0x22, 0x33, 0x44];
+use support::{KEY, PATIENCE, Records, Seen, frame, read_frame, see};
+
 const COUNT: usize = 24;
-
-/// What a connection reported: messages, and the rest by name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Seen {
-    Text(String),
-    Violation(ProtocolError),
-    Uninflatable(InflateError),
-    End,
-    Fault,
-}
-
-/// Takes a few events at a time.
-#[derive(Default)]
-struct Records(Vec<(ConnectionId, ConnectionEvent)>);
-
-impl Sink for Records {
-    fn has_room(&self) -> bool {
-        self.0.len() < 7
-    }
-
-    fn push(&mut self, id: ConnectionId, event: ConnectionEvent) {
-        self.0.push((id, event));
-    }
-}
-
-/// Counts events, of which it takes as many as there are.
-#[derive(Default)]
-struct Count(usize);
-
-impl Sink for Count {
-    fn has_room(&self) -> bool {
-        true
-    }
-
-    fn push(&mut self, _: ConnectionId, _: ConnectionEvent) {
-        self.0 += 1;
-    }
-}
 
 struct Peer {
     socket: UnixStream,
@@ -136,26 +96,16 @@ impl Crowd {
 
     /// A peer sends compressed texts.
     fn say(&mut self, index: usize, texts: &[String]) {
-        let masking_key = (self.role == Role::Server).then_some(KEY);
         let peer = &mut self.peers[index];
         let mut bytes = Vec::new();
         for text in texts {
-            let mut payload = peer.compressor.compress(text.as_bytes(), true);
-            let payload_length = payload.len() as u64;
-            let opcode = Opcode::Text;
-            let header = FrameHeader { fin: true, rsv1: true, opcode, masking_key, payload_length };
-            let mut head = [0; MAX_HEADER_LENGTH];
-            let length = header.encode(&mut head);
-            if let Some(key) = masking_key {
-                mask_in_place(&mut payload, key, 0);
-            }
-            bytes.extend_from_slice(&head[..length]);
-            bytes.extend(payload);
+            let payload = peer.compressor.compress(text.as_bytes(), true);
+            bytes.extend(frame(self.role, true, true, Opcode::Text, &payload));
         }
         peer.socket.write_all(&bytes).unwrap();
     }
 
-    /// All peers send so many texts of their own; what is expected of each connection.
+    /// All peers send this many texts of their own; what is expected of each connection.
     fn say_all(&mut self, count: usize) -> Vec<Vec<Seen>> {
         for index in 0..COUNT {
             self.say(index, &texts(index, count));
@@ -165,9 +115,9 @@ impl Crowd {
 
     /// A turn of the owner; whether there is more to do.
     fn poll(&mut self) -> bool {
-        let mut records = Records::default();
+        let mut records = Records::new(7);
         let status = self.reactor.poll(&mut self.memory, &mut self.used, &mut records).unwrap();
-        for (id, event) in records.0 {
+        for (id, event) in records.taken {
             self.seen[id as usize].push(see(event, &self.memory[..self.used]));
         }
         if status == Status::MemoryFull {
@@ -203,14 +153,7 @@ impl Crowd {
             if compressed {
                 bytes.extend_from_slice(payload);
             } else {
-                let mut head = [0; MAX_HEADER_LENGTH];
-                let length = header.encode(&mut head);
-                bytes.extend_from_slice(&head[..length]);
-                let begin = bytes.len();
-                bytes.extend_from_slice(payload);
-                if let Some(key) = masking_key {
-                    mask_in_place(&mut bytes[begin..], key, 0);
-                }
+                bytes.extend(frame(self.role.peer(), true, false, Opcode::Text, payload));
             }
             let header = compressed.then_some(header);
             batch.push(
@@ -225,41 +168,13 @@ impl Crowd {
 
     /// The text that a peer gets, and whether it was compressed.
     fn hear(&mut self, index: usize) -> (bool, Vec<u8>) {
-        let is_masked = self.role == Role::Client;
         let peer = &mut self.peers[index];
-        let mut read = |length: usize| {
-            let mut bytes = vec![0; length];
-            peer.socket.read_exact(&mut bytes).unwrap();
-            bytes
-        };
-        let head = read(2);
-        assert_eq!(head[1] & 0x80 != 0, is_masked);
-        let length = match head[1] & 0x7f {
-            126 => usize::from(u16::from_be_bytes(read(2).try_into().unwrap())),
-            length => usize::from(length),
-        };
-        let key = if is_masked { read(4).try_into().unwrap() } else { [0; 4] };
-        let mut payload = read(length);
-        mask_in_place(&mut payload, key, 0);
-        let compressed = head[0] & 0x40 != 0;
+        let (first, mut payload) = read_frame(&mut peer.socket, self.role == Role::Client);
+        let compressed = first & 0x40 != 0;
         if compressed {
             payload = peer.decompressor.decompress(&payload, true, None).unwrap();
         }
         (compressed, payload)
-    }
-}
-
-fn see(event: ConnectionEvent, memory: &[u8]) -> Seen {
-    match event {
-        ConnectionEvent::Frame(Event::Text { payload, .. }) => {
-            let bytes = |payload: Payload| payload.as_slice(memory).to_vec();
-            Seen::Text(String::from_utf8(bytes(payload)).unwrap())
-        }
-        ConnectionEvent::Violation(error) => Seen::Violation(error),
-        ConnectionEvent::Uninflatable(error) => Seen::Uninflatable(error),
-        ConnectionEvent::End => Seen::End,
-        ConnectionEvent::Fault => Seen::Fault,
-        other => panic!("not expected: {other:?}"),
     }
 }
 
@@ -391,7 +306,7 @@ fn writes_behind_what_waits() {
         let polling = thread::spawn(move || {
             let (mut memory, mut used) = (vec![0; 64 * 1024], 0);
             while stopped.load(Ordering::Relaxed) == 0 {
-                reactor.poll(&mut memory, &mut used, &mut Records::default()).unwrap();
+                reactor.poll(&mut memory, &mut used, &mut Records::new(7)).unwrap();
                 thread::yield_now();
             }
         });
@@ -542,11 +457,11 @@ fn goes_on_while_the_owner_is_busy() {
             });
             thread::sleep(Duration::from_millis(100));
         }
-        let mut taken = Count::default();
+        let mut taken = Records::new(usize::MAX);
         let (mut memory, mut used) = (vec![0; 1024 * 1024], 0);
         reactor.poll(&mut memory, &mut used, &mut taken).unwrap();
         reactor.end();
-        assert_eq!(taken.0, COUNT * 8, "the task waits for the owner");
+        assert_eq!(taken.taken.len(), COUNT * 8, "the task waits for the owner");
     });
 }
 
