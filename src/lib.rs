@@ -6,6 +6,7 @@
 //! build without features is the protocol alone. `wasm` is a second surface, over the protocol
 //! without an engine; `javascript` is what both surfaces share.
 
+mod lock;
 pub mod protocol;
 
 #[cfg(any(feature = "binding", feature = "wasm"))]

@@ -64,6 +64,22 @@ for (const isTasked of [false, true]) {
       await echo(other.ws, 'still there');
     });
 
+    it('cuts off a connection whose bytes a receiver decodes', async (t) => {
+      t.after(() => getEngine().setTasked(false));
+      getEngine().setTasked(isTasked);
+      const options = { perMessageDeflate: true };
+      const { ws, peer } = await join(t, await serve(t, options), options);
+      assert.ok(peer._receiver);
+      const failed = once(peer, 'error');
+      const closed = Promise.all([ws, peer].map(closeCode));
+      inject(peer, RECEIVE);
+      ws.send('lost', { compress: false });
+      const [error] = await failed;
+      assert.strictEqual(error.code, 'ERR_OXWS_INTERNAL');
+      const [code] = await closed;
+      assert.strictEqual(code, 1006);
+    });
+
     it('closes the connection that sends, and no other', async (t) => {
       const [{ ws, peer }, other] = await connect(t, isTasked);
       const failed = once(peer, 'error');

@@ -14,9 +14,10 @@ use super::error::reason;
 use super::output::{fitted, hand_over};
 use super::work::{Outcome, WorkResults};
 use crate::engine::compression::contexts::contexts;
-use crate::engine::compression::direction::{Deflation, Shared, lock, new_inflation};
+use crate::engine::compression::direction::{Deflation, Shared, new_inflation};
 use crate::engine::threads::pool;
 use crate::javascript;
+use crate::lock::lock;
 use crate::protocol::deflate::{
     CompressorConfig, Decompressor, DecompressorConfig, EncoderChoice, InflateError, Strategy,
 };

@@ -12,7 +12,7 @@ use std::ffi::{c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use libloading::os::unix::Library;
 use napi::bindgen_prelude::{Function, JsValue, Result, Unknown};
@@ -23,6 +23,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::error::reason;
+use crate::lock::lock;
 
 /// `UV_ASYNC`, `UV_POLL` and `UV_PREPARE` of `uv_handle_type` and `UV_READABLE` of `uv_poll_event`,
 /// parts of libuv's ABI.
@@ -121,7 +122,7 @@ unsafe impl Sync for Waker {}
 impl Waker {
     /// Does so. Several calls before JavaScript runs are one.
     pub fn wake(&self) {
-        let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
+        let handle = lock(&self.handle);
         if let Some(handle) = *handle {
             // SAFETY: the handle is taken out, under the lock, before it is closed.
             unsafe { (self.send)(handle) };
@@ -355,7 +356,7 @@ unsafe extern "C" fn clean_up(_hook: sys::napi_async_cleanup_hook_handle, watch:
     // SAFETY: the hook was added with this watch, and is called once.
     unsafe {
         let watch = &*watch.cast::<Watch>();
-        *watch.waker.handle.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&watch.waker.handle) = None;
         // The watch may be gone with the last of these calls.
         let (close, poll, wake) = (watch.libuv.close, watch.poll.handle, watch.wake.handle);
         close(poll, Some(on_closed));

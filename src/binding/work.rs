@@ -15,8 +15,8 @@ use napi::{Env, Status};
 use napi_derive::napi;
 
 use super::output::hand_over;
-use crate::engine::compression::direction::lock;
 use crate::engine::threads::pool::GATE;
+use crate::lock::lock;
 
 /// What work came to.
 pub enum Outcome {

@@ -3,20 +3,16 @@
 //! A direction may be driven from several sides, by a reactor and by whoever compresses by hand, so
 //! its state is shared and behind a lock.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::contexts::contexts;
+use crate::lock::lock;
 use crate::protocol::deflate::{
     Compressor, CompressorConfig, Decompressor, DecompressorConfig, InvalidCompressorConfig,
 };
 
 /// The state of a direction, wherever it is driven from.
 pub type Shared<T> = Arc<Mutex<T>>;
-
-/// Takes the lock of a state. After a panic it is what it is; the connection has failed.
-pub fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// More different configurations are not told apart.
 const MAX_CONFIGS: usize = 16;

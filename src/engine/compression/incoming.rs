@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::super::threads::background::{self, Due, Place};
-use super::direction::{Deflation, Shared, lock};
+use super::direction::{Deflation, Shared};
+use crate::lock::lock;
 use crate::protocol::deflate::{Decompressor, InflateError, LARGE_INPUT, LARGE_OUTPUT};
 use crate::protocol::{Event, Opcode, Payload, ProtocolError, is_valid_utf8};
 

@@ -9,7 +9,8 @@ use bytes::Bytes;
 
 use super::super::event::ConnectionId;
 use super::super::write_batch::{Frame, Run};
-use super::direction::{Deflation, Shared, lock};
+use super::direction::{Deflation, Shared};
+use crate::lock::lock;
 use crate::protocol::deflate::CompressorConfig;
 use crate::protocol::{FrameHeader, mask_in_place};
 

@@ -6,10 +6,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
+
+use crate::lock::lock;
 
 /// Threads for work: no more than processors, and no more than a few, since what they work on
 /// takes memory.
@@ -69,7 +71,7 @@ pub static GATE: Gate = Gate(Mutex::new(Queue { limit: 0, running: 0, waiting: V
 
 impl Gate {
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// How many may run, 0 for any number.

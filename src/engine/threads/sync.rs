@@ -1,8 +1,6 @@
 //! What threads share state by: parts of the standard library, or in models those of shuttle, which
 //! tries the orders in which their steps can come.
 
-use std::sync::PoisonError;
-
 #[cfg(all(test, shuttle))]
 pub(crate) use shuttle::{
     sync::{Condvar, Mutex, MutexGuard, atomic::AtomicUsize},
@@ -14,9 +12,13 @@ pub(crate) use std::{
     thread::yield_now,
 };
 
-/// Takes a lock. What a panic left behind is as good as what an error leaves.
+#[cfg(not(all(test, shuttle)))]
+pub(crate) use crate::lock::lock;
+
+/// Takes a lock of shuttle's, as [`crate::lock::lock`] does one of the standard library.
+#[cfg(all(test, shuttle))]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// A bound, or in models a small one, which is reached there as well.

@@ -9,7 +9,9 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
+
+use crate::lock::lock;
 
 /// Number of states of each kind that lie ready. More messages than that are hardly under way at a
 /// time, since each thread has one.
@@ -271,11 +273,6 @@ impl<T: Context> Room<T> {
             Content::Nothing => Leave::WasGone,
         }
     }
-}
-
-/// A panic elsewhere leaves nothing half done here.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
