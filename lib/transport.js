@@ -40,7 +40,8 @@ const { kWebSocket: _kWebSocket } = require('./constants');
  *
  * @typedef {import('node:net').Socket & Socket & {
  *   _handle: import('./engine/connection') | null,
- *   _unrefTimer: () => void
+ *   _unrefTimer: () => void,
+ *   encrypted?: boolean
  * }} NetSocket
  */
 

@@ -125,9 +125,9 @@ function attachEngine(websocket, options, generateMask) {
  * That has to be before the response is written: Node's TLS has it under way for a turn of the
  * event loop.
  *
- * @param {any} websocket The WebSocket of a server, whose extensions are agreed
- * @param {any} socket Its socket
- * @param {any} options The options of the receiver
+ * @param {import('../websocket')} websocket The WebSocket of a server, whose extensions are agreed
+ * @param {import('../transport').NetSocket} socket Its socket
+ * @param {ReceiverOptions} options The options of the receiver
  */
 function attachSecure(websocket, socket, options) {
   if (!socket.encrypted || !isPossible(websocket, options, undefined)) return;
