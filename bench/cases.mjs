@@ -65,14 +65,19 @@ export const cases = [
     load: { connections: 4, size: 1048576, 'in-flight': 2 },
     unit: 'messages'
   },
-  {
-    id: 'tls-64x1KiB-8',
-    title: 'TLS, 64 connections, 1 KiB, 8 in flight',
+  ...[
+    { connections: 64, size: 20, text: '20 B', flight: 1 },
+    { connections: 64, size: 20, text: '20 B', flight: 32 },
+    { connections: 64, size: 1024, text: '1 KiB', flight: 8 },
+    { connections: 16, size: 65536, text: '64 KiB', flight: 2 }
+  ].map(({ connections, size, text, flight }) => ({
+    id: `tls-${connections}x${text.replace(' ', '')}-${flight}`,
+    title: `TLS, ${connections} connections, ${text}, ${flight} in flight`,
     mode: 'echo',
-    load: { connections: 64, size: 1024, 'in-flight': 8 },
+    load: { connections, size, 'in-flight': flight },
     unit: 'messages',
     tls: true
-  },
+  })),
   ...[
     { name: 'takeover-6', text: 'context takeover, level 6', level: 6, takeover: true },
     { name: 'level-6', text: 'no context takeover, level 6', level: 6, takeover: false },

@@ -331,3 +331,224 @@ impl<'a, 'b> Plaintext<'a, 'b> {
         Some(gathered)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    /// A record: its length, and plaintext whose bits are flipped.
+    const HEADER: usize = 2;
+    /// In place of a length.
+    const END: [u8; HEADER] = [0xff; HEADER];
+    const ASK: [u8; HEADER] = [0xff, 0xfe];
+    const BREAK: [u8; HEADER] = [0xff, 0xfd];
+
+    #[derive(Debug, Default)]
+    struct Flip {
+        /// The beginning of a record.
+        partial: Vec<u8>,
+        /// Plaintext that was not asked for.
+        plaintext: Vec<u8>,
+    }
+
+    fn seal(plaintext: &[u8]) -> Vec<u8> {
+        let header = (plaintext.len() as u16).to_be_bytes();
+        header.into_iter().chain(plaintext.iter().map(|byte| !byte)).collect()
+    }
+
+    impl Session for Flip {
+        fn open(&mut self, records: &[u8], space: &mut [u8], answers: &mut Vec<u8>) -> Opened {
+            let (mut taken, mut given) = (0, 0);
+            let next = loop {
+                let count = self.plaintext.len().min(space.len() - given);
+                space[given..given + count].copy_from_slice(&self.plaintext[..count]);
+                self.plaintext.drain(..count);
+                given += count;
+                if !self.plaintext.is_empty() {
+                    break Next::Plaintext;
+                }
+                let header: Option<[u8; HEADER]> = self.partial.first_chunk().copied();
+                let length = match header {
+                    Some(END) => break Next::End,
+                    Some(BREAK) => break Next::Failure(io::ErrorKind::InvalidData.into()),
+                    Some(ASK) | None => HEADER,
+                    Some(header) => HEADER + usize::from(u16::from_be_bytes(header)),
+                };
+                if self.partial.len() == length {
+                    if header == Some(ASK) {
+                        answers.extend_from_slice(&seal(b"answer"));
+                    } else {
+                        self.plaintext.extend(self.partial[HEADER..].iter().map(|byte| !byte));
+                    }
+                    self.partial.clear();
+                    continue;
+                }
+                let Some(byte) = records.get(taken) else { break Next::Records };
+                self.partial.push(*byte);
+                taken += 1;
+            };
+            Opened { taken, given, next }
+        }
+
+        fn seal(&mut self, plaintext: &[u8], records: &mut Vec<u8>) -> io::Result<()> {
+            assert!((1..=MAX_RECORD).contains(&plaintext.len()));
+            records.extend_from_slice(&seal(plaintext));
+            Ok(())
+        }
+
+        fn seal_end(&mut self, records: &mut Vec<u8>) {
+            records.extend_from_slice(&END);
+        }
+    }
+
+    fn pair() -> (Secure, OwnedFd, UnixStream) {
+        let (own, peer) = UnixStream::pair().unwrap();
+        own.set_nonblocking(true).unwrap();
+        peer.set_nonblocking(true).unwrap();
+        let mut secure = Secure::new(Box::<Flip>::default(), Vec::new(), Vec::new());
+        secure.release();
+        (secure, own.into(), peer)
+    }
+
+    fn bytes(length: usize) -> Vec<u8> {
+        (0..length).map(|index| (index * 31 >> 3) as u8).collect()
+    }
+
+    /// All that the peer has got, opened.
+    fn take(peer: &mut UnixStream, received: &mut Vec<u8>) {
+        let mut space = [0; 4096];
+        while let Ok(count) = peer.read(&mut space)
+            && count > 0
+        {
+            received.extend_from_slice(&space[..count]);
+        }
+    }
+
+    fn opened(records: &[u8]) -> Vec<u8> {
+        let mut plaintext = vec![0; records.len()];
+        let Opened { given, .. } = Flip::default().open(records, &mut plaintext, &mut Vec::new());
+        plaintext.truncate(given);
+        plaintext
+    }
+
+    #[test]
+    fn reads_records_however_they_come_and_whatever_space_there_is() {
+        let expected = bytes(40_000);
+        let records: Vec<u8> = expected.chunks(7000).flat_map(seal).collect();
+        for (part, space) in [(1, 40), (3, 7000), (6999, 4096), (20_000, 3), (60_000, 14)] {
+            let (mut secure, fd, mut peer) = pair();
+            let mut received = Vec::new();
+            let mut space = vec![0; space];
+            for part in records.chunks(part) {
+                peer.write_all(part).unwrap();
+                while let Some(count) = secure.read(&fd, &mut space).unwrap() {
+                    received.extend_from_slice(&space[..count]);
+                    if !secure.may_have_more() {
+                        break;
+                    }
+                }
+            }
+            assert_eq!(received, expected);
+            drop(peer);
+            assert_eq!(secure.read(&fd, &mut space).unwrap(), Some(0));
+        }
+    }
+
+    #[test]
+    fn never_says_that_it_is_empty_while_it_isnt() {
+        let (mut secure, fd, mut peer) = pair();
+        peer.write_all(&seal(&bytes(100))).unwrap();
+        let mut space = [0; 60];
+        assert_eq!(secure.read(&fd, &mut space).unwrap(), Some(60));
+        assert!(secure.may_have_more());
+        // What comes meanwhile is announced now, and never again.
+        peer.write_all(&seal(&bytes(10))).unwrap();
+        assert_eq!(secure.read(&fd, &mut space).unwrap(), Some(40));
+        assert!(secure.may_have_more());
+        assert_eq!(secure.read(&fd, &mut space).unwrap(), Some(10));
+        assert!(!secure.may_have_more());
+        assert_eq!(secure.read(&fd, &mut space).unwrap(), None);
+    }
+
+    #[test]
+    fn counts_plaintext_as_written_when_the_kernel_has_its_records() {
+        for part in [100, 5000, 16_384, 70_000, 1_000_000] {
+            let (mut secure, fd, mut peer) = pair();
+            let sent = bytes(1_000_000);
+            let (mut written, mut records) = (0, Vec::new());
+            let mut was_refused = false;
+            while written < sent.len() {
+                let parts: Vec<_> =
+                    sent[written..].chunks(part).take(1024).map(IoSlice::new).collect();
+                let count = secure.write(&fd, &parts).unwrap();
+                written += count;
+                if count < parts.iter().map(|part| part.len()).sum() {
+                    was_refused = true;
+                    assert!(secure.is_waiting());
+                    let before = records.len();
+                    take(&mut peer, &mut records);
+                    assert!(opened(&records).len() >= written);
+                    assert!(records.len() > before);
+                }
+            }
+            take(&mut peer, &mut records);
+            assert!(was_refused && !secure.is_waiting());
+            assert!(opened(&records) == sent);
+        }
+    }
+
+    #[test]
+    fn answers_and_ends_behind_what_the_kernel_has_not_taken() {
+        let (mut secure, fd, mut peer) = pair();
+        let sent = bytes(2_000_000);
+        let written = secure.write(&fd, &[IoSlice::new(&sent)]).unwrap();
+        peer.write_all(&ASK).unwrap();
+        assert_eq!(secure.read(&fd, &mut [0; 10]).unwrap(), None);
+        let mut records = Vec::new();
+        take(&mut peer, &mut records);
+        assert!(secure.send_waiting(&fd).unwrap());
+        take(&mut peer, &mut records);
+        let plaintext = opened(&records);
+        let sealed = plaintext.len() - b"answer".len();
+        assert!(sealed > written && plaintext[..sealed] == sent[..sealed]);
+        // The rest is not sealed twice.
+        let rest = &sent[written..sealed + 1];
+        assert_eq!(secure.write(&fd, &[IoSlice::new(rest)]).unwrap(), rest.len());
+        assert!(secure.end(&fd).unwrap() && secure.end(&fd).unwrap());
+        take(&mut peer, &mut records);
+        assert_eq!(opened(&records).len(), plaintext.len() + 1);
+        assert!(records.ends_with(&END) && !records[..records.len() - HEADER].ends_with(&END));
+    }
+
+    #[test]
+    fn gives_what_came_before_the_end_or_a_failure() {
+        for (last, is_failure) in [(END, false), (BREAK, true)] {
+            let (mut secure, fd, mut peer) = pair();
+            peer.write_all(&[seal(b"last"), last.to_vec(), seal(b"ignored")].concat()).unwrap();
+            let mut space = [0; 100];
+            assert_eq!(secure.read(&fd, &mut space).unwrap(), Some(4));
+            assert!(secure.may_have_more());
+            assert_eq!(secure.read(&fd, &mut space).is_err(), is_failure);
+            assert_eq!(secure.read(&fd, &mut space).unwrap(), Some(0));
+        }
+    }
+
+    #[test]
+    fn reads_nothing_before_it_is_released() {
+        let (_, fd, mut peer) = pair();
+        let records = seal(b"held");
+        let mut secure = Secure::new(Box::<Flip>::default(), records[..3].to_vec(), seal(b"first"));
+        peer.write_all(&records[3..]).unwrap();
+        let mut space = [0; 10];
+        assert_eq!(secure.read(&fd, &mut space).unwrap(), None);
+        assert_eq!(secure.write(&fd, &[IoSlice::new(b" second")]).unwrap(), 7);
+        secure.release();
+        assert_eq!(secure.read(&fd, &mut space).unwrap(), Some(4));
+        let mut records = Vec::new();
+        take(&mut peer, &mut records);
+        assert_eq!(opened(&records), b"first second");
+    }
+}
