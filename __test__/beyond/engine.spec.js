@@ -192,6 +192,30 @@ describe('Topics of the engine', { skip }, () => {
     }
   });
 
+  it('give each message once where a connection falls behind between two flushes', async (t) => {
+    const { members, wss } = await openRoom(t, 2);
+    for (const { client, ws } of members) {
+      ws.subscribe('a');
+      client.pause();
+    }
+    const text = 't'.repeat(3000);
+    let count = 0;
+    // More than fits into the scratch, so that what waits is found while a message is added.
+    for (let round = 0; round < 5; round++) {
+      for (let index = 0; index < 1000; index++) {
+        assert.strictEqual(wss.publish('a', `${count++} ${text}`), 2);
+      }
+      await sleep(1);
+    }
+    for (const { client } of members) client.resume();
+    await receiveAll(members, count);
+    for (const { received } of members) {
+      const numbers = received.map((message) => Number.parseInt(message, 10));
+      assert.ok(numbers.every((number, index) => number === index));
+      assert.strictEqual(numbers.length, count);
+    }
+  });
+
   it('reach those that are compressed since a moment', async (t) => {
     const { members, wss } = await openRoom(t, 2, { perMessageDeflate: true });
     for (const { ws } of members) ws.subscribe('a');

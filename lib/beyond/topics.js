@@ -131,12 +131,17 @@ class Topics {
       return deliverToSubscribers(topic.subscribers, message, excepted);
     }
     for (const subscriber of topic.apart) subscriber.attach();
+    const commands = 1 + (excepted instanceof Set ? excepted.size : 1);
+    for (const { attached, outbox } of topic.parts) {
+      if (attached > 0) outbox.reserve(commands, message.length);
+    }
+    // Who is apart now: more may be once the message is handed over, which have it then.
+    const chosen = topic.apart.size > 0 ? chooseFrom(topic.apart, excepted) : null;
     let count = 0;
     for (const part of topic.parts) {
       if (part.attached > 0) count += publishTo(topic, part, message, compresses, excepted);
     }
-    if (topic.apart.size > 0) count += deliverToSubscribers(topic.apart, message, excepted);
-    return count;
+    return chosen === null ? count : count + deliverToAll(chosen, message);
   }
 
   /**
@@ -254,6 +259,7 @@ class Subscriber {
    * @param {Topic} topic The topic
    */
   join(topic) {
+    this.connection?.outbox.reserve(1);
     this.topics.add(topic);
     topic.subscribers.add(this);
     if (this.connection !== null) this._enter(topic);
@@ -282,6 +288,9 @@ class Subscriber {
     if (this.isAttached) return;
     const connection = findAttachable(this.websocket);
     if (connection === null) return;
+    connection.outbox.reserve(1 + this.topics.size);
+    // What was handed over to make room may be in the way now.
+    if (findAttachable(this.websocket) === null) return;
     if (this.connection === null) {
       this.connection = connection;
       connection.published = this;
@@ -397,11 +406,20 @@ function findAttached(topic, outbox, excepted) {
  * @return {number} For how many it is queued
  */
 function deliverToSubscribers(subscribers, message, excepted) {
+  return deliverToAll(chooseFrom(subscribers, excepted), message);
+}
+
+/**
+ * @param {Set<Subscriber>} subscribers Subscribers
+ * @param {Excepted} excepted Who doesn't get a message
+ * @return {any[]} The WebSockets of the others
+ */
+function chooseFrom(subscribers, excepted) {
   const chosen = [];
   for (const { websocket } of subscribers) {
     if (!isExcepted(excepted, websocket)) chosen.push(websocket);
   }
-  return deliverToAll(chosen, message);
+  return chosen;
 }
 
 /**

@@ -147,7 +147,7 @@ class Outbox {
   }
 
   /**
-   * Adds a message for all who have subscribed to a topic, and are attached.
+   * Adds a message for all who have subscribed to a topic, and are attached. There has to be room.
    *
    * @param {number} topic The topic
    * @param {Buffer | string} data The payload
@@ -159,13 +159,28 @@ class Outbox {
    */
   publish(topic, data, length, first, compresses, except) {
     for (const id of except) this._addTopicCommand(TOPIC_EXCEPT, id, 0);
-    this._makeRoomForTopics();
     const header = compresses ? first | PUBLISHED : first;
     if (data !== this._latest || header !== this._latestFirst || !this._isAsSent(data)) {
       this._addFrame(data, length, header, false);
     }
     this._addTopicCommand(TOPIC_PUBLISH, topic, this._frameCount - 1);
     this.schedule();
+  }
+
+  /**
+   * Makes room, so that nothing is handed over before what is added next: that may find that
+   * connections are in the way of what is published.
+   *
+   * @param {number} commands How many commands of topics are added
+   * @param {number} [length] Bytes of a message that is published
+   */
+  reserve(commands, length = -1) {
+    if (length >= 0) {
+      if (this._frameCount * FRAME_FIELDS === this._frames.values.length) this._makeRoomForFrames();
+      const total = headerLengthOf(length, false) + length;
+      if (this._scratchUsed + total > this._scratch.length) this._makeRoom(total);
+    }
+    this._makeRoomForTopics(commands);
   }
 
   /**
@@ -220,7 +235,7 @@ class Outbox {
    * @private
    */
   _addTopicCommand(action, first, second) {
-    const { values } = this._makeRoomForTopics();
+    const { values } = this._makeRoomForTopics(1);
     const at = this._topicCount * TOPIC_FIELDS;
     values[at] = this._commandCount;
     values[at + 1] = action;
@@ -230,19 +245,22 @@ class Outbox {
   }
 
   /**
-   * Makes room for a command of a topic.
+   * Makes room for commands of topics.
    *
-   * @return {SharedIntegers} What the commands are in
+   * @param {number} count How many
+   * @return {SharedIntegers} What they are in
    * @private
    */
-  _makeRoomForTopics() {
-    this._topics ??= new SharedIntegers(TOPIC_COMMANDS[0] * TOPIC_FIELDS);
-    if (this._topicCount * TOPIC_FIELDS === this._topics.values.length) {
-      const grown = grow(this._topics, TOPIC_COMMANDS[1] * TOPIC_FIELDS);
-      if (grown === null) this.flush();
-      else this._topics = grown;
+  _makeRoomForTopics(count) {
+    if (this._topicCount + count > TOPIC_COMMANDS[1] && this._topicCount > 0) this.flush();
+    let topics = this._topics ?? new SharedIntegers(TOPIC_COMMANDS[0] * TOPIC_FIELDS);
+    while ((this._topicCount + count) * TOPIC_FIELDS > topics.values.length) {
+      const grown = new SharedIntegers(2 * topics.values.length);
+      grown.values.set(topics.values);
+      topics = grown;
     }
-    return this._topics;
+    this._topics = topics;
+    return topics;
   }
 
   /**
