@@ -18,10 +18,10 @@ const Sender = require('./sender');
 /** @typedef {{[kWebSocket]: WebSocket}} Owned What belongs to a WebSocket. */
 
 /**
- * Makes a socket behind its opening handshake ready to carry frames.
+ * Makes a socket ready to carry frames after its opening handshake.
  *
  * @param {Socket} socket The socket, or any `Duplex`
- * @param {Buffer} head What arrived behind the handshake already
+ * @param {Buffer} head What arrived after the handshake already
  */
 function prepareSocket(socket, head) {
   // A plain `Duplex` has neither method.

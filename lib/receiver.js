@@ -188,7 +188,7 @@ class Receiver extends Stream {
 
   /**
    * Takes it for another connection, of the same role. To be called while it is idle, of one that
-   * nobody has asked for.
+   * no program has asked for.
    *
    * @param {any} options The options, as for a new one
    */
@@ -531,7 +531,7 @@ class Receiver extends Stream {
   }
 
   /**
-   * Inflates a frame of a compressed message and, behind the last, emits the message.
+   * Inflates a frame of a compressed message and, after the last, emits the message.
    *
    * @param {number} detail Opcode and FIN
    * @param {Buffer} data The frame's payload

@@ -10,7 +10,7 @@ const { nextTick } = require('./host');
 /**
  * Sets the callback of a frame apart from those of the other frames that are written with it, which
  * are called in a row: it runs in the async context of its `send()`, and what it throws doesn't
- * keep the ones behind it from being called.
+ * keep the ones after it from being called.
  *
  * @param {any} callback The callback, or anything that a stream's `write()` takes for none
  * @return {any} What to call, or `callback` where it can't be called
@@ -38,7 +38,7 @@ function isCallable(callback) {
 }
 
 /**
- * Throws where nobody catches.
+ * Throws where nothing catches.
  *
  * @param {unknown} thrown What a callback, or a socket, threw
  */

@@ -13,22 +13,22 @@ const { nextTick, now, setImmediate } = require('./host');
 const native = require('./native');
 const { rethrow } = require('./send-callback');
 
-/** So many ticks of a turn send at once; what the next ones send leaves at the end of the turn. */
+/** This many ticks of a turn send at once; what later ones send leaves at the turn's end. */
 const FEW = 2;
-/** After so many turns another one is looked at that may be quiet. */
+/** After this many turns another one is looked at that may be quiet. */
 const BUSY_TURNS = 32;
-/** Of quiet ticks at most so many pass between two turns that are looked at. */
+/** Of quiet ticks at most this many pass between two turns that are looked at. */
 const MAX_PAUSE = 64;
-/** What was put off leaves after so many milliseconds, however long the turn is. */
+/** What was put off leaves after this many milliseconds, however long the turn is. */
 const MAX_DELAY_MS = 4;
 /**
  * Ticks that take longer, in milliseconds for each message, gain too little by waiting for others;
- * that is known after so many messages, or so many milliseconds.
+ * that is known after this many messages, or this many milliseconds.
  */
 const SLOW_MS = 0.03;
 const ENOUGH_MESSAGES = 8;
 const ENOUGH_MS = 0.5;
-/** The clock is looked at after at most so many messages. */
+/** The clock is looked at after at most this many messages. */
 const MAX_UNWATCHED = 64;
 
 /**
@@ -141,7 +141,7 @@ class TurnEnd {
  * Makes what calls a function at the end of a turn.
  *
  * @param {() => void} end The function
- * @return {() => boolean} Asks for that; `false` where nobody tells of the end of a turn, or it's
+ * @return {() => boolean} Asks for that; `false` where nothing tells of the end of a turn, or it's
  *   ending
  */
 function createAwaiter(end) {
@@ -155,7 +155,7 @@ function createAwaiter(end) {
 /**
  * Makes the one of this thread.
  *
- * @return {TurnEnd} It never puts anything off where nobody tells of the end of a turn
+ * @return {TurnEnd} It never puts anything off where nothing tells of the end of a turn
  */
 function createTurnEnd() {
   const turnEnd = new TurnEnd(createAwaiter(() => turnEnd.end()));

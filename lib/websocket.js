@@ -43,14 +43,14 @@ const { isBlob } = require('./validation');
 const NO_OPTIONS = {};
 
 const PERMESSAGE_DEFLATE = PerMessageDeflate.extensionName;
-/** The method as it is when nobody has replaced it. */
+/** The method as it is when no program has replaced it. */
 const sendMessage = /** @type {any} */ (Sender)[kOriginalSend];
 
 const CLOSED_TOO_EARLY = 'WebSocket was closed before the connection was established';
 
 /**
- * The field `_receiver`. Whoever asks for the receiver may do anything with it, so from then on
- * it's a real one that gets the bytes of the socket.
+ * The field `_receiver`. A program that asks for the receiver may do anything with it, so from then
+ * on it's a real one that gets the bytes of the socket.
  */
 const RECEIVER = {
   configurable: true,
@@ -247,7 +247,7 @@ class WebSocket extends EventEmitter {
    * Gives the WebSocket its socket, on which the opening handshake is done; then it's open.
    *
    * @param {import('./transport').Socket} socket The socket, or any `Duplex`
-   * @param {Buffer} head What arrived behind the handshake already
+   * @param {Buffer} head What arrived after the handshake already
    * @param {any} options `allowSynchronousEvents`, `generateMask`, `maxBufferedChunks`,
    *     `maxFragments`, `maxPayload`, `skipUTF8Validation`
    * @private
@@ -687,7 +687,7 @@ for (const type of ['open', 'error', 'close', 'message']) {
 }
 
 Object.assign(WebSocket.prototype, EventTarget);
-// Where somebody replaces the method, to see pongs, the engine doesn't answer pings by itself.
+// Where a program replaces the method, to see pongs, the engine doesn't answer pings by itself.
 Object.defineProperty(WebSocket.prototype, kOriginalPong, { value: WebSocket.prototype.pong });
 
 module.exports = WebSocket;

@@ -38,7 +38,7 @@ function keepOrder(socket) {
   }
   Object.setPrototypeOf(socket, ordered);
 
-  // What somebody has replaced on the socket already stays, but doesn't hide the order.
+  // What a program has replaced on the socket already stays, but doesn't hide the order.
   for (const name of METHODS) {
     if (Object.hasOwn(socket, name) && typeof socket[name] === 'function') {
       socket[name] = writingFirst(socket[name]);

@@ -1,7 +1,7 @@
 // @ts-check
 'use strict';
 
-// What the native part's threads do for this one, and who takes what that came to.
+// What the native part's threads do for this one, and what takes the results.
 
 const { AsyncResource } = require('node:async_hooks');
 
@@ -18,7 +18,7 @@ const native = require('../native');
 
 /**
  * Who takes the results, by the number of the work. Not a map: each table that one has outgrown
- * refers to the next, and whoever was in it lives on until V8 collects its old generation.
+ * refers to the next, and what was in it lives on until V8 collects its old generation.
  *
  * @type {(Conclude | null)[]}
  */
@@ -29,20 +29,20 @@ const free = [];
 let count = 0;
 /** @type {WorkResults | null} Made with the first piece of work. */
 let results = null;
-/** Results of at most so many bytes are given in a turn of the event loop. */
+/** Results of at most this many bytes are given in a turn of the event loop. */
 const MAX_GIVEN = 1024 * 1024;
 /** How many bytes were given in this turn. */
 let given = 0;
 /** What is given in the next turns. @type {Parameters<typeof give>[]} */
 let postponed = [];
-/** The context in which results are taken: not that of whoever asks for the first, for good. */
+/** The context in which results are taken: not that of the first request, for good. */
 const context = new AsyncResource('OXWSWORK');
 
 /**
  * Has the native part's threads do some work. The event loop is kept alive until it has ended.
  *
  * @param {Start} start Begins it
- * @param {Conclude} conclude Called behind the JavaScript that runs
+ * @param {Conclude} conclude Called after the JavaScript that runs
  */
 function workApart(start, conclude) {
   results ??= context.runInAsyncScope(() => new native.WorkResults(take));
@@ -58,7 +58,7 @@ function workApart(start, conclude) {
 }
 
 /**
- * Takes what work came to.
+ * Takes the result of some work.
  *
  * @param {number} number The number of the work
  * @param {Buffer | null | undefined} bytes Its output

@@ -1,7 +1,7 @@
 // @ts-check
 'use strict';
 
-// Which driver has the work, where nobody has pinned it: the event loop, or a task on another
+// Which driver has the work, where it isn't pinned: the event loop, or a task on another
 // thread when the JavaScript thread is what everything waits for.
 
 const host = require('../host');

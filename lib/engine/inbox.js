@@ -149,8 +149,8 @@ class Inbox {
     const isGoingOn = this._isInterrupted;
     this._lostEnd = 0;
     if (this._slab.length === 0) {
-      // Somebody has transferred the memory of a message: it's gone, and with it what follows of an
-      // interrupted batch.
+      // A program has transferred the memory of a message: it's gone, and with it what follows of
+      // an interrupted batch.
       if (isGoingOn) this._lostEnd = this._slabUsed;
       else this._slabUsed = 0;
       this._slab = createSlab();
@@ -246,7 +246,7 @@ class Inbox {
    *
    * @param {number} id The number of the connection
    * @param {Connection} connection The connection
-   * @param {boolean} isHeld Whether it keeps them, because nobody reads
+   * @param {boolean} isHeld Whether it keeps them, because nothing reads
    * @private
    */
   _deliverRun(id, connection, isHeld) {
@@ -299,7 +299,7 @@ class Inbox {
    * @param {number} place Where it is
    * @param {number} length Its bytes
    * @return {Buffer | null} A view on the memory of the batch, or memory of its own; `null` where
-   *   somebody has taken that memory away
+   *   a program has taken that memory away
    * @private
    */
   _payload(place, length) {
@@ -328,7 +328,7 @@ class Inbox {
     // By `ArrayBuffer.prototype.transfer()`, which nothing prevents.
     if (place < this._lostEnd || this._slab.length === 0) return null;
     if (length <= MAX_HEAP_LENGTH && this._count <= FEW) {
-      // A message that somebody keeps holds nothing else then.
+      // A message that a program keeps holds nothing else then.
       const payload = new FastBuffer(length);
       for (let i = 0; i < length; i++) payload[i] = this._slab[place + i];
       return payload;
@@ -339,7 +339,7 @@ class Inbox {
   }
 
   /**
-   * Copies what a small batch has in the slab, so that a message that somebody keeps holds no more
+   * Copies what a small batch has in the slab, so that a message that a program keeps holds no more
    * than that.
    *
    * @return {ArrayBuffer} Memory of its size
@@ -364,8 +364,8 @@ class Inbox {
 }
 
 /**
- * Makes memory that messages of several connections have parts of: nobody is to take it away from
- * the others.
+ * Makes memory that messages of several connections have parts of: no program is to take it away
+ * from the others.
  *
  * @return {Buffer} The memory
  */

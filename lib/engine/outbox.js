@@ -417,7 +417,7 @@ class Outbox {
   }
 
   /**
-   * Leaves a frame that is too long for the scratch to the task, behind what was sent before.
+   * Leaves a frame that is too long for the scratch to the task, after what was sent before.
    *
    * @param {number} id The connection
    * @param {Buffer} head Its beginning
@@ -522,7 +522,7 @@ function grow(integers, most) {
 }
 
 /**
- * Tells how long the header of a frame is, RFC 6455, section 5.2: the payload goes behind it.
+ * Tells how long the header of a frame is, RFC 6455, section 5.2: the payload goes after it.
  *
  * @param {number} length Bytes of the payload
  * @param {boolean} mask Whether the frame is masked

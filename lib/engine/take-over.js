@@ -26,7 +26,7 @@ const MAX_HOLD_MS = 100;
 /** How long it is read then, at least. */
 const MIN_READ_MS = 500;
 
-/** What nobody may have replaced on a `PerMessageDeflate`, or on its class. */
+/** What no program may have replaced on a `PerMessageDeflate`, or on its class. */
 const { prototype } = PerMessageDeflate;
 const { cleanup, compress, decompress } = prototype;
 
@@ -34,7 +34,7 @@ const { cleanup, compress, decompress } = prototype;
  * Tells whether the extension of a connection is as it was made.
  *
  * @param {PerMessageDeflate} perMessageDeflate The extension
- * @return {boolean} Whether nobody has replaced anything
+ * @return {boolean} Whether no program has replaced anything
  */
 function isOriginal(perMessageDeflate) {
   return (
@@ -90,7 +90,7 @@ class Candidate {
   }
 
   /**
-   * Asks behind what this turn of the event loop does.
+   * Asks after what this turn of the event loop does.
    */
   askSoon() {
     if (this._isDue) return;

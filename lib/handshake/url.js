@@ -82,7 +82,7 @@ function targetOf(url) {
   let auth;
 
   if (isIpc) {
-    // The path of the socket reaches to the first colon, the path of the request begins behind it.
+    // The path of the socket reaches to the first colon, the path of the request begins after it.
     const colon = path.indexOf(':');
 
     socketPath = colon === -1 ? path : path.slice(0, colon);

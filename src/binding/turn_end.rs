@@ -100,7 +100,7 @@ unsafe extern "C" fn clean_up(_hook: sys::napi_async_cleanup_hook_handle, turn: 
 
 /// Called by libuv when it is done with a handle.
 unsafe extern "C" fn on_closed(handle: Handle) {
-    // SAFETY: the turn was boxed when it was made; nobody else uses it after the close.
+    // SAFETY: the turn was boxed when it was made; nothing else uses it after the close.
     unsafe {
         let turn = Box::from_raw(*handle.cast::<*mut Turn>());
         sys::napi_remove_async_cleanup_hook(turn.cleanup);

@@ -205,7 +205,7 @@ class EngineHandle {
   }
 
   /**
-   * What Node sets behind a close; before one it's about to pass the handle to another process,
+   * What Node sets after a close; before one it's about to pass the handle to another process,
    * where it takes every handle for one of libuv's, and crashes.
    *
    * @param {unknown} _listener What would get the bytes
@@ -280,7 +280,7 @@ class EngineHandle {
 }
 
 /**
- * Puts the name of the interface behind an address that only means something there.
+ * Puts the name of the interface after an address that only means something there.
  *
  * @param {{address: string, scope: number}} found The address
  * @return {string} Both

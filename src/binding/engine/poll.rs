@@ -57,7 +57,7 @@ pub fn poll_engine(
 
 /// Has a connection that is about to be closed give what it has read and not reported, to be taken
 /// by `takeDrained`; whether there is something. What is on the way is dropped where it isn't
-/// wanted; what a socket would have read from which nobody reads counts as read.
+/// wanted; what a socket would have read from which nothing reads counts as read.
 #[napi(catch_unwind)]
 pub fn drain_connection(
     engine: &mut External<Engine>,
