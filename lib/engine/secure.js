@@ -36,6 +36,7 @@ const WITHHELD = new Set([
   'constructor',
   'destroySSL',
   'enableCertCb',
+  'enableKeylogCallback',
   'enableSessionCallbacks',
   'endParser',
   'loadSession',

@@ -116,7 +116,10 @@ functions! {
     ERR_reason_error_string(c_ulong) -> *const c_char;
     OpenSSL_version(c_int) -> *const c_char;
     OpenSSL_version_num() -> c_ulong;
+    SSL_CTX_get_keylog_callback(Object) -> *mut c_void;
+    SSL_CTX_set_keylog_callback(Object, *mut c_void);
     SSL_free(Object);
+    SSL_get_SSL_CTX(Object) -> Object;
     SSL_get_error(Object, c_int) -> c_int;
     SSL_get_finished(Object, *mut c_void, usize) -> usize;
     SSL_get_peer_finished(Object, *mut c_void, usize) -> usize;
@@ -730,11 +733,20 @@ impl fmt::Debug for OpensslSession {
 struct Call<'a> {
     output: &'a mut Vec<u8>,
     openssl: &'static Openssl,
+    /// The context of the `SSL`, and what its keys are told to otherwise: JavaScript.
+    context: Object,
+    keylog: *mut c_void,
 }
 
 impl<'a> Call<'a> {
-    /// Begins one. Nothing where another one is under way, which there can't be.
-    fn begin(openssl: &'static Openssl, input: &[u8], output: &'a mut Vec<u8>) -> Option<Self> {
+    /// Begins one on the thread of a session. Nothing where another one is under way, which there
+    /// can't be.
+    fn begin(
+        ssl: Object,
+        openssl: &'static Openssl,
+        input: &[u8],
+        output: &'a mut Vec<u8>,
+    ) -> Option<Self> {
         CHANNEL
             .try_with(|channel| {
                 let mut place = channel.output.try_borrow_mut().ok()?;
@@ -749,7 +761,15 @@ impl<'a> Call<'a> {
         // What others have left there would be taken for what this brings.
         // SAFETY: the function has no conditions.
         unsafe { (openssl.ERR_clear_error)() };
-        Some(Self { output, openssl })
+        // SAFETY: the `SSL` is alive, and this is its thread.
+        let context = unsafe { (openssl.SSL_get_SSL_CTX)(ssl) };
+        // SAFETY: the context is that of the `SSL`, and used by this thread only.
+        let keylog = unsafe { (openssl.SSL_CTX_get_keylog_callback)(context) };
+        if !keylog.is_null() {
+            // SAFETY: as above; without a function nothing is called.
+            unsafe { (openssl.SSL_CTX_set_keylog_callback)(context, ptr::null_mut()) };
+        }
+        Some(Self { output, openssl, context, keylog })
     }
 
     /// How many bytes of the input are left.
@@ -766,6 +786,10 @@ impl Drop for Call<'_> {
         });
         if let Ok(Some(output)) = output {
             *self.output = output;
+        }
+        if !self.keylog.is_null() {
+            // SAFETY: the context is alive as long as its `SSL`; the function is the one it had.
+            unsafe { (self.openssl.SSL_CTX_set_keylog_callback)(self.context, self.keylog) };
         }
         // Nobody else is to take what is left for theirs.
         // SAFETY: the function has no conditions.
@@ -807,7 +831,7 @@ impl Session for OpensslSession {
         if !self.is_usable() {
             return broken(records.len());
         }
-        let Some(call) = Call::begin(self.openssl, records, answers) else {
+        let Some(call) = Call::begin(self.ssl, self.openssl, records, answers) else {
             return broken(0);
         };
         let mut given = 0;
@@ -844,7 +868,7 @@ impl Session for OpensslSession {
         if !self.is_usable() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        let Some(call) = Call::begin(self.openssl, &[], records) else {
+        let Some(call) = Call::begin(self.ssl, self.openssl, &[], records) else {
             return Err(io::ErrorKind::Unsupported.into());
         };
         // SAFETY: the `SSL` is alive, this is its thread, and there are as many bytes.
@@ -866,7 +890,7 @@ impl Session for OpensslSession {
         if !self.is_usable() {
             return;
         }
-        if let Some(_call) = Call::begin(self.openssl, &[], records) {
+        if let Some(_call) = Call::begin(self.ssl, self.openssl, &[], records) {
             // SAFETY: the `SSL` is alive, this is its thread, and it has found no error.
             unsafe { (self.openssl.SSL_shutdown)(self.ssl) };
         }
