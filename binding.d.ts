@@ -196,7 +196,7 @@ export declare function descriptor(engine: ExternalObject<Engine>, id: number): 
 /**
  * Has a connection that is about to be closed give what it has read and not reported, to be taken
  * by `takeDrained`; whether there is something. What is on the way is dropped where it isn't
- * wanted; what a socket would have read from which nobody reads counts as read.
+ * wanted; what a socket would have read from which nothing reads counts as read.
  */
 export declare function drainConnection(engine: ExternalObject<Engine>, id: number, wanted: boolean, isUnread: boolean): boolean
 
@@ -333,7 +333,7 @@ export declare function isValidKey(key: string): boolean
 export declare function isValidUtf8(data: Buffer): boolean
 
 /**
- * Has the allocator keep up to 32 MiB that large messages leave behind for those that follow: to
+ * Has the allocator keep up to 32 MiB that large messages leave for those that follow: to
  * give them back to the kernel and have their pages cleared anew is a third of the work of the
  * kernel on them.
  *
