@@ -111,9 +111,10 @@ export declare function adopt(engine: ExternalObject<Engine>, descriptor: number
  * the `SSL` whose handshake has ended with these messages. The number of the connection, or a
  * negative one if that can't be done; then nothing has happened. It is read once it is released.
  *
- * `bytes_read` and `bytes_written` are what Node has read from the kernel and written to it.
+ * `transferred` is how many bytes Node has read from the kernel and written to it. With
+ * permessage-deflate the connection begins in raw mode.
  */
-export declare function adoptSecure(engine: ExternalObject<Engine>, descriptor: number, isServer: boolean, permessageDeflate: boolean, raw: boolean, finished: Buffer, peerFinished: Buffer, bytesRead: number, bytesWritten: number): number
+export declare function adoptSecure(engine: ExternalObject<Engine>, descriptor: number, isServer: boolean, permessageDeflate: boolean, finished: Buffer, peerFinished: Buffer, transferred: Array<number>): number
 
 /** In the detail of a ping: the engine has answered it. */
 export declare const ANSWERED_PING: number

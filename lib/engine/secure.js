@@ -239,11 +239,9 @@ function handOverSecure(socket, isServer, isCompressed) {
     parent.fd,
     isServer,
     isCompressed,
-    isCompressed,
     handle.getFinished() ?? Buffer.alloc(0),
     handle.getPeerFinished() ?? Buffer.alloc(0),
-    parent.bytesRead,
-    parent.bytesWritten
+    [parent.bytesRead, parent.bytesWritten]
   );
   if (id < 0) {
     debug('a connection over TLS stays with Node.js: reason %d', -id);

@@ -48,28 +48,28 @@ pub fn prepare_secure(version: String) -> bool {
 /// the `SSL` whose handshake has ended with these messages. The number of the connection, or a
 /// negative one if that can't be done; then nothing has happened. It is read once it is released.
 ///
-/// `bytes_read` and `bytes_written` are what Node has read from the kernel and written to it.
+/// `transferred` is how many bytes Node has read from the kernel and written to it. With
+/// permessage-deflate the connection begins in raw mode.
 #[napi(catch_unwind)]
 pub fn adopt_secure(
     engine: &mut External<Engine>,
     descriptor: i32,
     is_server: bool,
     permessage_deflate: bool,
-    raw: bool,
     finished: BufferSlice<'_>,
     peer_finished: BufferSlice<'_>,
-    bytes_read: f64,
-    bytes_written: f64,
+    transferred: Vec<f64>,
 ) -> i32 {
     if engine.is_tasked {
         return -1;
     }
-    let transferred = Transferred { read: bytes_read as u64, written: bytes_written as u64 };
+    let [read, written] = transferred[..] else { return -1 };
+    let transferred = Transferred { read: read as u64, written: written as u64 };
     let candidate = match Candidate::find(&finished, &peer_finished, is_server, transferred) {
         Ok(candidate) => candidate,
         Err(refusal) => return -(refusal as i32),
     };
-    let id = adopt(engine, descriptor, is_server, permessage_deflate, raw);
+    let id = adopt(engine, descriptor, is_server, permessage_deflate, permessage_deflate);
     if let Ok(id) = u32::try_from(id) {
         let (session, unopened, unsent) = candidate.take();
         engine.reactor.update(id, |connection| connection.secure(session, unopened, unsent));

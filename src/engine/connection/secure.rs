@@ -414,7 +414,7 @@ mod tests {
     }
 
     fn bytes(length: usize) -> Vec<u8> {
-        (0..length).map(|index| (index * 31 >> 3) as u8).collect()
+        (0..length).map(|index| ((index * 31) >> 3) as u8).collect()
     }
 
     /// All that the peer has got, opened.
