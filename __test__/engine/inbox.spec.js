@@ -276,6 +276,25 @@ describe('What the engine receives', { skip }, () => {
     assert.strictEqual(echoes, count);
   });
 
+  it('leaves nothing out of what was read when a listener closed its connection', async (t) => {
+    const one = await connectRaw(t);
+    const other = await connectRaw(t);
+    const numbers = [];
+    one.ws.on('message', (data) => {
+      numbers.push(data.readUInt8(0));
+      if (numbers.length === 1) one.ws.terminate();
+    });
+    // A task reads them in turns, into several batches.
+    for (let number = 0; number < 40; number++) {
+      const payload = Buffer.alloc(3000, number);
+      for (const { socket } of [one, other]) socket.write(frame(2, payload, { key: KEY }));
+      if (number % 4 === 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+    await once(one.ws, 'close');
+    assert.ok(numbers.length > 0);
+    assert.deepStrictEqual(numbers, [...numbers.keys()]);
+  });
+
   it('delivers to the others what is behind an exception', async (t) => {
     const { url, wss } = await serve(t);
     const received = [];

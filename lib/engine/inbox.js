@@ -17,6 +17,7 @@ const {
   NO_CONNECTION,
   RECORD_END,
   RECORD_FAILED,
+  RECORD_UNINFLATABLE,
   // What a retained message keeps alive is never more than this.
   SLAB_LENGTH,
   STATUS_IDLE,
@@ -268,6 +269,30 @@ class Inbox {
   }
 
   /**
+   * Has a connection that is about to be closed keep what the batch still has of it, after what is
+   * being handed out: that comes before what the engine has.
+   *
+   * @param {number} id Its number
+   * @param {Connection} connection The connection
+   * @private
+   */
+  _keepRest(id, connection) {
+    const { values } = this._records;
+    let index = this._index;
+    let at = (index + 1) * RECORD_FIELDS;
+    if (connection === this._current) {
+      for (; index < this._count && values[at] === id; at += RECORD_FIELDS) index++;
+    }
+    for (; index < this._count; index++, at += RECORD_FIELDS) {
+      const kind = values[at + 1];
+      if (values[at] !== id || (kind > RECORD_END && kind !== RECORD_UNINFLATABLE)) continue;
+      const place = values[at + 3];
+      const payload = this._payload(place, values[at + 4]);
+      if (payload !== null) connection.keep(kind, values[at + 2], payload, place, true);
+    }
+  }
+
+  /**
    * Has a connection that is about to be closed keep what it has read.
    *
    * @param {number} id Its number
@@ -277,6 +302,7 @@ class Inbox {
     const { native: engine } = this._engine;
     const isHeld = connection.keepsRecords;
     const isWanted = isHeld || connection === this._current;
+    if (isWanted) this._keepRest(id, connection);
     if (!native.drainConnection(engine, id, isWanted, isHeld)) return;
     this._drained ??= new SharedIntegers((MAX_DRAINED + 1) * RECORD_FIELDS);
     const { memory, values } = this._drained;
