@@ -20,6 +20,7 @@ pub use secure::{Next, Opened, Session};
 use socket::Socket;
 use write_queue::WriteQueue;
 
+mod descriptor;
 mod receiving;
 mod secure;
 mod sending;

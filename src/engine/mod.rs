@@ -18,6 +18,7 @@ mod reactor;
 #[cfg(unix)]
 mod shared;
 #[cfg(unix)]
+mod topic_command;
 mod topics;
 #[cfg(unix)]
 mod write_batch;
@@ -33,6 +34,7 @@ pub use self::{
     reactor::{MaskingKeys, Reactor, batch::BATCH_MEMORY},
     shared::SharedReactor,
     threads::background::Spawner,
-    topics::{Entry, Progress, TopicAction, TopicCommand, TopicId, Topics},
-    write_batch::{Frame, Run, Write, WriteBatch},
+    topic_command::{TopicAction, TopicCommand, TopicId},
+    topics::{Progress, Topics},
+    write_batch::{Entry, Frame, Run, Write, WriteBatch},
 };

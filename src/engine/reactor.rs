@@ -33,8 +33,8 @@ use super::event::{
 use super::fault::{Fault, Injected};
 use super::threads::background::{Background, Spawner, WAKER};
 use super::threads::workers::{Finished, Workers};
-use super::topics::{Entry, Progress, Topics};
-use super::write_batch::{Frame, Grouping, WriteBatch};
+use super::topics::{Progress, Topics};
+use super::write_batch::{Entry, Frame, Grouping, WriteBatch};
 use crate::protocol::deflate::Decompressor;
 use crate::protocol::{FrameHeader, MAX_HEADER_LENGTH, Opcode, Payload, Role, mask_in_place};
 use connections::{Connections, Detached};

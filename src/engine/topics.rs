@@ -12,63 +12,11 @@ use std::mem;
 use std::ops::Range;
 
 use super::event::ConnectionId;
-use super::write_batch::{Run, Write, WriteBatch};
-
-/// A topic, by its number.
-pub type TopicId = u32;
-
-/// A change of the topics, or a message for one of them, among what is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TopicCommand {
-    /// How many of the writes of the batch come before it.
-    pub position: u32,
-    /// What it is.
-    pub action: TopicAction,
-}
-
-/// What a [`TopicCommand`] does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TopicAction {
-    /// A connection, which has not subscribed to it, subscribes to a topic.
-    Subscribe(TopicId, ConnectionId),
-    /// A connection does not subscribe to a topic any more. The last one takes the topic along.
-    Unsubscribe(TopicId, ConnectionId),
-    /// A connection gets what is published from now on; compressed, where it compresses, if that
-    /// has so many bytes.
-    Attach(ConnectionId, u32),
-    /// A connection does not get what is published from now on.
-    Detach(ConnectionId),
-    /// A connection does not get the message that is published next.
-    Except(ConnectionId),
-    /// The subscribers of a topic get a frame of the batch.
-    Publish(TopicId, u32),
-}
-
-impl TopicCommand {
-    /// The same behind so many writes and frames of another batch.
-    pub(super) const fn behind(self, writes: u32, frames: u32) -> Self {
-        let position = self.position.saturating_add(writes);
-        let action = match self.action {
-            TopicAction::Publish(topic, frame) => {
-                TopicAction::Publish(topic, frame.saturating_add(frames))
-            }
-            action => action,
-        };
-        Self { position, action }
-    }
-}
+use super::topic_command::{TopicAction, TopicId};
+use super::write_batch::{Entry, Run, Write, WriteBatch};
 
 /// How many pieces are put in order at once: each takes 12 bytes, some more when it is sorted.
 const MAX_ENTRIES: usize = 64 * 1024;
-
-/// What one connection gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The connection.
-    pub id: ConnectionId,
-    /// The frames.
-    pub run: Run,
-}
 
 /// The topics of a reactor.
 #[derive(Debug, Default)]

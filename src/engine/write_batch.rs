@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::event::ConnectionId;
-use super::topics::{Entry, TopicCommand};
+use super::topic_command::TopicCommand;
 use crate::protocol::FrameHeader;
 
 /// A frame, or bytes that go as they are: a range of the memory that goes with the batch.
@@ -85,6 +85,15 @@ pub struct Write {
     pub frame: u32,
 }
 
+/// What one connection gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The connection.
+    pub id: ConnectionId,
+    /// The frames.
+    pub run: Run,
+}
+
 /// Frames, and who gets them, in the order in which they were sent.
 #[derive(Clone, Debug, Default)]
 pub struct WriteBatch {
@@ -115,7 +124,7 @@ impl WriteBatch {
     pub(super) fn append(&mut self, other: &Self, offset: usize) {
         let first = self.frames.len() as u32;
         let writes = self.writes.len() as u32;
-        self.topics.extend(other.topics.iter().map(|command| command.behind(writes, first)));
+        self.topics.extend(other.topics.iter().map(|command| command.after(writes, first)));
         self.frames.extend(other.frames.iter().map(|Frame { bytes, header, plain_start }| Frame {
             bytes: bytes.start + offset..bytes.end + offset,
             header: *header,

@@ -13,7 +13,7 @@ use std::io::{self, IoSlice};
 use std::mem;
 use std::os::fd::OwnedFd;
 
-use super::socket::{receive, send_all};
+use super::descriptor::{receive, send_all};
 
 /// The plaintext of a record (RFC 8446, section 5.1).
 const MAX_RECORD: usize = 16 * 1024;

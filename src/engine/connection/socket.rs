@@ -14,20 +14,15 @@ use std::time::Duration;
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, ioctl_fionbio, retry_on_intr};
 use rustix::net::{
-    RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketType, getpeername, getsockname,
-    recv, send, sendmsg, shutdown, sockopt,
+    RecvFlags, SendAncillaryBuffer, Shutdown, SocketType, getpeername, getsockname, recv, send,
+    sendmsg, shutdown, sockopt,
 };
 
+use super::descriptor::{SEND_FLAGS, receive, unless_blocked};
 use super::secure::{Secure, Session};
 
 /// How many slices the kernel takes in one call: `IOV_MAX` of Linux and of the BSDs.
 pub(crate) const MAX_PARTS: usize = 1024;
-
-/// A peer that is gone must not end the process with a signal.
-#[cfg(not(target_vendor = "apple"))]
-const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
-#[cfg(target_vendor = "apple")]
-const SEND_FLAGS: SendFlags = SendFlags::empty();
 
 /// The most that is made ready at once for what is read by TLS: a record.
 const MAX_APPENDED: usize = 16 * 1024;
@@ -192,30 +187,5 @@ impl Socket {
             sockopt::set_tcp_keepcnt(&self.fd, KEEP_ALIVE_RETRIES)?;
         }
         Ok(())
-    }
-}
-
-/// Reads into `space`; none when the socket is empty, 0 at the end of the stream.
-pub(super) fn receive(fd: &OwnedFd, space: &mut [u8]) -> io::Result<Option<usize>> {
-    unless_blocked(retry_on_intr(|| Ok(recv(fd, &mut *space, RecvFlags::empty())?.1)))
-}
-
-/// Writes `bytes` until the kernel takes no more; returns how much it took.
-pub(super) fn send_all(fd: &OwnedFd, bytes: &[u8]) -> io::Result<usize> {
-    let mut sent = 0;
-    while sent < bytes.len() {
-        let result = retry_on_intr(|| send(fd, &bytes[sent..], SEND_FLAGS));
-        let Some(count) = unless_blocked(result)? else { break };
-        sent += count;
-    }
-    Ok(sent)
-}
-
-/// Takes it that the call would have to wait as none.
-fn unless_blocked(result: Result<usize, Errno>) -> io::Result<Option<usize>> {
-    match result {
-        Ok(count) => Ok(Some(count)),
-        Err(Errno::WOULDBLOCK) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }

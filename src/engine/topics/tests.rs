@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
+use super::super::topic_command::TopicCommand;
 use super::super::write_batch::Frame;
 use super::*;
 
