@@ -120,6 +120,15 @@ export declare function adoptSecure(engine: ExternalObject<Engine>, descriptor: 
 export declare const ANSWERED_PING: number
 
 /**
+ * Asks for the callback of closed handles, in this turn or, where those are being called already,
+ * in the next one. Until then the event loop stays alive.
+ */
+export declare function awaitClosing(phases: ExternalObject<Phases>): void
+
+/** Asks for the callback of what is done at once. Until then the event loop stays alive. */
+export declare function awaitPending(phases: ExternalObject<Phases>): void
+
+/**
  * Asks for the callback at the end of this turn, which then comes although nothing else keeps the
  * loop alive: frames for a stream in memory may wait for it. `false` where it is ending already:
  * the next time comes after libuv has waited.
@@ -131,6 +140,9 @@ export declare function awaitTurnEnd(turnEnd: ExternalObject<TurnEnd>): boolean
  * does. Not while a message, or something that was read, is under way.
  */
 export declare function beginCompression(engine: ExternalObject<Engine>, id: number, deflater: Deflater, inflater: Inflater): boolean
+
+/** Says that there is something to send, before the next `flushEngine` hands it over. */
+export declare function beginToSend(engine: ExternalObject<Engine>): void
 
 /** Closes a connection at once, with a reset if so asked; its number becomes free. */
 export declare function closeConnection(engine: ExternalObject<Engine>, id: number, reset: boolean): void
@@ -149,6 +161,13 @@ export declare function createDecoder(isServer: boolean, permessageDeflate: bool
 
 /** Makes an engine whose work is done in `dispatch`; nothing where there is no libuv. */
 export declare function createEngine(dispatch: () => void): ExternalObject<Engine> | null
+
+/**
+ * Makes what calls `on_pending` where libuv calls back for what was done at once, such as a
+ * shutdown, and `on_closing` where it does for closed handles, each when that is asked for.
+ * Nothing where there is no libuv.
+ */
+export declare function createPhases(onPending: () => void, onClosing: () => void): ExternalObject<Phases> | null
 
 /**
  * Makes what calls `callback` at the end of each turn in which that is asked for; nothing where
@@ -196,8 +215,9 @@ export declare function descriptor(engine: ExternalObject<Engine>, id: number): 
 
 /**
  * Has a connection that is about to be closed give what it has read and not reported, to be taken
- * by `takeDrained`; whether there is something. What is on the way is dropped where it isn't
- * wanted; what a socket would have read from which nothing reads counts as read.
+ * by `takeDrained`; whether there is something. Of what is on the way only the rest of the read
+ * whose events were taken last is given, if it's wanted; and all where nothing reads: then what a
+ * socket would have read counts as read, too.
  */
 export declare function drainConnection(engine: ExternalObject<Engine>, id: number, wanted: boolean, isUnread: boolean): boolean
 
@@ -432,7 +452,10 @@ export declare const RECORD_CLOSE: number
 /** One data frame of a compressed message: detail is the opcode, plus 16 on the last frame. */
 export declare const RECORD_COMPRESSED: number
 
-/** The peer will send nothing more. */
+/**
+ * The peer will send nothing more: detail is 1 where it has ended together with what it sent last,
+ * as a reset does.
+ */
 export declare const RECORD_END: number
 
 /** The connection has to fail; why is asked for apart. */
@@ -456,6 +479,9 @@ export declare const RECORD_LARGE_BINARY: number
 /** A large text message is arriving: detail is its length. It goes to memory that is given for it. */
 export declare const RECORD_LARGE_TEXT: number
 
+/** Of no connection: what follows was read later. */
+export declare const RECORD_NEXT_TURN: number
+
 /** A ping. */
 export declare const RECORD_PING: number
 
@@ -464,6 +490,9 @@ export declare const RECORD_PONG: number
 
 /** Bytes as they came, of a connection in raw mode. */
 export declare const RECORD_RAW: number
+
+/** Something was read, of a connection that is to tell of that. */
+export declare const RECORD_READ: number
 
 /** The half-close that was asked for is done. */
 export declare const RECORD_SHUT_DOWN: number
@@ -533,6 +562,9 @@ export declare function setPaused(engine: ExternalObject<Engine>, id: number, pa
 
 /** Sets whether bytes come as they are, from the next read on. */
 export declare function setRaw(engine: ExternalObject<Engine>, id: number, raw: boolean): void
+
+/** Sets whether each read is told of, by a record of its own where it brings no other. */
+export declare function setReportingReads(engine: ExternalObject<Engine>, id: number, reportsReads: boolean): void
 
 /**
  * Has the tokio driver, or the loop driver, do the work from now on; whether it does.

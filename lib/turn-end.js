@@ -9,9 +9,8 @@
 // else can join. So a turn is looked at now and then; where several ticks of it send, the others
 // and those of the turns that follow put it off.
 
-const { nextTick, now, setImmediate } = require('./host');
+const { now } = require('./host');
 const native = require('./native');
-const { rethrow } = require('./send-callback');
 
 /** This many ticks of a turn send at once; what later ones send leaves at the turn's end. */
 const FEW = 2;
@@ -138,59 +137,17 @@ class TurnEnd {
 }
 
 /**
- * Makes what calls a function at the end of a turn.
- *
- * @param {() => void} end The function
- * @return {() => boolean} Asks for that; `false` where nothing tells of the end of a turn, or it's
- *   ending
- */
-function createAwaiter(end) {
-  // Bun has libuv's functions by name, and ends the process when one is called. Electron waits for
-  // events elsewhere, before libuv is asked again.
-  const isNode = !process.versions.bun && !process.versions.electron && !process.versions.nw;
-  const handle = (isNode && native.createTurnEnd?.(end)) || null;
-  return () => handle !== null && native.awaitTurnEnd(handle);
-}
-
-/**
  * Makes the one of this thread.
  *
  * @return {TurnEnd} It never puts anything off where nothing tells of the end of a turn
  */
 function createTurnEnd() {
-  const turnEnd = new TurnEnd(createAwaiter(() => turnEnd.end()));
+  // Bun has libuv's functions by name, and ends the process when one is called. Electron waits for
+  // events elsewhere, before libuv is asked again.
+  const isNode = !process.versions.bun && !process.versions.electron && !process.versions.nw;
+  const handle = (isNode && native.createTurnEnd?.(() => turnEnd.end())) || null;
+  const turnEnd = new TurnEnd(() => handle !== null && native.awaitTurnEnd(handle));
   return turnEnd;
-}
-
-/** What is called at the end of this turn. @type {(() => void)[]} */
-let due = [];
-/** @type {(() => boolean) | undefined} */
-let awaitDue;
-
-/**
- * Calls what is due.
- */
-function callDue() {
-  const functions = due;
-  due = [];
-  for (const each of functions) {
-    try {
-      each();
-    } catch (error) {
-      nextTick(rethrow, error);
-    }
-  }
-}
-
-/**
- * Calls a function before the event loop waits for events again, as libuv does what it puts off.
- *
- * @param {() => void} callback The function
- */
-function callAtTurnEnd(callback) {
-  awaitDue ??= createAwaiter(callDue);
-  if (awaitDue()) due.push(callback);
-  else setImmediate(callback);
 }
 
 /** @type {TurnEnd | undefined} */
@@ -204,4 +161,4 @@ function getTurnEnd() {
   return turnEnd;
 }
 
-module.exports = { callAtTurnEnd, getTurnEnd, TurnEnd };
+module.exports = { getTurnEnd, TurnEnd };

@@ -37,7 +37,7 @@ impl Sink for Count {
     fn push(&mut self, _: ConnectionId, event: ConnectionEvent) {
         match event {
             ConnectionEvent::Raw(Payload::InPlace(range)) => self.bytes += range.len(),
-            ConnectionEvent::End => self.ends += 1,
+            ConnectionEvent::End { .. } => self.ends += 1,
             ConnectionEvent::Failed(..) => self.failures += 1,
             other => panic!("not expected: {other:?}"),
         }

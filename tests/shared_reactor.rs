@@ -110,6 +110,7 @@ impl Owner {
                     ConnectionEvent::Raw(payload) => {
                         self.bytes[id as usize].extend(payload.as_slice(&self.memory));
                     }
+                    ConnectionEvent::NextTurn => {}
                     other => self.others.push((id, other)),
                 }
             }
@@ -162,7 +163,7 @@ fn wakes_the_owner_for_what_the_task_reads() {
     assert_eq!(owner.bytes[id as usize], numbered(0, 100));
     drop(peer);
     owner.take_until(|owner| !owner.others.is_empty());
-    assert!(matches!(owner.others[..], [(_, ConnectionEvent::End)]));
+    assert!(matches!(owner.others[..], [(_, ConnectionEvent::End { .. })]));
 }
 
 #[test]
@@ -543,6 +544,26 @@ fn gives_what_is_on_the_way_to_who_closes_a_connection() {
         other => panic!("{other:?}"),
     });
     assert_eq!(seen.collect::<Vec<_>>().concat(), b"firstsecond");
+}
+
+#[test]
+fn gives_who_closes_a_connection_that_is_read_only_the_rest_of_the_latest_read() {
+    for (taken, wants, expected) in [(1, true, 3), (1, false, 0), (4, true, 0)] {
+        let mut owner = Owner::new();
+        owner.reactor.set_tasked(true);
+        let (ours, mut peer) = UnixStream::pair().unwrap();
+        let config = ConnectionConfig { role: Role::Client, raw: false, ..RAW };
+        let id = owner.reactor.with(|reactor| reactor.adopt(ours.as_fd(), config)).unwrap();
+        for _ in 0..2 {
+            // Four pongs, which are read at once.
+            peer.write_all(&[0x8a, 0].repeat(4)).unwrap();
+            thread::sleep(Duration::from_millis(100));
+        }
+        let mut records = Records { capacity: taken, taken: Vec::new(), takes_large: false };
+        owner.reactor.poll(&mut owner.memory, &mut owner.used, &mut records).unwrap();
+        assert_eq!(records.taken.len(), taken);
+        assert_eq!(owner.reactor.drain(id, wants, false).len(), expected, "{taken} {wants}");
+    }
 }
 
 /// Frames of these lengths in a row.

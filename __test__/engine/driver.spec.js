@@ -124,7 +124,7 @@ describe('The driver of the engine', { skip }, () => {
      * gives the frames that it sends meanwhile, at least as many as are awaited, all of them in the
      * end, and what it prints.
      */
-    async function pingBusy(t, role, { prepare = '', frames, awaited = 0 }) {
+    async function pingBusy(t, role, { prepare = '', during = '', frames, awaited = 0 }) {
       const script = `
         const { readSync } = require('node:fs');
         const { WebSocket, WebSocketServer } = require('.');
@@ -134,6 +134,8 @@ describe('The driver of the engine', { skip }, () => {
           ${prepare}
           setTimeout(() => {
             process.send('busy');
+            Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30);
+            ${during}
             readSync(0, Buffer.alloc(1));
           }, 50);
         };
@@ -158,6 +160,7 @@ describe('The driver of the engine', { skip }, () => {
       }
       const stdio = ['pipe', 'pipe', 'inherit', 'ipc'];
       const child = spawn(process.execPath, ['-e', script], { cwd: root, env, stdio });
+      const ended = once(child, 'close');
       t.after(() => child.kill());
       let printed = '';
       child.stdout.on('data', (chunk) => {
@@ -174,6 +177,7 @@ describe('The driver of the engine', { skip }, () => {
         await once(socket, 'data');
       }
       t.after(() => socket.destroy());
+      for (const stream of [socket, child.stdin]) stream.on('error', () => {}); // it may be gone
       let bytes = Buffer.alloc(0);
       socket.on('data', (chunk) => {
         bytes = Buffer.concat([bytes, chunk]);
@@ -190,7 +194,7 @@ describe('The driver of the engine', { skip }, () => {
       child.stdin.end('.');
       await sleep(50);
       socket.end();
-      await once(child, 'close');
+      await ended;
       return { meanwhile, finally: parseFrames(bytes), printed: printed.trim().split('\n') };
     }
 
@@ -239,6 +243,19 @@ describe('The driver of the engine', { skip }, () => {
         assert.deepStrictEqual(result.meanwhile, [pong('before', role)]);
         const frames = [pong('before', role), text('answer', role), pong('behind', role)];
         assert.deepStrictEqual(result.finally, frames);
+      });
+
+      it(`a ping waits for what is sent in the same tick, as ${role}`, async (t) => {
+        const during = "ws.send('first');";
+        const result = await pingBusy(t, role, { during, frames: [[9, 'x']] });
+        assert.deepStrictEqual(result.meanwhile, []);
+        assert.deepStrictEqual(result.finally, [text('first', role), pong('x', role)]);
+      });
+
+      it(`a ping that has come isn't answered once it's paused, as ${role}`, async (t) => {
+        const during = 'ws.pause(); setTimeout(() => ws.terminate(), 20);';
+        const result = await pingBusy(t, role, { during, frames: [[9, 'x']] });
+        assert.deepStrictEqual(result.finally, []);
       });
 
       const refusals = {

@@ -17,6 +17,9 @@ const {
   NO_CONNECTION,
   RECORD_END,
   RECORD_FAILED,
+  RECORD_FAULT,
+  RECORD_NEXT_TURN,
+  RECORD_RAW,
   RECORD_UNINFLATABLE,
   // What a retained message keeps alive is never more than this.
   SLAB_LENGTH,
@@ -188,7 +191,8 @@ class Inbox {
         this._current = null;
       } else {
         this._index++;
-        if (id === NO_CONNECTION) this._engine.fallBack();
+        const kind = values[this._index * RECORD_FIELDS + 1];
+        if (id === NO_CONNECTION && kind === RECORD_FAULT) this._engine.fallBack();
       }
     }
     if (values[1] === STATUS_MEMORY_FULL) {
@@ -259,6 +263,7 @@ class Inbox {
       const place = values[at + 3];
       const payload = this._payload(place, values[at + 4]);
       this._isTickDue = true;
+      if (kind <= RECORD_RAW) connection.receivedTurn = this._engine.turn;
       if (payload === null) connection.lose();
       else if (isHeld) connection.keep(kind, values[at + 2], payload, place);
       else connection.receive(kind, values[at + 2], payload, place);
@@ -300,10 +305,11 @@ class Inbox {
    */
   drain(id, connection) {
     const { native: engine } = this._engine;
-    const isHeld = connection.keepsRecords;
-    const isWanted = isHeld || connection === this._current;
-    if (isWanted) this._keepRest(id, connection);
-    if (!native.drainConnection(engine, id, isWanted, isHeld)) return;
+    const isCurrent = connection === this._current;
+    const isUnread = !isCurrent && connection.keepsRecords;
+    const isWanted = isCurrent && !this._hasNextTurn();
+    if (isWanted || isUnread) this._keepRest(id, connection);
+    if (!native.drainConnection(engine, id, isWanted, isUnread)) return;
     this._drained ??= new SharedIntegers((MAX_DRAINED + 1) * RECORD_FIELDS);
     const { memory, values } = this._drained;
     let count;
@@ -317,6 +323,21 @@ class Inbox {
         connection.keep(values[at + 1], values[at + 2], payload, place, true);
       }
     } while (count === MAX_DRAINED);
+  }
+
+  /**
+   * Tells whether what is to be handed out next was read in several turns: the rest of the read
+   * whose records are being handed out is here then.
+   *
+   * @return {boolean} Whether it was
+   * @private
+   */
+  _hasNextTurn() {
+    const { values } = this._records;
+    for (let index = this._index + 1; index <= this._count; index++) {
+      if (values[index * RECORD_FIELDS + 1] === RECORD_NEXT_TURN) return true;
+    }
+    return false;
   }
 
   /**

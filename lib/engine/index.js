@@ -34,7 +34,13 @@ const MAX_LARGE_BYTES = 4 * 1024 * 1024;
 class Engine {
   constructor() {
     /** @type {any} */
-    this.native = native.createEngine(() => this._dispatch()) ?? null;
+    this.native =
+      native.createEngine(() => {
+        this.turn++;
+        this._dispatch();
+      }) ?? null;
+    /** Counts turns of the event loop in which something has arrived. */
+    this.turn = 0;
     /** @type {(Connection | undefined)[]} By their number. */
     this._connections = [];
     /** How many there are. */

@@ -117,6 +117,9 @@ class Outbox {
     if (mask || data !== this._latest || first !== this._latestFirst || !this._isAsSent(data)) {
       this._addFrame(data, length, first, mask);
     }
+    if (this._commandCount === 0 && this._engine.isTasked) {
+      native.beginToSend(this._engine.native);
+    }
     const { values } = this._commands;
     const at = this._commandCount * COMMAND_FIELDS;
     values[at] = id;

@@ -143,14 +143,15 @@ class EngineSocket extends net.Socket {
    * @return {this}
    */
   setTimeout(milliseconds, callback) {
+    super.setTimeout(milliseconds, callback);
     const handle = connectionOf(this);
     handle?.setApart();
-    handle?.noteCounters();
-    return super.setTimeout(milliseconds, callback);
+    handle?.watchActivity();
+    return this;
   }
 
   _onTimeout() {
-    // Not each byte that comes or goes is told of: now it counts.
+    // Not each byte that goes is told of: now it counts, as with any socket.
     // @ts-expect-error what puts it off
     if (connectionOf(this)?.hasBeenActive()) this._unrefTimer();
     // @ts-expect-error what the timer of a socket calls
@@ -355,6 +356,7 @@ function handOver(socket, isServer, isCompressed) {
   connection.priorBytesRead = handle.bytesRead;
   connection.priorBytesWritten = handle.bytesWritten;
   if (typeof handle.hasRef === 'function' && !handle.hasRef()) connection.unref();
+  if (socket.timeout) connection.watchActivity();
   handle.readStop();
   rehome(socket, connection, EngineSocket.prototype);
   handle.close(() => connection.keepContext());

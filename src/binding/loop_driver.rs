@@ -25,9 +25,10 @@ use tokio::io::unix::AsyncFd;
 use super::error::reason;
 use crate::lock::lock;
 
-/// `UV_ASYNC`, `UV_POLL` and `UV_PREPARE` of `uv_handle_type` and `UV_READABLE` of `uv_poll_event`,
-/// parts of libuv's ABI.
+/// Of `uv_handle_type` and, the last one, of `uv_poll_event`, parts of libuv's ABI.
 const UV_ASYNC: c_int = 1;
+pub(super) const UV_CHECK: c_int = 2;
+pub(super) const UV_IDLE: c_int = 6;
 const UV_POLL: c_int = 8;
 pub(super) const UV_PREPARE: c_int = 9;
 const UV_READABLE: c_int = 1;
@@ -38,20 +39,27 @@ pub(super) type Handle = *mut c_void;
 type PollCallback = unsafe extern "C" fn(Handle, c_int, c_int);
 pub(super) type CloseCallback = unsafe extern "C" fn(Handle);
 type AsyncCallback = unsafe extern "C" fn(Handle);
-type PrepareCallback = unsafe extern "C" fn(Handle);
+/// Of the handles that are called in each turn of a loop.
+type TurnCallback = unsafe extern "C" fn(Handle);
 
 /// The functions of libuv that are needed, with the types that its header has had since 1.19.
 pub(super) struct Libuv {
     async_init: unsafe extern "C" fn(*mut c_void, Handle, AsyncCallback) -> c_int,
     async_send: unsafe extern "C" fn(Handle) -> c_int,
+    pub(super) check_init: unsafe extern "C" fn(*mut c_void, Handle) -> c_int,
+    pub(super) check_start: unsafe extern "C" fn(Handle, TurnCallback) -> c_int,
+    pub(super) check_stop: unsafe extern "C" fn(Handle) -> c_int,
     pub(super) close: unsafe extern "C" fn(Handle, Option<CloseCallback>),
     pub(super) handle_set_data: unsafe extern "C" fn(Handle, *mut c_void),
     handle_size: unsafe extern "C" fn(c_int) -> usize,
+    pub(super) idle_init: unsafe extern "C" fn(*mut c_void, Handle) -> c_int,
+    pub(super) idle_start: unsafe extern "C" fn(Handle, TurnCallback) -> c_int,
+    pub(super) idle_stop: unsafe extern "C" fn(Handle) -> c_int,
     poll_init: unsafe extern "C" fn(*mut c_void, Handle, c_int) -> c_int,
     poll_start: unsafe extern "C" fn(Handle, c_int, PollCallback) -> c_int,
     poll_stop: unsafe extern "C" fn(Handle) -> c_int,
     pub(super) prepare_init: unsafe extern "C" fn(*mut c_void, Handle) -> c_int,
-    pub(super) prepare_start: unsafe extern "C" fn(Handle, PrepareCallback) -> c_int,
+    pub(super) prepare_start: unsafe extern "C" fn(Handle, TurnCallback) -> c_int,
     pub(super) prepare_stop: unsafe extern "C" fn(Handle) -> c_int,
     reference: unsafe extern "C" fn(Handle),
     pub(super) unreference: unsafe extern "C" fn(Handle),
@@ -67,9 +75,15 @@ impl Libuv {
             Some(Self {
                 async_init: *program.get(b"uv_async_init\0").ok()?,
                 async_send: *program.get(b"uv_async_send\0").ok()?,
+                check_init: *program.get(b"uv_check_init\0").ok()?,
+                check_start: *program.get(b"uv_check_start\0").ok()?,
+                check_stop: *program.get(b"uv_check_stop\0").ok()?,
                 close: *program.get(b"uv_close\0").ok()?,
                 handle_set_data: *program.get(b"uv_handle_set_data\0").ok()?,
                 handle_size: *program.get(b"uv_handle_size\0").ok()?,
+                idle_init: *program.get(b"uv_idle_init\0").ok()?,
+                idle_start: *program.get(b"uv_idle_start\0").ok()?,
+                idle_stop: *program.get(b"uv_idle_stop\0").ok()?,
                 poll_init: *program.get(b"uv_poll_init\0").ok()?,
                 poll_start: *program.get(b"uv_poll_start\0").ok()?,
                 poll_stop: *program.get(b"uv_poll_stop\0").ok()?,

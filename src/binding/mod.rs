@@ -16,6 +16,8 @@ pub mod loop_driver;
 #[cfg(unix)]
 pub mod openssl;
 mod output;
+#[cfg(unix)]
+pub mod phases;
 pub mod runtime;
 #[cfg(unix)]
 pub mod turn_end;

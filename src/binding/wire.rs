@@ -49,7 +49,8 @@ pub const LARGE_OUTPUT: i32 = wire::LARGE_OUTPUT;
 /// Bytes as they came, of a connection in raw mode.
 #[napi]
 pub const RECORD_RAW: i32 = 16;
-/// The peer will send nothing more.
+/// The peer will send nothing more: detail is 1 where it has ended together with what it sent last,
+/// as a reset does.
 #[napi]
 pub const RECORD_END: i32 = 17;
 /// The socket failed; `socketFailure` says why.
@@ -78,6 +79,12 @@ pub const RECORD_LARGE_TEXT: i32 = 24;
 /// The same, binary.
 #[napi]
 pub const RECORD_LARGE_BINARY: i32 = 25;
+/// Something was read, of a connection that is to tell of that.
+#[napi]
+pub const RECORD_READ: i32 = 26;
+/// Of no connection: what follows was read later.
+#[napi]
+pub const RECORD_NEXT_TURN: i32 = 27;
 
 /// Nothing more to take; the descriptor announces what comes.
 #[napi]

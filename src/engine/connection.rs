@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -85,8 +86,63 @@ enum Step {
     TakeOutcome,
     Look,
     Receive,
+    ReportRead,
     ReportEnd,
     ReportFailure,
+}
+
+/// Whether the kernel has reported that both directions are over, as a reset does.
+///
+/// On Linux libuv reads what has come along with such a report and takes what follows for the end,
+/// without another look: who has sent something and then reset the connection has ended it. The
+/// reset is seen only where nothing came with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HangUp {
+    /// It has not, or what was unread then had come before.
+    Unknown,
+    /// The connection is read though the kernel has not been asked.
+    Guessing,
+    /// That has brought something: what the kernel reports next has come along with it.
+    Guessed,
+    /// It has, and nothing was read since.
+    Reported,
+    /// Some of what came with it was read.
+    Begun,
+    /// All of that was.
+    Complete,
+}
+
+impl HangUp {
+    /// What it is after a read that has brought something, maybe all that there was.
+    const fn after_read(self, is_all: bool) -> Self {
+        match self {
+            Self::Unknown => Self::Unknown,
+            Self::Guessing | Self::Guessed => Self::Guessed,
+            _ if is_all => Self::Complete,
+            Self::Reported | Self::Begun | Self::Complete => Self::Begun,
+        }
+    }
+
+    /// Whether the kernel has reported it.
+    const fn is_known(self) -> bool {
+        matches!(self, Self::Reported | Self::Begun | Self::Complete)
+    }
+
+    /// Whether it has, and something has come along with that.
+    const fn came_along(self) -> bool {
+        matches!(self, Self::Begun | Self::Complete)
+    }
+}
+
+/// Whether reads are reported by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reads {
+    /// They are not.
+    Silent,
+    /// They are, and none is to be.
+    Reported,
+    /// One is to be.
+    Due,
 }
 
 /// How far the sending side is.
@@ -145,10 +201,14 @@ pub struct Connection {
     readable: bool,
     /// Reads bring the end of the stream sooner or later, which no further event announces.
     peer_ended: bool,
+    hang_up: HangUp,
+    /// The error of a read that was the end of what came before it.
+    end_error: Option<NonZeroU8>,
     /// The peer has ended or broken a connection that is paused, which is to be looked at.
     look_due: bool,
     /// The peer has sent urgent data: a short read doesn't say that the socket is empty.
     urgent: bool,
+    reads: Reads,
     /// The socket is registered for writing.
     watched: bool,
     /// The kernel may take more of the queue.
@@ -201,8 +261,11 @@ impl Connection {
             answers: false,
             readable: false,
             peer_ended: false,
+            hang_up: HangUp::Unknown,
+            end_error: None,
             look_due: false,
             urgent: false,
+            reads: Reads::Silent,
             watched: false,
             writable: false,
             written: false,
@@ -335,9 +398,10 @@ impl Connection {
     /// bytes that are fed. The end of the stream is found again later.
     fn fetch(&mut self) {
         let mut space = vec![0; MAX_FETCH];
-        match self.socket.read(&mut space) {
+        match self.read(&mut space) {
             Ok(Some(count)) => {
                 self.bytes_read += count as u64;
+                self.hang_up = self.hang_up.after_read(count < MAX_FETCH);
                 self.fed.extend_from_slice(&space[..count]);
             }
             Ok(None) => {}
@@ -352,10 +416,17 @@ impl Connection {
             self.fed.reserve(MAX_FETCH);
             match self.socket.append_to(&mut self.fed) {
                 Ok(Some(0)) => return true,
-                Ok(Some(count)) => self.bytes_read += count as u64,
+                Ok(Some(count)) => {
+                    self.bytes_read += count as u64;
+                    self.hang_up = self.hang_up.after_read(false);
+                }
                 Ok(None) => {
                     self.readable = self.socket.may_have_more(0, MAX_FETCH);
                     return false;
+                }
+                Err(error) if self.ends_by_error() => {
+                    self.end_by_error(&error);
+                    return true;
                 }
                 Err(error) => {
                     self.receiving = Receiving::Ended;
@@ -397,6 +468,11 @@ impl Connection {
         self.read_ahead = u32::try_from(read_ahead).unwrap_or(u32::MAX);
     }
 
+    /// Sets whether each read is reported, also one that completes nothing.
+    pub const fn set_reporting_reads(&mut self, reports_reads: bool) {
+        self.reads = if reports_reads { Reads::Reported } else { Reads::Silent };
+    }
+
     /// Makes it ready to be asked, before it is closed, for what it has read; where nobody reads
     /// also for what it would have read.
     pub(super) fn prepare_to_drain(&mut self, is_unread: bool) {
@@ -430,6 +506,11 @@ impl Connection {
         self.starved = starved;
     }
 
+    /// Whether it is read when something arrives.
+    const fn is_read(&self) -> bool {
+        !self.paused && !self.is_withheld()
+    }
+
     /// Whether nothing is to be reported of what has arrived.
     const fn is_withheld(&self) -> bool {
         self.held || self.starved
@@ -441,10 +522,10 @@ impl Connection {
     }
 
     /// The role in which a ping may be answered now: not where the answer had to wait, so that a
-    /// peer that does not read costs no memory.
+    /// peer that does not read costs no memory, nor where nobody would have read the ping.
     pub(super) fn answering_role(&self) -> Option<Role> {
         let is_open = matches!(self.sending, Sending::Open) && self.failure.is_none();
-        let answers = self.answers && is_open && !self.waits() && !self.raw;
+        let answers = self.answers && is_open && !self.waits() && !self.raw && !self.paused;
         if answers { Some(self.decoder.role()) } else { None }
     }
 
@@ -538,6 +619,14 @@ impl Connection {
     pub(super) fn note(&mut self, readiness: &Readiness) {
         let broken = readiness.is_error();
         let ended = readiness.is_read_closed();
+        self.hang_up = match self.hang_up {
+            known if known.came_along() => known,
+            _ if !is_hung_up(readiness) => HangUp::Unknown,
+            HangUp::Guessed => HangUp::Begun,
+            // What waits was there before.
+            _ if self.readable && !self.is_read() => HangUp::Unknown,
+            _ => HangUp::Reported,
+        };
         self.readable |= readiness.is_readable() || ended || broken;
         self.peer_ended |= ended || broken;
         self.look_due |= self.paused && (ended || broken);
@@ -545,9 +634,14 @@ impl Connection {
         self.writable |= readiness.is_writable() || readiness.is_write_closed() || broken;
     }
 
-    /// Takes it that there is something to read.
-    pub(super) const fn note_readable(&mut self) {
-        self.readable = true;
+    /// Takes it that there is something to read, where it is read at all.
+    pub(super) const fn guess_readable(&mut self) {
+        if self.is_read() {
+            self.readable = true;
+            if matches!(self.hang_up, HangUp::Unknown) {
+                self.hang_up = HangUp::Guessing;
+            }
+        }
     }
 
     /// Takes it that anything may have been reported.
@@ -582,6 +676,8 @@ impl Connection {
             Some(Step::Look)
         } else if !has_received && self.may_receive() {
             Some(Step::Receive)
+        } else if self.reads == Reads::Due {
+            Some(Step::ReportRead)
         } else if self.may_report_end() {
             Some(Step::ReportEnd)
         } else if self.may_report_failure() && !self.may_receive() {
@@ -627,13 +723,15 @@ impl Connection {
     /// Whether it is to be reported that the connection is broken, as far as reading goes.
     fn may_report_failure(&self) -> bool {
         let is_read = || !self.is_withheld() && !self.awaits_memory && !self.is_inflating();
-        let finds_all = |failure: &Failure| failure.call == FailedCall::Write || is_read();
+        let finds_all = |failure: &Failure| failure.call != FailedCall::Read || is_read();
         self.failure_due && self.failure.as_deref().is_some_and(finds_all)
     }
 
     /// Does what there is to do, but reads at most once.
     pub(super) fn serve<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) -> Served {
-        if self.writable && self.waits() {
+        // As libuv, which reads first what has come along with a reset.
+        let is_read_first = self.hang_up.is_known() && self.may_receive();
+        if self.writable && self.waits() && !is_read_first {
             self.writing = self.pending();
             self.flush();
             self.writing = 0;
@@ -665,10 +763,15 @@ impl Connection {
                         return served;
                     }
                 }
+                Step::ReportRead => {
+                    self.reads = Reads::Reported;
+                    turn.sink.push(id, ConnectionEvent::Read);
+                }
                 Step::ReportEnd => {
                     self.end_due = false;
                     if self.failure.is_none() {
-                        turn.sink.push(id, ConnectionEvent::End);
+                        let came_along = self.hang_up.came_along();
+                        turn.sink.push(id, ConnectionEvent::End { came_along });
                     }
                 }
                 Step::ReportFailure => self.report_failure(id, turn),
@@ -712,7 +815,7 @@ impl Connection {
         self.written = false;
         match call {
             FailedCall::Read => self.readable = true, // finds the end, which no event may announce
-            FailedCall::Write => self.stop_receiving(),
+            FailedCall::Write | FailedCall::WriteAtEnd => self.stop_receiving(),
         }
     }
 
@@ -744,6 +847,13 @@ impl Connection {
 /// An error as good as `error`, of which there can be only one.
 fn copy_of(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
+/// Whether both directions are over, which only the kernels of Linux tell so.
+fn is_hung_up(readiness: &Readiness) -> bool {
+    cfg!(any(target_os = "linux", target_os = "android"))
+        && readiness.is_read_closed()
+        && readiness.is_write_closed()
 }
 
 /// Whether the peer has sent urgent data, which only the kernels of Linux tell. A read stops in

@@ -50,6 +50,8 @@ pub enum FailedCall {
     Read,
     /// Writing. What the peer had sent and was not reported yet is lost.
     Write,
+    /// Writing what waited, of a connection that has ended by a reset. That is reported first.
+    WriteAtEnd,
 }
 
 /// What has happened to a connection.
@@ -74,16 +76,26 @@ pub enum ConnectionEvent {
     /// sends from now on is discarded.
     Uninflatable(InflateError),
     /// The peer sends nothing any more. Comes once, behind everything that it sent.
-    End,
+    End {
+        /// The kernel reported the end together with what was read before it.
+        came_along: bool,
+    },
     /// The connection is broken, which this call has found. Comes once, and nothing after it.
     Failed(FailedCall, io::Error),
     /// All that [`Reactor::write`](super::Reactor::write) had left waiting is with the kernel.
     Written,
+    /// Something was read. Comes only of a connection that is to report that, behind what else is
+    /// reported of the read; see
+    /// [`Connection::set_reporting_reads`](super::Connection::set_reporting_reads).
+    Read,
     /// Something that was left to a task to write waits for the kernel to take it.
     Waiting,
     /// The half-close that [`Connection::shutdown`](super::Connection::shutdown) could not do at
     /// once is done.
     ShutDown,
+    /// What follows was read later, in another turn: of [`NO_CONNECTION`]. A connection is read
+    /// once in a turn.
+    NextTurn,
     /// The engine has panicked while it worked on the connection, of which it takes nothing any
     /// more; or on none that it could tell, [`NO_CONNECTION`], which has cost nobody anything.
     Fault,

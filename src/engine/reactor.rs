@@ -79,6 +79,10 @@ const DRAIN_MEMORY: usize = 64 * 1024;
 /// have their chance.
 const MAX_GUESSES: u8 = 8;
 
+/// How often in a row it has to have been ready alone. A connection that isn't busy isn't guessed
+/// at: what has come along with a reset is known only where the kernel is asked first.
+const MIN_TIMES: u8 = 8;
+
 /// What is to be written to a connection, on whichever thread.
 struct Delivery {
     detached: Detached,
@@ -101,8 +105,9 @@ pub struct Reactor {
     is_saturated: bool,
     /// Whether whoever waits hears again of what he was not told.
     may_guess: bool,
-    /// The connection that alone was ready when the kernel was last asked.
+    /// The connection that alone was ready when the kernel was last asked, and how often in a row.
     only: Option<ConnectionId>,
+    times: u8,
     /// How often it may be taken for granted that it is ready again.
     guesses: u8,
     /// A panic of nobody in particular is to be reported.
@@ -139,6 +144,7 @@ impl Reactor {
             is_saturated: false,
             may_guess: false,
             only: None,
+            times: 0,
             guesses: 0,
             fault_due: false,
             injected: Injected::default(),
@@ -358,7 +364,7 @@ impl Reactor {
         }
         self.guesses -= 1;
         let id = self.only?;
-        self.connections.update(id, Connection::note_readable)?;
+        self.connections.update(id, Connection::guess_readable)?;
         self.due = self.connections.ready_count();
         Some(id)
     }
@@ -409,7 +415,7 @@ impl Reactor {
     /// reads from would have read.
     pub fn drain(&mut self, id: ConnectionId, is_unread: bool) -> Vec<ConnectionEvent> {
         let mut sink = Drained::default();
-        self.gathering.withdraw(id, |id, event| sink.push(id, event));
+        self.gathering.withdraw(id, |event| sink.push(id, event));
         let Some(connection) = self.connections.get_mut(id) else { return sink.events };
         connection.guard(|connection| connection.prepare_to_drain(is_unread));
         let mut memory = Vec::new();
@@ -652,7 +658,7 @@ impl Reactor {
     /// Closes the connection at once, whatever waits; with `reset` so that the peer sees a reset.
     pub fn close(&mut self, id: ConnectionId, reset: bool) {
         let Some(connection) = self.connections.remove(id) else { return };
-        self.gathering.withdraw(id, |_, _| {});
+        self.gathering.withdraw(id, |_| {});
         self.topics.forget(id);
         // Closing the descriptor alone leaves it registered while it has duplicates elsewhere. It
         // cannot fail for a descriptor that is registered, and nothing could be done about it.
@@ -716,7 +722,8 @@ impl Reactor {
         let mut ready = self.events.iter().map(|event| event.token().0 as ConnectionId);
         let only = ready.next().filter(|_| ready.next().is_none());
         let is_same = only.is_some() && only == self.only;
-        self.guesses = if is_same { MAX_GUESSES } else { 0 };
+        self.times = if is_same { self.times.saturating_add(1) } else { 0 };
+        self.guesses = if self.times >= MIN_TIMES { MAX_GUESSES } else { 0 };
         self.only = only;
         Ok(())
     }

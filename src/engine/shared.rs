@@ -235,16 +235,23 @@ impl SharedReactor {
         lock(&self.inbox).settle();
     }
 
-    /// Takes what a connection has read that is about to be closed; see [`Reactor::drain`]. What is
-    /// on the way comes first, unless that is not `wanted`: then nothing comes after it, either.
-    pub fn drain(&self, id: ConnectionId, wanted: bool, is_unread: bool) -> Vec<ConnectionEvent> {
+    /// Takes what a connection has read that is about to be closed; see [`Reactor::drain`]. Where
+    /// nobody reads, what is on the way comes first. Otherwise only the rest of the latest read of
+    /// which the owner was given something, if he `wants` that.
+    pub fn drain(&self, id: ConnectionId, wants: bool, is_unread: bool) -> Vec<ConnectionEvent> {
         let mut core = self.core();
         let mut events = Vec::new();
-        lock(&self.inbox).withdraw(id, |_, event| events.push(event));
-        if !wanted && !events.is_empty() {
-            return Vec::new();
+        let mut is_cut = false;
+        lock(&self.inbox).withdraw(id, |is_rest, event| {
+            if is_unread || wants && is_rest {
+                events.push(event);
+            } else {
+                is_cut = true;
+            }
+        });
+        if !is_cut {
+            events.append(&mut core.reactor.drain(id, is_unread));
         }
-        events.append(&mut core.reactor.drain(id, is_unread));
         events
     }
 
@@ -254,6 +261,16 @@ impl SharedReactor {
         let mut core = self.core();
         core.reactor.close(id, reset);
         lock(&self.inbox).withdraw(id, |_, _| {});
+    }
+
+    /// Says that the owner has something to send, until he hands it over.
+    pub fn begin_to_send(&self) {
+        lock(&self.inbox).set_sending(true);
+    }
+
+    /// Says that he has handed it over.
+    pub fn end_sending(&self) {
+        lock(&self.inbox).set_sending(false);
     }
 
     /// Leaves a batch whose frames are in `bytes` for the task to write; `false` where it has too

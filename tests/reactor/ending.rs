@@ -6,9 +6,9 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use oxws::engine::{FailedCall, MIN_READ};
-use oxws::protocol::Role;
+use oxws::protocol::{Opcode, Role};
 
-use super::driver::{Driver, RAW, SERVER, fill, reset, text_to};
+use super::driver::{Driver, RAW, SERVER, fill, frame_to, pattern, reset, text_to};
 use super::support::{PATIENCE, Seen, text};
 
 #[test]
@@ -73,6 +73,72 @@ fn reports_a_reset_behind_what_came_before_it() {
     assert_eq!(driver.write(id, b"to nobody"), 9);
     assert!(driver.shutdown(id));
     driver.expect(&[]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn takes_a_reset_for_the_end_of_what_has_come_along_with_it() {
+    let long = pattern(80_000);
+    let frame = frame_to(Role::Server, true, Opcode::Binary, &long);
+    let texts = text_to(Role::Server, "a").repeat(3);
+    let all = vec![text("a"); 3];
+    for (before, sent, seen) in [
+        (&[][..], &texts[..], &all[..]),
+        (&[], &texts[..texts.len() - 1], &all[..2]),
+        (&frame[..40_000], &frame[40_000..60_000], &[]),
+        // What a reset overtakes is lost.
+        (&frame[..40_000], &frame[40_000..], &[Seen::Binary(long)]),
+    ] {
+        for takes_large in [false, true] {
+            let mut driver = Driver::new();
+            driver.records.takes_large = takes_large;
+            let (id, mut theirs) = driver.tcp_pair(SERVER);
+            theirs.write_all(&text_to(Role::Server, "before")).unwrap();
+            driver.expect(&[(id, text("before"))]);
+            theirs.write_all(before).unwrap();
+            driver.expect(&[]);
+            theirs.write_all(sent).unwrap();
+            reset(theirs);
+            let seen = seen.iter().chain([&Seen::End]).map(|it| (id, it.clone()));
+            driver.expect(&seen.collect::<Vec<_>>());
+            assert!(driver.connection(id).failure().is_none());
+            // The error is told where something is written.
+            assert_eq!(driver.write(id, b"to nobody"), 9);
+            driver.expect(&[(id, Seen::Failed(io::ErrorKind::ConnectionReset))]);
+        }
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn reads_what_has_come_along_with_a_reset_before_it_writes_what_waits() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.tcp_pair(SERVER);
+    fill(&mut driver, id);
+    theirs.write_all(&text_to(Role::Server, "last")).unwrap();
+    reset(theirs);
+    let failed = Seen::Failed(io::ErrorKind::ConnectionReset);
+    driver.expect(&[(id, text("last")), (id, Seen::End), (id, failed)]);
+    assert_eq!(driver.connection(id).failure().unwrap().0, FailedCall::WriteAtEnd);
+}
+
+#[test]
+fn reports_reads_that_bring_nothing_else_where_it_is_asked_to() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.pair(SERVER);
+    let frame = text_to(Role::Server, "slow");
+    theirs.write_all(&frame[..3]).unwrap();
+    driver.expect(&[]);
+    driver.reactor.update(id, |it| it.set_reporting_reads(true));
+    driver.expect(&[]);
+    theirs.write_all(&frame[3..4]).unwrap();
+    driver.expect(&[(id, Seen::Read)]);
+    theirs.write_all(&frame[4..]).unwrap();
+    driver.expect(&[(id, text("slow")), (id, Seen::Read)]);
+    driver.reactor.update(id, |it| it.set_reporting_reads(false));
+    theirs.write_all(&frame).unwrap();
+    drop(theirs);
+    driver.expect(&[(id, text("slow")), (id, Seen::End)]);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 const { AsyncResource } = require('node:async_hooks');
 const { networkInterfaces } = require('node:os');
 
-const { setImmediate } = require('../../host');
+const { callWhenClosing } = require('../phases');
 const native = require('../../native');
 const { givesBytes, modeAfter } = require('../mode');
 
@@ -28,6 +28,8 @@ class EngineHandle {
     /** The asynchronous context of its events: that of the hand-over first. */
     this.context = new AsyncResource('OXWSCONNECTION');
     this._hasOwnContext = false;
+    /** Called when it has. @type {(() => void) | null} */
+    this._onContext = null;
     this._engine = engine;
     this._id = id;
     this._socket = socket;
@@ -227,6 +229,7 @@ class EngineHandle {
   keepContext() {
     this.context = new AsyncResource('OXWSCONNECTION');
     this._hasOwnContext = true;
+    this._onContext?.();
   }
 
   /**
@@ -267,14 +270,15 @@ class EngineHandle {
   }
 
   /**
-   * @param {() => void} callback Called in a later turn of the event loop, in the context of the
-   *   events
+   * @param {() => void} callback Called when libuv's handles are, in the context of the events
    * @private
    */
   _callLater(callback) {
-    setImmediate(() => {
-      if (this._hasOwnContext) this.context.runInAsyncScope(callback);
-      else this._callLater(callback);
+    callWhenClosing(() => {
+      const run = () => this.context.runInAsyncScope(callback);
+      // Otherwise libuv's handle is about to be closed.
+      if (this._hasOwnContext) run();
+      else this._onContext = run;
     });
   }
 }

@@ -18,6 +18,7 @@ const { setImmediate } = require('../../host');
 const native = require('../../native');
 const { notePayload } = require('../../payload-memory');
 const { enlarge, reservation } = require('../../reservation');
+const { callWhenPending } = require('../phases');
 const { toLimit } = require('../../validation');
 
 const {
@@ -42,6 +43,12 @@ const {
 
 /** What is received of a large message at once; then it's the turn of the others. */
 const MAX_LARGE_SHARE = 1024 * 1024;
+/** What libuv reads at a time. */
+const MAX_READ = 64 * 1024;
+/** What a frame has beside its payload, at least. */
+const MIN_OVERHEAD = 2;
+/** In the detail of an end: it came together with what was sent last. */
+const CAME_ALONG = 1;
 /** What has arrived of a large message when none has. */
 const NOTHING = { memory: EMPTY_BUFFER, filled: 0 };
 
@@ -74,6 +81,10 @@ class EngineConnection extends EngineFrameQueue {
     super(engine, id, socket, mode);
     /** A large message that is arriving. @type {{memory: Buffer, filled: number} | null} */
     this._large = null;
+    /** Whether both sides were over when the peer ended. */
+    this._isOver = false;
+    /** In which turn of the event loop something of the peer was handed out last. */
+    this.receivedTurn = -1;
     /** What has arrived and is not handed out, because nobody reads. @type {Kept[]} */
     this._kept = NONE;
   }
@@ -239,10 +250,16 @@ class EngineConnection extends EngineFrameQueue {
   }
 
   /**
-   * Hands out what had arrived when the connection was closed.
+   * Hands out what had arrived when the connection was closed, as much of it as a socket of libuv
+   * would have read: a task may have read more.
    */
   receiveLeftovers() {
-    while (this._kept.length > 0) this._receiveFirstKept();
+    let rest = this._socket.readableHighWaterMark + MAX_READ;
+    while (this._kept.length > 0) {
+      rest -= this._kept[0].payload.length + MIN_OVERHEAD;
+      if (rest < 0) this._kept = NONE;
+      else this._receiveFirstKept();
+    }
   }
 
   /**
@@ -321,12 +338,16 @@ class EngineConnection extends EngineFrameQueue {
     } else if (kind === RECORD_UNINFLATABLE) {
       this._receiveInflateFailure(native.engineInflateFailure(this._engine.native, detail));
     } else if (kind === RECORD_END) {
-      // In a turn of its own: what listeners of the last message have begun comes before. Bytes
-      // set nothing off but what takes its own turns, as compressed messages do.
-      if (this.givesBytes) endReading(this);
-      else setImmediate(endReading, this);
+      // Not in the turn of the last message, unless it came along with that: what its listeners
+      // have begun comes before.
+      this._isOver = detail === CAME_ALONG;
+      if (this._isOver || this.receivedTurn !== this._engine.turn) endReading(this);
+      else setImmediate(endInNextTurn, this);
     } else if (kind === RECORD_FAILED) {
-      const failure = this._findFailure();
+      // A reset that came along with what was sent last is an end, until something can't be
+      // written.
+      if (this._isOver && this._countPending() === 0) return;
+      const failure = this._findFailure(this._isOver);
       if (failure) this._breakOff(failure);
     } else if (kind === RECORD_FAULT) {
       this.handlers.fail(createInternalError(PANIC));
@@ -412,6 +433,15 @@ class EngineConnection extends EngineFrameQueue {
     this._large = null;
     super._close(reset, callback);
   }
+}
+
+/**
+ * Ends the reading side of a socket when the event loop has turned.
+ *
+ * @param {EngineConnection} connection A connection whose peer sends nothing more
+ */
+function endInNextTurn(connection) {
+  callWhenPending(() => endReading(connection));
 }
 
 /**

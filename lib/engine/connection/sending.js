@@ -13,21 +13,19 @@ const { nextTick, setImmediate } = require('../../host');
 const { COMPRESSED, MAX_COMPRESSED_LENGTH, MAX_COPY_LENGTH, RAW } = require('../outbox');
 const EngineHandle = require('./handle');
 const native = require('../../native');
+const { callWhenPending } = require('../phases');
 const { isCallable, setApart } = require('../../send-callback');
-const { callAtTurnEnd } = require('../../turn-end');
 
 /** An empty list for all connections: an idle one needs none of its own. @type {any[]} */
 const NONE = [];
 Object.freeze(NONE);
 
 /**
- * How far reading and writing were when a connection whose socket has a timeout was last active:
- * few have one.
+ * How much waited when a connection whose socket has a timeout was last active: few have one.
  *
- * @type {WeakMap<object, {read: number, pending: number}>}
+ * @type {WeakMap<object, number>}
  */
-const counters = new WeakMap();
-const NO_COUNTERS = { read: 0, pending: 0 };
+const waitingThen = new WeakMap();
 
 /** The `write()` that nobody has wrapped. @type {Function} */
 const writeToStream = Writable.prototype.write;
@@ -460,7 +458,7 @@ class EngineFrameQueue extends EngineHandle {
     this._shutdown = callback;
     // As late as libuv, whose shutdown is done when the event loop turns: who closes the socket
     // before ends nothing.
-    callAtTurnEnd(() => this._shutDownNow());
+    callWhenPending(() => this._shutDownNow());
   }
 
   /**
@@ -573,7 +571,7 @@ class EngineFrameQueue extends EngineHandle {
 
   /**
    * @return {number} Bytes that wait in the engine
-   * @private
+   * @protected
    */
   _countPending() {
     return this._isBacklogged ? native.pendingBytes(this._engine.native, this._id) : 0;
@@ -721,29 +719,28 @@ class EngineFrameQueue extends EngineHandle {
   _noteActivity() {
     if (!this._socket.timeout) return;
     this._socket._unrefTimer();
-    this.noteCounters();
+    waitingThen.set(this, native.pendingBytes(this._engine.native, this._id));
   }
 
   /**
-   * Notes how far reading and writing are, for `hasBeenActive()`.
+   * Is told of what comes, also of parts of a message, as long as the socket has a timeout.
    */
-  noteCounters() {
+  watchActivity() {
     if (this._isClosed) return;
-    const [read, , pending] = native.counters(this._engine.native, this._id);
-    counters.set(this, { read, pending });
+    native.setReportingReads(this._engine.native, this._id, !!this._socket.timeout);
+    waitingThen.set(this, native.pendingBytes(this._engine.native, this._id));
   }
 
   /**
-   * Tells whether bytes have come or gone since the last activity that was told of: parts of a
-   * message, or of what waits.
+   * Tells whether some of what waits has gone since the last activity that was told of.
    *
-   * @return {boolean} Whether some have
+   * @return {boolean} Whether some has
    */
   hasBeenActive() {
-    const { read, pending } = counters.get(this) ?? NO_COUNTERS;
-    this.noteCounters();
-    const now = counters.get(this) ?? NO_COUNTERS;
-    return read !== now.read || pending !== now.pending;
+    const before = waitingThen.get(this) ?? 0;
+    const waiting = native.pendingBytes(this._engine.native, this._id);
+    waitingThen.set(this, waiting);
+    return before !== waiting;
   }
 
   /**

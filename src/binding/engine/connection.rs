@@ -215,6 +215,12 @@ pub fn set_paused(engine: &mut External<Engine>, id: u32, paused: bool, read_ahe
     });
 }
 
+/// Sets whether each read is told of, by a record of its own where it brings no other.
+#[napi(catch_unwind)]
+pub fn set_reporting_reads(engine: &mut External<Engine>, id: u32, reports_reads: bool) {
+    engine.reactor.update(id, |connection| connection.set_reporting_reads(reports_reads));
+}
+
 /// Sets whether bytes come as they are, from the next read on.
 #[napi(catch_unwind)]
 pub fn set_raw(engine: &mut External<Engine>, id: u32, raw: bool) {
@@ -269,7 +275,7 @@ pub fn socket_failure(engine: &External<Engine>, id: u32) -> Option<SocketFailur
     let failure = |connection: &Connection| {
         let (call, error) = connection.failure()?;
         let number = error.raw_os_error().unwrap_or(0);
-        let writing = call == FailedCall::Write;
+        let writing = call != FailedCall::Read;
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
         let (message, library, reason) = match inner {
             Some(OpensslError { message, library, reason }) => {

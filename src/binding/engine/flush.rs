@@ -45,11 +45,13 @@ pub fn flush_engine(
         let [id, frame] = fields_of(command);
         Write { id: id as u32, frame: frame as u32 }
     }));
-    if *is_tasked && !at_once && reactor.send(&scratch, batch) {
-        return Ok(None);
-    }
     let mut waiting = Vec::new();
-    reactor.write(&scratch, batch, &mut waiting);
+    if !*is_tasked || at_once || !reactor.send(&scratch, batch) {
+        reactor.write(&scratch, batch, &mut waiting);
+    }
+    if *is_tasked {
+        reactor.end_sending();
+    }
     Ok((!waiting.is_empty()).then(|| Uint32Array::new(waiting)))
 }
 
@@ -81,6 +83,12 @@ pub fn queue_topics(
 #[napi(catch_unwind)]
 pub fn topics_memory(engine: &External<Engine>) -> f64 {
     engine.reactor.with(|reactor| reactor.topics().memory()) as f64
+}
+
+/// Says that there is something to send, before the next `flushEngine` hands it over.
+#[napi(catch_unwind)]
+pub fn begin_to_send(engine: &External<Engine>) {
+    engine.reactor.begin_to_send();
 }
 
 /// Writes a head and a body as they are, straight from where they lie; returns how many bytes wait

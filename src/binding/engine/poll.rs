@@ -12,8 +12,9 @@ use super::super::deflate::InflateFailure;
 use super::super::error::{ErrorDescription, reason};
 use super::super::wire::{
     ANSWERED_PING, ENGINE_RECORD_FIELDS, RECORD_END, RECORD_ERROR, RECORD_FAILED, RECORD_FAULT,
-    RECORD_LARGE_BINARY, RECORD_LARGE_TEXT, RECORD_RAW, RECORD_SHUT_DOWN, RECORD_UNINFLATABLE,
-    RECORD_WAITING, RECORD_WRITTEN, STATUS_IDLE, STATUS_MEMORY_FULL, STATUS_RECORDS_FULL,
+    RECORD_LARGE_BINARY, RECORD_LARGE_TEXT, RECORD_NEXT_TURN, RECORD_RAW, RECORD_READ,
+    RECORD_SHUT_DOWN, RECORD_UNINFLATABLE, RECORD_WAITING, RECORD_WRITTEN, STATUS_IDLE,
+    STATUS_MEMORY_FULL, STATUS_RECORDS_FULL,
 };
 use super::Engine;
 use crate::engine::{ConnectionEvent, Sink, Status};
@@ -56,8 +57,9 @@ pub fn poll_engine(
 }
 
 /// Has a connection that is about to be closed give what it has read and not reported, to be taken
-/// by `takeDrained`; whether there is something. What is on the way is dropped where it isn't
-/// wanted; what a socket would have read from which nothing reads counts as read.
+/// by `takeDrained`; whether there is something. Of what is on the way only the rest of the read
+/// whose events were taken last is given, if it's wanted; and all where nothing reads: then what a
+/// socket would have read counts as read, too.
 #[napi(catch_unwind)]
 pub fn drain_connection(
     engine: &mut External<Engine>,
@@ -191,11 +193,13 @@ impl Sink for Records<'_> {
                 self.inflate_errors.push(error);
                 [RECORD_UNINFLATABLE, self.inflate_errors.len() as i32 - 1, 0, 0]
             }
-            ConnectionEvent::End => [RECORD_END, 0, 0, 0],
+            ConnectionEvent::End { came_along } => [RECORD_END, i32::from(came_along), 0, 0],
+            ConnectionEvent::Read => [RECORD_READ, 0, 0, 0],
             ConnectionEvent::Failed(..) => [RECORD_FAILED, 0, 0, 0],
             ConnectionEvent::Written => [RECORD_WRITTEN, 0, 0, 0],
             ConnectionEvent::Waiting => [RECORD_WAITING, 0, 0, 0],
             ConnectionEvent::ShutDown => [RECORD_SHUT_DOWN, 0, 0, 0],
+            ConnectionEvent::NextTurn => [RECORD_NEXT_TURN, 0, 0, 0],
             ConnectionEvent::Fault => [RECORD_FAULT, 0, 0, 0],
         };
         let start = self.count * RECORD_LENGTH;

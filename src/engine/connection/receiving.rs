@@ -1,11 +1,12 @@
 //! What arrives: read, decoded, inflated and reported.
 
 use std::io;
+use std::num::NonZeroU8;
 
 use super::super::compression::incoming::{Checks, Inflated, Refusal};
 use super::super::event::{ConnectionEvent, ConnectionId, FailedCall, MIN_READ, Sink};
 use super::super::fault::Fault;
-use super::{Chunk, Connection, Receiving, Served, Turn};
+use super::{Chunk, Connection, HangUp, Reads, Receiving, Served, Turn};
 use crate::protocol::{Event, Opcode, Payload, ProtocolError};
 
 /// The least that is read straight into the memory of a payload. With less, reading what follows
@@ -56,10 +57,11 @@ impl Connection {
                 // Up to where the next message begins.
                 most = self.decoder.missing_payload();
             }
-            let socket = &mut self.socket;
-            let received = self.decoder.receive_payload(MIN_DIRECT_READ, |buffer| {
+            let Self { decoder, socket, hang_up, .. } = self;
+            let is_over = *hang_up == HangUp::Complete;
+            let received = decoder.receive_payload(MIN_DIRECT_READ, |buffer| {
                 let space = buffer.capacity() - buffer.len();
-                (socket.append_to(buffer), space)
+                (if is_over { Ok(Some(0)) } else { socket.append_to(buffer) }, space)
             });
             if let Some(((read, space), decoded)) = received {
                 self.note_read(read, space);
@@ -103,7 +105,7 @@ impl Connection {
         let length = space.len().min(most);
         let space = &mut space[..length];
         let count = if self.fed.is_empty() {
-            let read = self.socket.read(space);
+            let read = self.read(space);
             self.note_read(read, length)
         } else {
             Some(self.take_fed(space))
@@ -169,7 +171,7 @@ impl Connection {
             }
             let part = &mut memory[filled..filled + length];
             let count = if self.fed.is_empty() {
-                let read = self.socket.read(part);
+                let read = self.read(part);
                 self.note_read(read, length)
             } else {
                 Some(self.take_fed(part))
@@ -184,6 +186,22 @@ impl Connection {
         Ok(filled)
     }
 
+    /// Reads the socket, unless it's known to have nothing more.
+    pub(super) fn read(&mut self, space: &mut [u8]) -> io::Result<Option<usize>> {
+        if self.hang_up == HangUp::Complete { Ok(Some(0)) } else { self.socket.read(space) }
+    }
+
+    /// Whether a read that fails is the end of what came before it.
+    pub(super) const fn ends_by_error(&self) -> bool {
+        matches!(self.hang_up, HangUp::Guessed | HangUp::Begun)
+    }
+
+    /// Notes that one has failed. The kernel tells of the error once, and writing has it to report.
+    pub(super) fn end_by_error(&mut self, error: &io::Error) {
+        self.hang_up = HangUp::Complete;
+        self.end_error = error.raw_os_error().and_then(|it| NonZeroU8::new(u8::try_from(it).ok()?));
+    }
+
     /// Notes what a read into `space` bytes tells of the socket; returns how many bytes it brought.
     fn note_read(&mut self, read: io::Result<Option<usize>>, space: usize) -> Option<usize> {
         match read {
@@ -196,6 +214,10 @@ impl Connection {
                 self.bytes_read += count as u64;
                 let has_more = self.socket.may_have_more(count, space);
                 self.readable = has_more || self.peer_ended || self.urgent;
+                self.hang_up = self.hang_up.after_read(!has_more && !self.urgent);
+                if self.reads == Reads::Reported {
+                    self.reads = Reads::Due;
+                }
                 Some(count)
             }
             Ok(None) => {
@@ -203,6 +225,10 @@ impl Connection {
                 self.peer_ended &= self.readable;
                 self.urgent &= self.readable;
                 None
+            }
+            Err(error) if self.ends_by_error() => {
+                self.end_by_error(&error);
+                self.note_read(Ok(Some(0)), space)
             }
             Err(error) => {
                 self.receiving = Receiving::Ended;

@@ -1,6 +1,6 @@
 //! What is written: at once as far as the kernel takes it, the rest from a queue.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use super::super::fault::Fault;
 use super::super::write_batch::{Frame, Run};
 use super::socket::MAX_PARTS;
 use super::write_queue::MAX_SLICES;
-use super::{Connection, Sending};
+use super::{Connection, Receiving, Sending};
 
 /// Frames whose average is up to this many bytes are put together for the kernel, longer ones left
 /// where they are: to copy them costs as much as one part more of the call then.
@@ -214,7 +214,13 @@ impl Connection {
                 count
             }
             Err(error) => {
-                self.fail(FailedCall::Write, error);
+                let is_at_end = self.hang_up.came_along() && self.receiving == Receiving::Ended;
+                let call = if is_at_end { FailedCall::WriteAtEnd } else { FailedCall::Write };
+                let first = self.end_error.take();
+                self.fail(
+                    call,
+                    first.map_or(error, |it| io::Error::from_raw_os_error(i32::from(it.get()))),
+                );
                 0
             }
         }

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use super::super::event::{ConnectionEvent, ConnectionId, FailedCall, MIN_READ, Sink};
+use super::super::event::{
+    ConnectionEvent, ConnectionId, FailedCall, MIN_READ, NO_CONNECTION, Sink,
+};
 use crate::protocol::{Event, Payload, ProtocolError};
 
 /// Memory of a batch, into which the sockets are read.
@@ -43,6 +45,10 @@ pub(crate) struct EventList {
     pub(crate) pinged: bool,
     /// Connections of which nothing that was read before is to be reported.
     pub(crate) broken: Vec<ConnectionId>,
+    /// Connections that were found to be broken by reading.
+    pub(crate) reset: Vec<ConnectionId>,
+    /// Another turn begins with what is pushed next.
+    is_next_turn: bool,
 }
 
 impl Sink for EventList {
@@ -61,6 +67,12 @@ impl Sink for EventList {
         if matches!(event, ConnectionEvent::Failed(FailedCall::Write, _)) {
             self.list.retain(|(of, _)| *of != id);
             self.broken.push(id);
+        }
+        if mem::take(&mut self.is_next_turn) {
+            self.list.push_back((NO_CONNECTION, ConnectionEvent::NextTurn));
+        }
+        if matches!(event, ConnectionEvent::Failed(FailedCall::Read, _)) {
+            self.reset.push(id);
         }
         let weight = weight_of(&mut event);
         match self.charges.last_mut() {
@@ -102,6 +114,11 @@ impl Batch {
         !self.is_full && !self.is_begun() && BATCH_MEMORY - self.used >= MIN_ROOM
     }
 
+    /// Notes that what comes next was read in another turn than what is on its way.
+    pub(crate) const fn begin_turn(&mut self) {
+        self.events.is_next_turn = true;
+    }
+
     /// Notes that what comes next has no room.
     pub(crate) const fn close(&mut self) {
         self.is_full = true;
@@ -136,23 +153,52 @@ impl Batch {
         self.events.list.iter().any(|(of, _)| *of == id)
     }
 
-    /// Drops what it holds of a connection; `taker` gets it, with payloads of its own.
+    /// Whether it holds something that a connection has sent.
+    pub(crate) fn holds_received(&self, id: ConnectionId) -> bool {
+        let is_received = |event: &ConnectionEvent| {
+            matches!(
+                event,
+                ConnectionEvent::Frame(_)
+                    | ConnectionEvent::AnsweredPing(_)
+                    | ConnectionEvent::Raw(_)
+                    | ConnectionEvent::Large(_)
+            )
+        };
+        self.events.list.iter().any(|(of, event)| *of == id && is_received(event))
+    }
+
+    /// Has a connection end before it's told that it is broken.
+    pub(crate) fn end_before_failure(&mut self, id: ConnectionId) {
+        let is_failure = |(of, event): &(ConnectionId, ConnectionEvent)| {
+            *of == id && matches!(event, ConnectionEvent::Failed(..))
+        };
+        if let Some(index) = self.events.list.iter().position(is_failure) {
+            self.events.list.insert(index, (id, ConnectionEvent::End { came_along: true }));
+        }
+    }
+
+    /// Drops what it holds of a connection; `taker` gets it, with payloads of its own, and with the
+    /// number of turns that begin before it.
     pub(crate) fn withdraw(
         &mut self,
         id: ConnectionId,
-        mut taker: impl FnMut(ConnectionId, ConnectionEvent),
+        mut taker: impl FnMut(usize, ConnectionEvent),
     ) {
         if !self.holds(id) {
             return;
         }
+        let mut turns = 0;
         let list = mem::take(&mut self.events.list);
-        let (withdrawn, kept): (VecDeque<_>, _) = list.into_iter().partition(|(of, _)| *of == id);
-        self.events.list = kept;
-        for (_, mut event) in withdrawn {
+        for (of, mut event) in list {
+            turns += usize::from(matches!(event, ConnectionEvent::NextTurn));
+            if of != id {
+                self.events.list.push_back((of, event));
+                continue;
+            }
             if let Some(payload) = event.payload_mut() {
                 *payload = Payload::Owned(payload.as_slice(&self.memory).to_vec());
             }
-            taker(id, event);
+            taker(turns, event);
         }
     }
 
@@ -163,6 +209,7 @@ impl Batch {
         self.events.owned = 0;
         self.events.refused = false;
         self.events.pinged = false;
+        self.events.is_next_turn = false;
         self.events.charges.clear();
         self.copied_to = None;
         self.is_full = false;

@@ -108,13 +108,9 @@ impl Gathering {
     }
 
     /// Drops what it holds of a connection; `taker` gets it, with payloads of its own.
-    pub(crate) fn withdraw(
-        &mut self,
-        id: ConnectionId,
-        mut taker: impl FnMut(ConnectionId, ConnectionEvent),
-    ) {
+    pub(crate) fn withdraw(&mut self, id: ConnectionId, mut taker: impl FnMut(ConnectionEvent)) {
         for batch in &mut self.batches {
-            batch.withdraw(id, &mut taker);
+            batch.withdraw(id, |_, event| taker(event));
         }
     }
 }

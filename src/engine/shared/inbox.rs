@@ -54,12 +54,17 @@ impl Inbox {
     /// A batch for what comes next: the last one, if it has room and nobody has begun to take it.
     pub(crate) fn open(&mut self) -> Batch {
         if self.batches.back().is_some_and(|(last, _)| last.has_room())
-            && let Some((batch, weight)) = self.batches.pop_back()
+            && let Some((mut batch, weight)) = self.batches.pop_back()
         {
             self.weight -= weight;
+            batch.begin_turn();
             return batch;
         }
-        self.spare.take()
+        let mut batch = self.spare.take();
+        if !self.batches.is_empty() {
+            batch.begin_turn();
+        }
+        batch
     }
 
     /// Puts a batch back; returns whether the taker has to be woken.
@@ -70,6 +75,7 @@ impl Inbox {
                 self.credits.charge(id, weight);
             }
         }
+        self.end_by_reset(&mut batch);
         for id in mem::take(&mut batch.events.broken) {
             for (earlier, _) in &mut self.batches {
                 earlier.withdraw(id, |_, _| {});
@@ -86,6 +92,18 @@ impl Inbox {
         self.weight += weight;
         self.batches.push_back((batch, weight));
         !mem::replace(&mut self.is_woken, true)
+    }
+
+    /// Has connections end that were reset before the taker has come for what they sent: for him
+    /// that has come along with the reset, which is what an end is to libuv on Linux.
+    fn end_by_reset(&self, batch: &mut Batch) {
+        for id in mem::take(&mut batch.events.reset) {
+            let is_early = self.batches.iter().any(|(earlier, _)| earlier.holds_received(id))
+                || batch.holds_received(id);
+            if is_early && cfg!(any(target_os = "linux", target_os = "android")) {
+                batch.end_before_failure(id);
+            }
+        }
     }
 
     /// Says that the taker comes; returns whether he finds something.
@@ -146,6 +164,11 @@ impl Inbox {
         self.ping_timer.settle();
     }
 
+    /// Notes whether the taker has something to send that he hasn't handed over.
+    pub(crate) const fn set_sending(&mut self, is_sending: bool) {
+        self.ping_timer.is_sending = is_sending;
+    }
+
     /// When the pings that wait here are to be answered without the taker.
     pub(crate) fn answers_at(&self) -> Option<Instant> {
         self.ping_timer.due()
@@ -183,14 +206,16 @@ impl Inbox {
         self.batches.iter().any(|(batch, _)| batch.holds(id))
     }
 
-    /// Drops what is on the way from a connection; `taker` gets it, with payloads of its own.
+    /// Drops what is on the way from a connection; `taker` gets it, with payloads of its own, and
+    /// hears whether it was read together with what was taken last.
     pub(crate) fn withdraw(
         &mut self,
         id: ConnectionId,
-        mut taker: impl FnMut(ConnectionId, ConnectionEvent),
+        mut taker: impl FnMut(bool, ConnectionEvent),
     ) {
         for (batch, _) in &mut self.batches {
-            batch.withdraw(id, &mut taker);
+            let is_begun = batch.is_begun();
+            batch.withdraw(id, |turns, event| taker(is_begun && turns == 0, event));
         }
         self.credits.forget(id);
     }
@@ -207,6 +232,9 @@ const fn is_answerable(event: &ConnectionEvent) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use super::super::super::event::FailedCall;
     use super::super::super::reactor::batch::BATCH_MEMORY;
     use super::*;
     use crate::protocol::{Payload, ProtocolError};
@@ -216,6 +244,8 @@ mod tests {
     struct Taker {
         room: usize,
         taken: Vec<(ConnectionId, ConnectionEvent)>,
+        /// How much was taken when a turn began behind another one.
+        turns: Vec<usize>,
     }
 
     impl Sink for Taker {
@@ -224,7 +254,11 @@ mod tests {
         }
 
         fn push(&mut self, id: ConnectionId, event: ConnectionEvent) {
-            self.taken.push((id, event));
+            if matches!(event, ConnectionEvent::NextTurn) {
+                self.turns.push(self.taken.len());
+            } else {
+                self.taken.push((id, event));
+            }
         }
     }
 
@@ -320,10 +354,10 @@ mod tests {
             read(&mut inbox, 2, &[round + 10; 2]);
         }
         let mut withdrawn = Vec::new();
-        inbox.withdraw(1, |id, mut event| {
-            withdrawn.push((id, event.payload_mut().unwrap().as_slice(&[]).to_vec()));
+        inbox.withdraw(1, |is_rest, mut event| {
+            withdrawn.push((is_rest, event.payload_mut().unwrap().as_slice(&[]).to_vec()));
         });
-        let expected: Vec<_> = (0..3_u8).map(|round| (1, vec![round; 30_000])).collect();
+        let expected: Vec<_> = (0..3_u8).map(|round| (false, vec![round; 30_000])).collect();
         assert_eq!(withdrawn, expected);
         let mut rest = Vec::new();
         loop {
@@ -337,6 +371,77 @@ mod tests {
         }
         assert_eq!(rest, (0..3_u8).map(|round| (2, vec![round + 10; 2])).collect::<Vec<_>>());
         assert_eq!(inbox.weight, 0);
+    }
+
+    /// An inbox with four turns, in two batches, in each of which connection 1 was read twice, and
+    /// 2 in between.
+    fn with_turns() -> Inbox {
+        let mut inbox = Inbox::default();
+        for length in [10, 10, 12_000, 10] {
+            let mut batch = inbox.open();
+            for id in [1, 2, 1] {
+                let range = batch.used..batch.used + length;
+                batch.used = range.end;
+                batch.events.push(id, ConnectionEvent::Raw(Payload::InPlace(range)));
+            }
+            inbox.put(batch);
+        }
+        assert_eq!(inbox.batches.len(), 2);
+        inbox
+    }
+
+    #[test]
+    fn says_where_a_turn_begins() {
+        let mut inbox = with_turns();
+        let (mut memory, mut used) = (vec![0; 2 * BATCH_MEMORY], 0);
+        let mut taker = Taker { room: 100, ..Taker::default() };
+        assert_eq!(inbox.take(&mut memory, &mut used, &mut taker), Status::Idle);
+        assert_eq!((taker.taken.len(), taker.turns), (12, vec![3, 6, 9]));
+    }
+
+    #[test]
+    fn knows_what_is_left_of_a_turn_that_is_begun() {
+        for (room, rest) in [(0, 0), (1, 1), (3, 0), (4, 1)] {
+            let mut inbox = with_turns();
+            let (mut memory, mut used) = (vec![0; 2 * BATCH_MEMORY], 0);
+            let mut taker = Taker { room, ..Taker::default() };
+            if room > 0 {
+                inbox.take(&mut memory, &mut used, &mut taker);
+            }
+            let (mut left, mut later) = (0, 0);
+            inbox.withdraw(1, |is_rest, _| {
+                *(if is_rest { &mut left } else { &mut later }) += 1;
+            });
+            let taken = taker.taken.iter().filter(|(id, _)| *id == 1).count();
+            assert_eq!((left, left + later + taken), (rest, 8), "{room}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn ends_a_connection_that_was_reset_before_the_taker_came() {
+        for (sends, comes, expected) in
+            [(true, false, true), (false, false, false), (true, true, false)]
+        {
+            let mut inbox = Inbox::default();
+            let (mut memory, mut used) = (vec![0; BATCH_MEMORY], 0);
+            read(&mut inbox, 2, b"of another one");
+            if sends {
+                read(&mut inbox, 1, b"last");
+            }
+            if comes {
+                inbox.take(&mut memory, &mut used, &mut Taker { room: 9, ..Taker::default() });
+            }
+            let mut batch = inbox.open();
+            let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+            batch.events.push(1, ConnectionEvent::Failed(FailedCall::Read, reset));
+            inbox.put(batch);
+            let mut taker = Taker { room: 9, ..Taker::default() };
+            inbox.take(&mut memory, &mut used, &mut taker);
+            let is_end = |event: &_| matches!(event, ConnectionEvent::End { came_along: true });
+            assert_eq!(taker.taken.iter().any(|(_, event)| is_end(event)), expected);
+            assert!(matches!(taker.taken.pop(), Some((1, ConnectionEvent::Failed(..)))));
+        }
     }
 
     #[test]

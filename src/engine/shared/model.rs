@@ -143,6 +143,9 @@ impl Owner {
             let mut records = Records::default();
             let status = self.reactor.poll(&mut self.memory, &mut self.used, &mut records).unwrap();
             for (id, event) in records.0 {
+                if matches!(event, ConnectionEvent::NextTurn) {
+                    continue;
+                }
                 assert_ne!(id, NO_CONNECTION, "something has panicked");
                 match event {
                     ConnectionEvent::Raw(payload) => {

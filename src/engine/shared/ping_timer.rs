@@ -11,9 +11,14 @@ use super::super::event::{ConnectionId, NO_CONNECTION};
 /// How long a ping waits for the owner: longer than a turn of his takes, shorter than peers wait.
 pub(crate) const GRACE: Duration = Duration::from_millis(50);
 
+/// How long it waits while he has something to send: that would have come before the answer.
+pub(crate) const SENDING_GRACE: Duration = Duration::from_secs(1);
+
 /// What is known of the owner.
 #[derive(Debug, Default)]
 pub(crate) struct PingTimer {
+    /// He has something to send that he hasn't handed over.
+    pub(crate) is_sending: bool,
     /// Since when a ping waits for him.
     since: Option<Instant>,
     /// A bit for each connection of which he has taken something, and not said that he is done.
@@ -33,7 +38,8 @@ impl PingTimer {
 
     /// When the pings that wait are to be answered without him.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.since.map(|since| since + GRACE)
+        let grace = if self.is_sending { SENDING_GRACE } else { GRACE };
+        self.since.map(|since| since + grace)
     }
 
     /// Whether that is now.
@@ -82,6 +88,17 @@ mod tests {
         assert!(ping_timer.is_due());
         ping_timer.stop();
         assert!(!ping_timer.is_due() && ping_timer.due().is_none());
+    }
+
+    #[test]
+    fn waits_longer_for_an_owner_who_sends() {
+        let mut ping_timer = PingTimer::default();
+        ping_timer.start();
+        let due = ping_timer.due().unwrap();
+        ping_timer.is_sending = true;
+        assert_eq!(ping_timer.due(), Some(due - GRACE + SENDING_GRACE));
+        ping_timer.is_sending = false;
+        assert_eq!(ping_timer.due(), Some(due));
     }
 
     #[test]
