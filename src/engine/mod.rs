@@ -19,6 +19,7 @@ mod reactor;
 mod shared;
 #[cfg(unix)]
 mod topic_command;
+#[cfg(unix)]
 mod topics;
 #[cfg(unix)]
 mod write_batch;
