@@ -8,7 +8,7 @@
 #![expect(clippy::multiple_unsafe_ops_per_block, reason = "a sequence of C calls is one operation")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_uint, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
@@ -63,6 +63,7 @@ pub(super) struct Libuv {
     pub(super) prepare_stop: unsafe extern "C" fn(Handle) -> c_int,
     reference: unsafe extern "C" fn(Handle),
     pub(super) unreference: unsafe extern "C" fn(Handle),
+    version: unsafe extern "C" fn() -> c_uint,
 }
 
 impl Libuv {
@@ -92,8 +93,17 @@ impl Libuv {
                 prepare_stop: *program.get(b"uv_prepare_stop\0").ok()?,
                 reference: *program.get(b"uv_ref\0").ok()?,
                 unreference: *program.get(b"uv_unref\0").ok()?,
+                version: *program.get(b"uv_version\0").ok()?,
             })
         }
+    }
+
+    /// Whether this libuv takes what has come along with a reset to be followed by an end: before
+    /// version 1.52.
+    pub(super) fn ends_at_hang_up(&self) -> bool {
+        // SAFETY: the function only returns a number.
+        let version = unsafe { (self.version)() };
+        version < (1 << 16 | 52 << 8)
     }
 }
 

@@ -6,6 +6,7 @@ use std::num::NonZeroU8;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mio::event::Event as Readiness;
@@ -93,9 +94,9 @@ enum Step {
 
 /// Whether the kernel has reported that both directions are over, as a reset does.
 ///
-/// On Linux libuv reads what has come along with such a report and takes what follows for the end,
-/// without another look: who has sent something and then reset the connection has ended it. The
-/// reset is seen only where nothing came with it.
+/// On Linux libuv, before version 1.52, reads what has come along with such a report and takes what
+/// follows for the end, without another look: who has sent something and then reset the connection
+/// has ended it. The reset is seen only where nothing came with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HangUp {
     /// It has not, or what was unread then had come before.
@@ -849,9 +850,19 @@ fn copy_of(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
+/// Whether what has come along with a reset is followed by an end instead.
+static HANG_UP_IS_END: AtomicBool = AtomicBool::new(true);
+
+/// Says whether what has come along with a reset is followed by an end, as libuv has it before
+/// version 1.52, or by the reset. For all reactors of the process; by default it is.
+pub fn set_hang_up_is_end(is_end: bool) {
+    HANG_UP_IS_END.store(is_end, Ordering::Relaxed);
+}
+
 /// Whether both directions are over, which only the kernels of Linux tell so.
 fn is_hung_up(readiness: &Readiness) -> bool {
     cfg!(any(target_os = "linux", target_os = "android"))
+        && HANG_UP_IS_END.load(Ordering::Relaxed)
         && readiness.is_read_closed()
         && readiness.is_write_closed()
 }

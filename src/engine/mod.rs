@@ -26,7 +26,7 @@ mod write_batch;
 
 #[cfg(unix)]
 pub use self::{
-    connection::{Connection, Next, Opened, Session},
+    connection::{Connection, Next, Opened, Session, set_hang_up_is_end},
     event::{
         ConnectionConfig, ConnectionEvent, ConnectionId, FailedCall, MIN_READ, NO_CONNECTION, Sink,
         Status,

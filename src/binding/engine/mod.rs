@@ -13,11 +13,13 @@ use napi::bindgen_prelude::{
 use napi_derive::napi;
 
 use super::frame::next_key;
-use super::loop_driver::{LoopDriver, wait_in_task};
+use super::loop_driver::{Libuv, LoopDriver, wait_in_task};
 #[cfg(debug_assertions)]
 use crate::engine::Fault;
 use crate::engine::threads::pool::{GATE, work_threads};
-use crate::engine::{ConnectionEvent, Reactor, SharedReactor, TopicCommand, WriteBatch};
+use crate::engine::{
+    ConnectionEvent, Reactor, SharedReactor, TopicCommand, WriteBatch, set_hang_up_is_end,
+};
 use crate::javascript::records::Payloads;
 use crate::protocol::ProtocolError;
 use crate::protocol::deflate::InflateError;
@@ -48,6 +50,7 @@ pub fn create_engine(
     dispatch: Function<'_, (), ()>,
 ) -> Result<Option<External<Engine>>> {
     let Ok(mut reactor) = Reactor::new() else { return Ok(None) };
+    set_hang_up_is_end(Libuv::find().is_none_or(|libuv| libuv.ends_at_hang_up()));
     let spawner = |job| GATE.pass(job, |job| drop(spawn_blocking(job)));
     reactor.set_spawner(Arc::new(spawner), work_threads());
     reactor.set_work_limit(|| GATE.limit());
