@@ -231,6 +231,34 @@ describe('The option broker', () => {
     );
   });
 
+  it('is closed with its last server, whatever is under way', async (t) => {
+    const calls = [];
+    const broker = {
+      listen: () => calls.push('listen'),
+      publish() {},
+      subscribe: (topic) => calls.push(`subscribe ${topic}`),
+      unsubscribe: (topic) => {
+        calls.push(`unsubscribe ${topic}`);
+        // As a client does that waits for its server to come back.
+        return new Promise(() => {});
+      },
+      close: () => calls.push('close')
+    };
+    for (let round = 0; round < 2; round++) {
+      const { members, wss } = await openRoom(t, 1, { broker });
+      members[0].ws.subscribe('news');
+      members[0].ws.terminate();
+      wss.close();
+      await until(() => calls.includes('close'), 'the end');
+      assert.deepStrictEqual(calls.splice(0), [
+        'listen',
+        'subscribe news',
+        'unsubscribe news',
+        'close'
+      ]);
+    }
+  });
+
   it('carries a Blob', async (t) => {
     const bus = new EventEmitter();
     const near = new WebSocketServer({ broker: new MemoryBroker(bus), noServer: true });

@@ -70,6 +70,8 @@ class BrokerLink {
     /** What could not be handed to the broker since that was reported last, and when. */
     this._lost = 0;
     this._reportedAt = Number.NEGATIVE_INFINITY;
+    /** Whether the broker is closed; it may be another link's then. */
+    this._hasEnded = false;
     broker.listen({
       message: (topic, payload) => this._receive(topic, payload),
       error: (error) => this._report(error)
@@ -92,10 +94,9 @@ class BrokerLink {
   leave(topics) {
     if (!this._members.delete(topics) || this._members.size > 0) return;
     links.delete(this._broker);
-    const settled = Array.from(this._interests.values(), ({ change }) => change);
-    Promise.all(settled)
-      .then(() => this._broker.close?.())
-      .catch((error) => topics.reportBrokerError(error));
+    this._hasEnded = true;
+    // Requests that are under way aren't waited for: while the broker is down they never end.
+    attempt(() => this._broker.close?.()).catch((error) => topics.reportBrokerError(error));
   }
 
   /**
@@ -209,7 +210,7 @@ class BrokerLink {
    * @private
    */
   _follow(interest) {
-    if (interest.change !== null) return;
+    if (interest.change !== null || this._hasEnded) return;
     const isWanted = interest.servers > 0;
     if (interest.isSubscribed === isWanted) {
       if (!isWanted) this._interests.delete(interest.topic);
