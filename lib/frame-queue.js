@@ -14,7 +14,7 @@
 const { copy, FastBuffer, unmask } = require('./buffer-util');
 const { isExiting, nextTick } = require('./host');
 const { rethrow, setApart } = require('./send-callback');
-const { getTurnEnd } = require('./turn-end');
+const { Departure } = require('./turn-end');
 const { keepOrder } = require('./write-order');
 
 /**
@@ -40,9 +40,7 @@ let slabUsed = 0;
 
 /** @type {FrameQueue[]} The queues with frames in this tick. */
 let waiting = [];
-let isScheduled = false;
-/** Whether that is at the end of the turn of the event loop. */
-let isPutOff = false;
+const departure = new Departure(flushWaiting);
 let listensForExit = false;
 /** How many receivers are handing out events, one inside the other. */
 let dispatchDepth = 0;
@@ -316,33 +314,22 @@ class FrameQueue {
     if (typeof callback === 'function') {
       if (this._callbacks === null) this._callbacks = [setApart(callback)];
       else this._callbacks.push(setApart(callback));
-      endTickSoon();
+      departure.hurry();
     }
-    if (this._isWaiting) {
-      leaveIfLate();
-      return;
+    if (!this._isWaiting) {
+      if (isExiting()) {
+        this.flush();
+        return;
+      }
+      this._isWaiting = true;
+      waiting.push(this);
+      if (!listensForExit) {
+        listensForExit = true;
+        process.on('exit', flushWaiting);
+      }
     }
-    if (isExiting()) {
-      this.flush();
-      return;
-    }
-    this._isWaiting = true;
-    waiting.push(this);
-    if (!listensForExit) {
-      listensForExit = true;
-      process.on('exit', flushWaiting);
-    }
-    if (isScheduled || dispatchDepth > 0) {
-      leaveIfLate();
-      return;
-    }
-    isScheduled = true;
-    isPutOff = getTurnEnd().puts(turn);
-    // A program may wait for a callback before it goes on.
-    if (!isPutOff || this._callbacks !== null) {
-      isPutOff = false;
-      nextTick(endTick);
-    }
+    departure.schedule(dispatchDepth > 0);
+    if (this._callbacks !== null) departure.hurry();
   }
 
   /**
@@ -432,39 +419,6 @@ function flushWaiting() {
       nextTick(rethrow, error);
     }
   }
-}
-
-/**
- * Ends the tick.
- */
-function endTick() {
-  isScheduled = false;
-  flushWaiting();
-}
-
-/** What the end of a turn is reported to. */
-const turn = {
-  endTurn() {
-    if (!isPutOff) return;
-    isPutOff = false;
-    endTick();
-  }
-};
-
-/**
- * Writes out what was put off once it has waited long enough.
- */
-function leaveIfLate() {
-  if (isPutOff && getTurnEnd().isLate()) turn.endTurn();
-}
-
-/**
- * Has what was put off leave at the end of this tick.
- */
-function endTickSoon() {
-  if (!isPutOff) return;
-  isPutOff = false;
-  nextTick(endTick);
 }
 
 module.exports = FrameQueue;

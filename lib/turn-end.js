@@ -9,7 +9,7 @@
 // else can join. So a turn is looked at now and then; where several ticks of it send, the others
 // and those of the turns that follow put it off.
 
-const { now } = require('./host');
+const { nextTick, now } = require('./host');
 const native = require('./native');
 
 /** This many ticks of a turn send at once; what later ones send leaves at the turn's end. */
@@ -161,4 +161,62 @@ function getTurnEnd() {
   return turnEnd;
 }
 
-module.exports = { getTurnEnd, TurnEnd };
+/**
+ * Sees to it that what is sent leaves: at the end of the tick, or of the turn.
+ */
+class Departure {
+  /**
+   * @param {() => void} leave Sends what waits
+   */
+  constructor(leave) {
+    this._leave = leave;
+    /** Whether that is seen to already, and whether at the end of the turn. */
+    this._isScheduled = false;
+    this._isPutOff = false;
+    this._onTickEnd = () => this._end();
+  }
+
+  /**
+   * Notes that something waits.
+   *
+   * @param {boolean} isDispatching Whether events are handed out: it leaves when that is done
+   */
+  schedule(isDispatching) {
+    if (this._isScheduled || isDispatching) {
+      if (this._isPutOff && getTurnEnd().isLate()) this.endTurn();
+      return;
+    }
+    this._isScheduled = true;
+    this._isPutOff = getTurnEnd().puts(this);
+    if (!this._isPutOff) nextTick(this._onTickEnd);
+  }
+
+  /**
+   * Has what was put off leave at the end of this tick: a program may wait for a callback before it
+   * goes on.
+   */
+  hurry() {
+    if (!this._isPutOff) return;
+    this._isPutOff = false;
+    nextTick(this._onTickEnd);
+  }
+
+  /**
+   * Has what was put off leave now.
+   */
+  endTurn() {
+    if (!this._isPutOff) return;
+    this._isPutOff = false;
+    this._end();
+  }
+
+  /**
+   * @private
+   */
+  _end() {
+    this._isScheduled = false;
+    this._leave();
+  }
+}
+
+module.exports = { Departure, getTurnEnd, TurnEnd };

@@ -7,7 +7,7 @@
 const { copy } = require('../buffer-util');
 const { nextTick } = require('../host');
 const native = require('../native');
-const { getTurnEnd } = require('../turn-end');
+const { Departure } = require('../turn-end');
 const SharedIntegers = require('./shared-integers');
 
 const {
@@ -92,11 +92,7 @@ class Outbox {
     this._holding = [];
     /** @type {Connection[]} Connections that have callbacks of what was not flushed yet. */
     this._expecting = [];
-    this._isScheduled = false;
-    /** Whether that is at the end of the turn. */
-    this._isPutOff = false;
-    this._turnEnd = getTurnEnd();
-    this._onTickEnd = () => this._endTick();
+    this._departure = new Departure(() => this.flush());
   }
 
   /**
@@ -386,10 +382,7 @@ class Outbox {
    */
   expect(connection) {
     this._expecting.push(connection);
-    if (!this._isPutOff) return;
-    // A program may wait for the callback before it goes on.
-    this._isPutOff = false;
-    nextTick(this._onTickEnd);
+    this._departure.hurry();
   }
 
   /** Whether callbacks wait for the next flush. */
@@ -401,22 +394,7 @@ class Outbox {
    * Sees to a flush at the end of the tick, of the dispatch, or of the turn of the event loop.
    */
   schedule() {
-    if (this._isScheduled || this.isDispatching) {
-      if (this._isPutOff && this._turnEnd.isLate()) this.endTurn();
-      return;
-    }
-    this._isScheduled = true;
-    this._isPutOff = this._turnEnd.puts(this);
-    if (!this._isPutOff) nextTick(this._onTickEnd);
-  }
-
-  /**
-   * Hands over what was put off until the end of the turn.
-   */
-  endTurn() {
-    if (!this._isPutOff) return;
-    this._isPutOff = false;
-    this._endTick();
+    this._departure.schedule(this.isDispatching);
   }
 
   /**
@@ -488,16 +466,6 @@ class Outbox {
       const handed = expecting.map((connection) => connection.noteFlush());
       nextTick(settleAll, expecting, handed);
     }
-  }
-
-  /**
-   * Ends the tick of what was sent outside of a dispatch.
-   *
-   * @private
-   */
-  _endTick() {
-    this._isScheduled = false;
-    this.flush();
   }
 
   /**
