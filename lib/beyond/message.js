@@ -80,12 +80,20 @@ class Message {
 
   /** The frame, neither masked nor compressed, as header and payload: made once. */
   get parts() {
-    if (this._parts === null) {
-      const opcode = this.isBinary ? BINARY : TEXT;
-      const options = { fin: true, mask: false, opcode, readOnly: true, rsv1: false };
-      this._parts = /** @type {Buffer[]} */ (Sender.frame(this.data, options));
-    }
+    this._parts ??= this._toFrame(this.data, false);
     return this._parts;
+  }
+
+  /**
+   * @param {string | Buffer} payload The payload
+   * @param {boolean} rsv1 Whether it's compressed
+   * @return {Buffer[]} The frame, not masked: header and payload
+   * @private
+   */
+  _toFrame(payload, rsv1) {
+    const opcode = this.isBinary ? BINARY : TEXT;
+    const options = { fin: true, mask: false, opcode, readOnly: true, rsv1 };
+    return /** @type {Buffer[]} */ (Sender.frame(/** @type {Buffer} */ (payload), options));
   }
 
   /**
@@ -119,9 +127,7 @@ class Message {
   deflatedFrame(perMessageDeflate) {
     const known = this._findDeflated(perMessageDeflate);
     if (!known?.bytes) return null;
-    const opcode = this.isBinary ? BINARY : TEXT;
-    const options = { fin: true, mask: false, opcode, readOnly: true, rsv1: true };
-    known.frame ??= join(/** @type {Buffer[]} */ (Sender.frame(known.bytes, options)));
+    known.frame ??= join(this._toFrame(known.bytes, true));
     return known.frame;
   }
 

@@ -192,7 +192,7 @@ class EngineFrameQueue extends EngineHandle {
    * @return {boolean} Whether `appendCompressed` takes it
    */
   compresses(length) {
-    return this.mode === 'taken' && length <= MAX_COMPRESSED_LENGTH && this._isFree();
+    return this.isCompressing && length <= MAX_COMPRESSED_LENGTH && this._isFree();
   }
 
   /**
