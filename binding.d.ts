@@ -65,11 +65,11 @@ export declare class Inflater {
   free(): void
 }
 
-/** Takes what the work of a JavaScript thread came to. */
+/** Takes the results of the work of a JavaScript thread. */
 export declare class WorkResults {
   /**
    * `callback` is called with the number of each piece of work that ends, with ticks and
-   * microtasks of its own behind it.
+   * microtasks of its own after it.
    */
   constructor(callback: (number: number, bytes: Buffer | null | undefined, lengths: number[] | null | undefined, isFinished: boolean) => void)
   /** Sets whether the event loop is kept alive, as it is in the beginning. */
@@ -184,7 +184,7 @@ export declare function decode(decoder: ExternalObject<RecordDecoder>, chunk: Bu
 /** Why the connection has to fail, after a record of kind error. */
 export declare function decoderError(decoder: ExternalObject<RecordDecoder>): ErrorDescription | null
 
-/** The outputs of a run, one behind the other. */
+/** The outputs of a run, one after the other. */
 export interface Deflated {
   /** All of them. */
   bytes: Buffer
@@ -214,7 +214,7 @@ export interface DeflateOptions {
 export declare function descriptor(engine: ExternalObject<Engine>, id: number): number
 
 /**
- * Has a connection that is about to be closed give what it has read and not reported, to be taken
+ * Collects what a connection that is about to be closed has read and not reported, to be taken
  * by `takeDrained`; whether there is something. Of what is on the way only the rest of the read
  * whose events were taken last is given, if it's wanted; and all where nothing reads: then what a
  * socket would have read counts as read, too.
@@ -354,7 +354,7 @@ export declare function isValidKey(key: string): boolean
 export declare function isValidUtf8(data: Buffer): boolean
 
 /**
- * Has the allocator keep up to 32 MiB that large messages leave for those that follow: to
+ * Makes the allocator keep up to 32 MiB that large messages leave for those that follow: to
  * give them back to the kernel and have their pages cleared anew is a third of the work of the
  * kernel on them.
  *
@@ -431,7 +431,7 @@ export declare function pollEngine(engine: ExternalObject<Engine>, records: Buff
  */
 export declare function prepareSecure(version: string): boolean
 
-/** Adds what is published, and who has subscribed to what, to the next flush. */
+/** Adds what is published, and which connections have subscribed to what, to the next flush. */
 export declare function queueTopics(engine: ExternalObject<Engine>, commands: Buffer, count: number): void
 
 /**
@@ -509,10 +509,10 @@ export declare const RECORD_WAITING: number
 /** Some of what waited has been written. */
 export declare const RECORD_WRITTEN: number
 
-/** Has a connection read that was taken over while the tokio driver had the work. */
+/** Begins to read a connection that was taken over while the tokio driver had the work. */
 export declare function releaseConnection(engine: ExternalObject<Engine>, id: number): void
 
-/** Has a connection over TLS read that was taken over. */
+/** Begins to read a connection over TLS that was taken over. */
 export declare function releaseSecure(engine: ExternalObject<Engine>, id: number): void
 
 /**
@@ -521,7 +521,7 @@ export declare function releaseSecure(engine: ExternalObject<Engine>, id: number
  */
 export declare function sendParts(engine: ExternalObject<Engine>, id: number, head: Buffer, body: Buffer): boolean
 
-/** Has work done that nobody announces, where the tokio driver would do it. */
+/** Does work that no event announces, where the tokio driver would do it. */
 export declare function serveEngine(engine: ExternalObject<Engine>): void
 
 /** Sets whether the engine may answer pings of a connection while JavaScript is busy. */
@@ -563,13 +563,13 @@ export declare function setPaused(engine: ExternalObject<Engine>, id: number, pa
 /** Sets whether bytes come as they are, from the next read on. */
 export declare function setRaw(engine: ExternalObject<Engine>, id: number, raw: boolean): void
 
-/** Sets whether each read is told of, by a record of its own where it brings no other. */
+/** Sets whether each read is reported, by a record of its own where it brings no other. */
 export declare function setReportingReads(engine: ExternalObject<Engine>, id: number, reportsReads: boolean): void
 
 /**
  * Has the tokio driver, or the loop driver, do the work from now on; whether it does.
  *
- * What is sent has to be flushed at once before. Nobody announces what the loop driver finds.
+ * What is sent has to be flushed at once before. What the loop driver finds isn't announced.
  */
 export declare function setTokioDriver(engine: ExternalObject<Engine>, tokio: boolean): boolean
 

@@ -168,7 +168,7 @@ struct Waiting {
     fin: bool,
 }
 
-/// The outputs of a run, one behind the other.
+/// The outputs of a run, one after the other.
 #[napi(object, object_from_js = false)]
 pub struct Deflated {
     /// All of them.
@@ -279,7 +279,7 @@ impl From<InflateOptions> for DecompressorConfig {
     }
 }
 
-/// What the latest operation came to.
+/// The result of the latest operation.
 #[derive(Default)]
 struct Latest {
     error: Option<InflateError>,

@@ -7,7 +7,7 @@ use napi_derive::napi;
 /// As long as what is freed by one collection of JavaScript's young generation.
 const LENGTH: usize = 16 * 1024 * 1024;
 
-/// Has the allocator keep up to 32 MiB that large messages leave for those that follow: to
+/// Makes the allocator keep up to 32 MiB that large messages leave for those that follow: to
 /// give them back to the kernel and have their pages cleared anew is a third of the work of the
 /// kernel on them.
 ///

@@ -167,7 +167,7 @@ impl LoopDriver {
     /// Starts to watch `descriptor`; `dispatch` is called in a turn of the event loop of its own,
     /// with everything that follows a callback of Node. `None` where there is no libuv.
     ///
-    /// The watch does not keep the event loop alive until it is told to.
+    /// The watch does not keep the event loop alive until it is asked to.
     ///
     /// # Errors
     ///
@@ -192,7 +192,7 @@ impl LoopDriver {
             }
             return Ok(None);
         }
-        // It asks for a descriptor that every event loop has already, and cannot fail behind that.
+        // It asks for a descriptor that every event loop has already, and cannot fail after that.
         // SAFETY: as above.
         unsafe { (libuv.async_init)(event_loop, wake.handle, on_woken) };
         let waker =

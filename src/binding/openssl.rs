@@ -2,8 +2,8 @@
 //!
 //! Its functions are looked up at run time: node exports them. Each `SSL` that is made in the
 //! process from [`prepare`] on is known here by its address, which a callback of OpenSSL gives, and
-//! told from the others by what its handshake ended with. [`Candidate::take`] puts a BIO of ours
-//! in the place of Node's two. doc/decisions/0010 says what this relies on.
+//! distinguished from the others by what its handshake ended with. [`Candidate::take`] puts a BIO
+//! of ours in the place of Node's two. doc/decisions/0010 says what this relies on.
 //!
 //! This is the one file that calls OpenSSL. An `SSL` is used on the thread that made it, and no
 //! call of ours makes OpenSSL call into JavaScript: what Node has set to do so is taken away, or
@@ -303,7 +303,7 @@ fn object_of(address: *const c_void) -> Option<*mut c_void> {
     (status != 0).then_some(found.dli_fbase)
 }
 
-/// Has this addon stay loaded, which Node unloads with the last thread that has loaded it.
+/// Keeps this addon loaded, which Node unloads with the last thread that has loaded it.
 fn stays_loaded() -> bool {
     // SAFETY: as in `object_of`.
     let mut found: libc::Dl_info = unsafe { mem::zeroed() };
@@ -733,7 +733,7 @@ impl fmt::Debug for OpensslSession {
 struct Call<'a> {
     output: &'a mut Vec<u8>,
     openssl: &'static Openssl,
-    /// The context of the `SSL`, and what its keys are told to otherwise: JavaScript.
+    /// The context of the `SSL`, and what gets its keys otherwise: JavaScript.
     context: Object,
     keylog: *mut c_void,
 }
@@ -791,7 +791,7 @@ impl Drop for Call<'_> {
             // SAFETY: the context is alive as long as its `SSL`; the function is the one it had.
             unsafe { (self.openssl.SSL_CTX_set_keylog_callback)(self.context, self.keylog) };
         }
-        // Nobody else is to take what is left for theirs.
+        // No other code is to take what is left for its own.
         // SAFETY: the function has no conditions.
         unsafe { (self.openssl.ERR_clear_error)() };
     }

@@ -158,7 +158,7 @@ unsafe extern "C" fn on_pending(handle: Handle) {
 
 /// Called by libuv when it is done with a handle.
 unsafe extern "C" fn on_closed(handle: Handle) {
-    // SAFETY: what was boxed is used by nobody any more when the last of its handles is closed; the
+    // SAFETY: what was boxed isn't used any more when the last of its handles is closed; the
     // callback runs on the environment's thread.
     unsafe {
         let of = Loop::of(handle);

@@ -12,7 +12,7 @@ use crate::engine::threads::pool;
 static THREADS: LazyLock<usize> =
     LazyLock::new(|| pool::task_threads(env::var("OXWS_THREADS").ok().as_deref()));
 
-/// Has napi's tasks and threads be those of the engine's runtime, so that there is one.
+/// Gives napi the engine's runtime for its tasks and threads, so that there is one.
 #[module_init]
 fn provide_runtime() {
     // Without it napi makes a runtime of its own.

@@ -1,4 +1,4 @@
-//! Work for JavaScript on the engine's threads, and the one callback that takes what it came to.
+//! Work for JavaScript on the engine's threads, and the one callback that takes the results.
 //!
 //! A promise for each piece of work would come by way of two tasks and a threadsafe function of its
 //! own, which takes JavaScript as long as to inflate some 10 KiB.
@@ -18,7 +18,7 @@ use super::output::hand_over;
 use crate::engine::threads::pool::GATE;
 use crate::lock::lock;
 
-/// What work came to.
+/// The result of work.
 pub enum Outcome {
     /// The bytes of an output.
     Output(Vec<u8>),
@@ -36,7 +36,7 @@ type Arguments = FnArgs<(u32, Option<Buffer>, Option<Vec<u32>>, bool)>;
 
 type Callback = ThreadsafeFunction<(u32, Outcome), (), Arguments, Status, false>;
 
-/// Takes what the work of a JavaScript thread came to.
+/// Takes the results of the work of a JavaScript thread.
 #[napi]
 pub struct WorkResults {
     callback: Arc<Mutex<Callback>>,
@@ -45,7 +45,7 @@ pub struct WorkResults {
 #[napi]
 impl WorkResults {
     /// `callback` is called with the number of each piece of work that ends, with ticks and
-    /// microtasks of its own behind it.
+    /// microtasks of its own after it.
     #[napi(
         constructor,
         catch_unwind,
@@ -65,7 +65,7 @@ impl WorkResults {
 }
 
 impl WorkResults {
-    /// Has work done on another thread, when the limit on those allows it.
+    /// Schedules work on another thread, when the limit on those allows it.
     pub(super) fn expect(&self, number: u32, work: impl FnOnce() -> Outcome + Send + 'static) {
         let callback = Arc::clone(&self.callback);
         let report = Report { callback, number, outcome: Outcome::Unfinished };
@@ -74,7 +74,7 @@ impl WorkResults {
     }
 }
 
-/// Tells what became of work, also where that panicked.
+/// Reports the result of work, also where that panicked.
 struct Report {
     callback: Arc<Mutex<Callback>>,
     number: u32,
@@ -90,7 +90,7 @@ impl Report {
 impl Drop for Report {
     fn drop(&mut self) {
         let outcome = mem::replace(&mut self.outcome, Outcome::Unfinished);
-        // It fails where the environment is gone, and with it who would be told.
+        // It fails where the environment is gone, and with it what would be called.
         lock(&self.callback).call((self.number, outcome), ThreadsafeFunctionCallMode::NonBlocking);
     }
 }
@@ -104,7 +104,7 @@ fn arguments(context: ThreadsafeCallContext<(u32, Outcome)>) -> Result<Arguments
         Outcome::Failed => (None, None, true),
         Outcome::Unfinished => (None, None, false),
     };
-    // What is too long for a buffer is told as well: somebody waits for it.
+    // What is too long for a buffer is reported as well: a promise waits for it.
     let buffer = |mut bytes| hand_over(&env, &mut bytes).and_then(|it| it.into_buffer(&env)).ok();
     let bytes = bytes.and_then(|bytes| {
         let buffer = buffer(bytes);

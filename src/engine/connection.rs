@@ -95,8 +95,9 @@ enum Step {
 /// Whether the kernel has reported that both directions are over, as a reset does.
 ///
 /// On Linux libuv, before version 1.52, reads what has come along with such a report and takes what
-/// follows for the end, without another look: who has sent something and then reset the connection
-/// has ended it. The reset is seen only where nothing came with it.
+/// follows for the end, without another look: a peer that has sent
+/// something and then reset the connection has ended it. The reset is seen only where nothing came
+/// with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HangUp {
     /// It has not, or what was unread then had come before.
@@ -168,7 +169,7 @@ pub(super) struct Failure {
     lost: usize,
 }
 
-/// A connection behind its opening handshake.
+/// A connection after its opening handshake.
 #[derive(Debug)]
 pub struct Connection {
     socket: Socket,
@@ -194,9 +195,9 @@ pub struct Connection {
     paused: bool,
     /// Nothing is read, nor fed bytes taken, until the hand-over is finished.
     held: bool,
-    /// The same, until the owner has taken some of what is on its way to him.
+    /// The same, until the host has taken some of what is on its way to it.
     starved: bool,
-    /// A ping may be answered without the owner.
+    /// A ping may be answered without the host.
     answers: bool,
     /// A read may bring something.
     readable: bool,
@@ -224,7 +225,7 @@ pub struct Connection {
     /// The latest message was large: the header of the next one is read alone, so that its payload
     /// can be received where it stays.
     expects_large: bool,
-    /// The owner was told of a large message, and is going to receive it.
+    /// A large message was reported to the host, which is going to receive it.
     awaits_memory: bool,
     /// The peer has ended, which is to be reported.
     end_due: bool,
@@ -281,7 +282,7 @@ impl Connection {
     }
 
     /// Works on the connection. A panic, which only a mistake of ours can cause, costs the
-    /// connection and nobody else.
+    /// connection and no other one.
     pub(super) fn guard<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Option<T> {
         let result = catch_unwind(AssertUnwindSafe(|| work(&mut *self)));
         if result.is_err() {
@@ -290,8 +291,8 @@ impl Connection {
         result.ok()
     }
 
-    /// Takes nothing more of the peer. What is sent still goes out, so that the peer is told,
-    /// unless nobody knows any more where in its bytes the connection is.
+    /// Takes nothing more of the peer. What is sent still goes out, so that the peer learns of it,
+    /// unless it is unknown where in its bytes the connection is.
     #[cold]
     pub(super) fn give_up(&mut self) {
         self.fed = Vec::new();
@@ -386,7 +387,7 @@ impl Connection {
         self.socket.calls()
     }
 
-    /// Hands over bytes of the peer that were read by somebody else. They come before what the
+    /// Hands over bytes of the peer that were read elsewhere. They come before what the
     /// socket still holds.
     pub fn feed(&mut self, bytes: &[u8]) {
         if self.paused {
@@ -410,7 +411,7 @@ impl Connection {
         }
     }
 
-    /// Reads what a socket that nobody reads from would have read by now; returns whether that is
+    /// Reads what a socket that isn't read would have read by now; returns whether that is
     /// all that the peer has sent. The end of the stream is found again later.
     fn fetch_ahead(&mut self) -> bool {
         while self.fed.len() < self.read_ahead as usize {
@@ -441,8 +442,8 @@ impl Connection {
         false
     }
 
-    /// Looks whether a paused connection has ended, or is broken. An end is reported behind what
-    /// was sent before, so not as long as nobody reads that.
+    /// Looks whether a paused connection has ended, or is broken. An end is reported after what was
+    /// sent before, so not as long as that isn't read.
     fn look(&mut self) {
         self.look_due = false;
         let is_ended = self.fetch_ahead();
@@ -463,8 +464,8 @@ impl Connection {
         self.look_due = paused && self.peer_ended;
     }
 
-    /// Sets how much is read while it is paused, once the peer has ended: behind more than that the
-    /// end is not seen.
+    /// Sets how much is read while it is paused, once the peer has ended: after more
+    /// than that the end is not seen.
     pub fn set_read_ahead(&mut self, read_ahead: usize) {
         self.read_ahead = u32::try_from(read_ahead).unwrap_or(u32::MAX);
     }
@@ -474,8 +475,8 @@ impl Connection {
         self.reads = if reports_reads { Reads::Reported } else { Reads::Silent };
     }
 
-    /// Makes it ready to be asked, before it is closed, for what it has read; where nobody reads
-    /// also for what it would have read.
+    /// Makes it ready to be asked, before it is closed, for what it has read; where it isn't
+    /// read also for what it would have read.
     pub(super) fn prepare_to_drain(&mut self, is_unread: bool) {
         if (self.paused || is_unread) && self.readable && self.receiving != Receiving::Ended {
             self.fetch_ahead();
@@ -502,7 +503,7 @@ impl Connection {
         self.held = held;
     }
 
-    /// Stops reading while too much of it is on the way to the owner.
+    /// Stops reading while too much of it is on the way to the host.
     pub(super) const fn set_starved(&mut self, starved: bool) {
         self.starved = starved;
     }
@@ -517,13 +518,13 @@ impl Connection {
         self.held || self.starved
     }
 
-    /// Sets whether pings may be answered without its owner.
+    /// Sets whether pings may be answered without its host.
     pub const fn set_answering(&mut self, answers: bool) {
         self.answers = answers;
     }
 
     /// The role in which a ping may be answered now: not where the answer had to wait, so that a
-    /// peer that does not read costs no memory, nor where nobody would have read the ping.
+    /// peer that does not read costs no memory, nor where the ping would not have been read.
     pub(super) fn answering_role(&self) -> Option<Role> {
         let is_open = matches!(self.sending, Sending::Open) && self.failure.is_none();
         let answers = self.answers && is_open && !self.waits() && !self.raw && !self.paused;
@@ -539,7 +540,7 @@ impl Connection {
         self.compression.is_some()
     }
 
-    /// Has messages that are published compressed if they have so many bytes.
+    /// Compresses messages that are published if they have this many bytes.
     pub(super) fn compress_from(&mut self, least: usize) {
         if let Some(compression) = &mut self.compression {
             compression.least = least;
@@ -558,19 +559,19 @@ impl Connection {
         self.compression.is_some() && !self.raw && !self.is_secure() && self.may_receive()
     }
 
-    /// Whether it awaits what the work of this number comes to.
+    /// Whether it awaits the result of the work of this number.
     pub(super) fn awaits(&self, number: u64) -> bool {
         self.compression.as_deref().is_some_and(|it| it.awaits(number))
     }
 
-    /// Takes what work on another thread came to.
+    /// Takes the result of work on another thread.
     pub(super) fn note_outcome(&mut self, number: u64, outcome: Outcome, place: Place) {
         if let Some(compression) = &mut self.compression {
             compression.note_outcome(number, outcome, place);
         }
     }
 
-    /// Whether a frame is inflated elsewhere, and everything behind it has to wait.
+    /// Whether a frame is inflated elsewhere, and everything after it has to wait.
     fn is_inflating(&self) -> bool {
         self.compression.as_deref().is_some_and(Compression::is_waiting)
     }
@@ -612,7 +613,7 @@ impl Connection {
     /// allow.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        // In the first case it still may, in the second nobody has.
+        // In the first case the limit may still be raised, in the second it was not.
         matches!(self.receiving, Receiving::Refused | Receiving::Discarding)
     }
 
@@ -635,7 +636,7 @@ impl Connection {
         self.writable |= readiness.is_writable() || readiness.is_write_closed() || broken;
     }
 
-    /// Takes it that there is something to read, where it is read at all.
+    /// Assumes that there is something to read, where it is read at all.
     pub(super) const fn guess_readable(&mut self) {
         if self.is_read() {
             self.readable = true;
@@ -645,7 +646,7 @@ impl Connection {
         }
     }
 
-    /// Takes it that anything may have been reported.
+    /// Assumes that anything may have been reported.
     pub(super) fn note_anything(&mut self) {
         self.readable = true;
         self.peer_ended = true;
@@ -781,7 +782,7 @@ impl Connection {
         Served::Done
     }
 
-    /// Has a session between the connection and its socket; see [`Session`]. Of its records
+    /// Puts a session between the connection and its socket; see [`Session`]. Of its records
     /// `unopened` were read, and `unsent` are to be written. Nothing is read before
     /// [`release`](Self::release).
     pub fn secure(&mut self, session: Box<dyn Session>, unopened: Vec<u8>, unsent: Vec<u8>) {
@@ -823,7 +824,7 @@ impl Connection {
     /// Takes nothing more of the peer, not even its end.
     fn stop_receiving(&mut self) {
         if self.paused && !self.raw && self.receiving != Receiving::Ended {
-            // It's given to the owner when he closes the connection.
+            // It's given to the host when that closes the connection.
             self.fetch_ahead();
         }
         self.receiving = Receiving::Ended;
@@ -859,7 +860,7 @@ pub fn set_hang_up_is_end(is_end: bool) {
     HANG_UP_IS_END.store(is_end, Ordering::Relaxed);
 }
 
-/// Whether both directions are over, which only the kernels of Linux tell so.
+/// Whether both directions are over, which only the kernels of Linux report so.
 fn is_hung_up(readiness: &Readiness) -> bool {
     cfg!(any(target_os = "linux", target_os = "android"))
         && HANG_UP_IS_END.load(Ordering::Relaxed)
@@ -867,7 +868,7 @@ fn is_hung_up(readiness: &Readiness) -> bool {
         && readiness.is_write_closed()
 }
 
-/// Whether the peer has sent urgent data, which only the kernels of Linux tell. A read stops in
+/// Whether the peer has sent urgent data, which only the kernels of Linux report. A read stops in
 /// front of it.
 fn is_urgent(readiness: &Readiness) -> bool {
     cfg!(any(target_os = "linux", target_os = "android")) && readiness.is_priority()

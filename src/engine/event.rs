@@ -1,4 +1,4 @@
-//! What a reactor and its caller tell each other.
+//! What a reactor reports to its caller.
 
 use std::io;
 
@@ -75,7 +75,7 @@ pub enum ConnectionEvent {
     /// The peer sent a message that cannot be inflated, or only to more than the limit. What it
     /// sends from now on is discarded.
     Uninflatable(InflateError),
-    /// The peer sends nothing any more. Comes once, behind everything that it sent.
+    /// The peer sends nothing any more. Comes once, after everything that it sent.
     End {
         /// The kernel reported the end together with what was read before it.
         came_along: bool,
@@ -84,7 +84,7 @@ pub enum ConnectionEvent {
     Failed(FailedCall, io::Error),
     /// All that [`Reactor::write`](super::Reactor::write) had left waiting is with the kernel.
     Written,
-    /// Something was read. Comes only of a connection that is to report that, behind what else is
+    /// Something was read. Comes only of a connection that is to report that, after what else is
     /// reported of the read; see
     /// [`Connection::set_reporting_reads`](super::Connection::set_reporting_reads).
     Read,
@@ -97,7 +97,7 @@ pub enum ConnectionEvent {
     /// once in a turn.
     NextTurn,
     /// The engine has panicked while it worked on the connection, of which it takes nothing any
-    /// more; or on none that it could tell, [`NO_CONNECTION`], which has cost nobody anything.
+    /// more; or on an unknown one, [`NO_CONNECTION`], which has cost no connection anything.
     Fault,
 }
 

@@ -1,4 +1,4 @@
-//! Panics on purpose, to test what a mistake of ours would leave behind. Only builds with debug
+//! Panics on purpose, to test what a mistake of ours would leave. Only builds with debug
 //! assertions have them.
 
 /// Where a panic may be asked for.
@@ -8,7 +8,7 @@ pub enum Fault {
     Receive,
     /// A connection writes.
     Write,
-    /// The reactor looks who is ready.
+    /// The reactor looks which connections are ready.
     Reactor,
     /// The task has its turn.
     Task,
@@ -19,7 +19,7 @@ pub enum Fault {
 pub(super) struct Injected(#[cfg(debug_assertions)] Option<Fault>);
 
 impl Injected {
-    /// Has the next pass of `fault` panic.
+    /// Makes the next pass of `fault` panic.
     #[cfg(debug_assertions)]
     pub(super) const fn ask(&mut self, fault: Fault) {
         self.0 = Some(fault);

@@ -1,4 +1,5 @@
-//! The latest long payload that was sent, so that all who wait for the same one hold it once.
+//! The latest long payload that was sent, so that all connections that wait for the same one hold
+//! it once.
 
 use std::sync::{Arc, Weak};
 
@@ -9,11 +10,11 @@ use bytes::Bytes;
 pub(super) struct LatestPayload {
     /// Where its sender has it, and how long it is.
     place: (usize, usize),
-    /// The copy, as long as somebody waits for it.
+    /// The copy, as long as a connection waits for it.
     copy: Weak<Vec<u8>>,
 }
 
-/// A copy that somebody waits for.
+/// A copy that a connection waits for.
 struct Held(Arc<Vec<u8>>);
 
 impl AsRef<[u8]> for Held {
@@ -23,7 +24,7 @@ impl AsRef<[u8]> for Held {
 }
 
 impl LatestPayload {
-    /// Holds a payload behind the first `written` bytes. The first time, only what is needed of it:
+    /// Holds a payload after the first `written` bytes. The first time, only what is needed of it:
     /// most are sent to one connection.
     pub(super) fn rest(&mut self, payload: &[u8], written: usize) -> Bytes {
         if self.is_new(payload) {

@@ -50,14 +50,14 @@ const MAX_PONG_LENGTH: usize = MAX_HEADER_LENGTH + 125;
 /// Where unpredictable masking keys come from; none where there are none.
 pub type MaskingKeys = fn() -> Option<[u8; 4]>;
 
-/// From so many connections on that are ready and inflate several threads share a turn.
+/// Minimum number of ready, inflating connections for a turn to be shared between threads.
 const MIN_GATHERED: usize = 16;
 
-/// Behind so much inflated output the caller gets it before other connections inflate more: work
-/// that he gives to other threads, such as to compress answers, begins earlier then.
+/// Bytes of inflated output after which the caller gets it before other connections inflate more:
+/// work that it gives to other threads, such as to compress answers, begins earlier then.
 const ENOUGH_INFLATED: usize = 64 * 1024;
 
-/// Memory for so many pieces of what is published is kept.
+/// Pieces of what is published for which memory is kept.
 const MAX_ENTRIES: usize = 64 * 1024;
 
 /// Memory for frames that are put together is kept up to here.
@@ -75,8 +75,8 @@ const INCOMING: Interest = Interest::READABLE;
 /// Memory in which what a closing connection has read is decoded.
 const DRAIN_MEMORY: usize = 64 * 1024;
 
-/// How often in a row a connection is served without asking the kernel who is ready; then others
-/// have their chance.
+/// How often in a row a connection is served without asking the kernel which ones are
+/// ready; then others have their chance.
 const MAX_GUESSES: u8 = 8;
 
 /// How often in a row it has to have been ready alone. A connection that isn't busy isn't guessed
@@ -91,7 +91,7 @@ struct Delivery {
     has_panicked: bool,
 }
 
-/// Owns sockets behind their opening handshake.
+/// Owns sockets after their opening handshake.
 ///
 /// Methods that are given the number of a closed connection do nothing.
 #[derive(Debug)]
@@ -103,14 +103,14 @@ pub struct Reactor {
     due: usize,
     /// The kernel reported as much as fits, so that it may have more.
     is_saturated: bool,
-    /// Whether whoever waits hears again of what he was not told.
+    /// Whether what was not reported yet is announced again.
     may_guess: bool,
     /// The connection that alone was ready when the kernel was last asked, and how often in a row.
     only: Option<ConnectionId>,
     times: u8,
     /// How often it may be taken for granted that it is ready again.
     guesses: u8,
-    /// A panic of nobody in particular is to be reported.
+    /// A panic of no connection in particular is to be reported.
     fault_due: bool,
     injected: Injected,
     inflating: Inflating,
@@ -160,8 +160,8 @@ impl Reactor {
         })
     }
 
-    /// Has work that takes long done on other threads, and work of many connections on so many at a
-    /// time, the one that polls among them.
+    /// Moves work that takes long to other threads, and shares work of
+    /// many connections between at most this many, the one that polls among them.
     pub fn set_spawner(&mut self, spawner: Spawner, threads: usize) {
         self.background.set_spawner(Arc::clone(&spawner));
         self.workers.set_spawner(spawner, threads);
@@ -219,11 +219,11 @@ impl Reactor {
 
     /// Serves every connection that is ready; never waits.
     ///
-    /// Each of them is read at most once, straight into `memory` behind `used`, decoded there, and
-    /// all that happened is pushed to `sink`. `used` moves behind what has to stay valid. A turn
+    /// Each of them is read at most once, straight into `memory` after `used`, decoded there, and
+    /// all that happened is pushed to `sink`. `used` moves past what has to stay valid. A turn
     /// that a full sink or memory, or enough of inflated messages, interrupts goes on in the next
-    /// call, before the kernel is asked who else is ready. After [`Status::RecordsFull`] the same
-    /// memory has to be passed again, unchanged behind the payloads that were handed out.
+    /// call, before the kernel is asked what else is ready. After [`Status::RecordsFull`] the same
+    /// memory has to be passed again, unchanged after the payloads that were handed out.
     ///
     /// # Errors
     ///
@@ -231,7 +231,7 @@ impl Reactor {
     ///
     /// # Panics
     ///
-    /// When `used` is behind the end of `memory`. Any other panic costs at most the connection that
+    /// When `used` is past the end of `memory`. Any other panic costs at most the connection that
     /// it is of, and is reported as [`ConnectionEvent::Fault`].
     pub fn poll(
         &mut self,
@@ -266,7 +266,7 @@ impl Reactor {
         })
     }
 
-    /// Goes on after a panic that is of no connection, or of one that nobody can tell: looks after
+    /// Goes on after a panic that is of no connection, or of an unknown one: looks after
     /// all of them, since what the kernel has reported may be lost. To be reported by the next
     /// [`poll`](Self::poll).
     #[cold]
@@ -283,7 +283,7 @@ impl Reactor {
         mem::take(&mut self.connections.has_fault)
     }
 
-    /// Has the next pass of a place panic: of a connection, or of the reactor.
+    /// Makes the next pass of a place panic: of a connection, or of the reactor.
     #[cfg(debug_assertions)]
     pub fn inject(&mut self, id: ConnectionId, fault: Fault) {
         match fault {
@@ -299,7 +299,7 @@ impl Reactor {
         self.injected.pass(Fault::Task);
     }
 
-    /// Serves whoever is ready.
+    /// Serves the connections that are ready.
     fn serve(&mut self, turn: &mut Turn<'_, impl Sink>) -> io::Result<Status> {
         if !self.gathering.is_empty() {
             return Ok(self.gathering.hand_out(turn));
@@ -346,7 +346,7 @@ impl Reactor {
             turn.inflating.places.append(&mut reader.inflating.places);
             self.gathering.add(reader);
         }
-        // Who has had no turn has the next one before those who have.
+        // Connections that have had no turn have the next one before those that have.
         for detached in left.into_iter().chain(jobs) {
             self.connections.attach(detached);
         }
@@ -355,7 +355,7 @@ impl Reactor {
         }
     }
 
-    /// Takes it that the connection is ready that alone was so lately. With one busy connection
+    /// Assumes that the connection is ready that alone was so lately. With one busy connection
     /// that is a system call less for each of its messages (bench ping-pong).
     fn guess(&mut self) -> Option<ConnectionId> {
         let is_idle = self.due == 0 && self.connections.ready_count() == 0;
@@ -411,8 +411,8 @@ impl Reactor {
     }
 
     /// Takes what a connection has read that is about to be closed, with payloads of their own:
-    /// what waits to be decoded and, where it is paused or `is_unread`, what a socket that nobody
-    /// reads from would have read.
+    /// what waits to be decoded and, where it is paused or `is_unread`, what a socket that isn't
+    /// read would have read.
     pub fn drain(&mut self, id: ConnectionId, is_unread: bool) -> Vec<ConnectionEvent> {
         let mut sink = Drained::default();
         self.gathering.withdraw(id, |event| sink.push(id, event));
@@ -447,8 +447,8 @@ impl Reactor {
             || self.background.has_waiting() && !self.inflating.places.is_empty()
     }
 
-    /// Sets whether [`as_fd`](Self::as_fd) is watched by somebody who hears of it as long as it is
-    /// readable, not only when it becomes so. Then a turn may leave aside who else is ready.
+    /// Sets whether [`as_fd`](Self::as_fd) is watched as long as it is readable, not only when it
+    /// becomes so. Then a turn may leave aside what else is ready.
     pub const fn set_guessing(&mut self, may_guess: bool) {
         self.may_guess = may_guess;
     }
@@ -475,7 +475,7 @@ impl Reactor {
     }
 
     /// Writes `head` and `body` as [`write`](Self::write) does; what the kernel does not take of
-    /// the body waits where `keep` has it, which is told how much was written.
+    /// the body waits where `keep` has it, which gets the number of bytes written.
     pub(super) fn write_long(
         &mut self,
         id: ConnectionId,
@@ -486,7 +486,7 @@ impl Reactor {
         self.write_by(id, |connection| connection.write_long(head, body, keep))
     }
 
-    /// Has something written that may have to wait.
+    /// Writes something that may have to wait.
     fn write_by(
         &mut self,
         id: ConnectionId,
@@ -678,8 +678,8 @@ impl Reactor {
         }
     }
 
-    /// Has the engine inflate what a connection receives, and deflate what it is told to, with
-    /// states that others may use as well.
+    /// Makes the engine inflate what a connection receives, and deflate what is to be compressed,
+    /// with states that others may use as well.
     pub fn set_compression(
         &mut self,
         id: ConnectionId,
@@ -729,8 +729,8 @@ impl Reactor {
     }
 }
 
-/// Has the kernel tell when it takes more of what waits, from the first time on that something
-/// does.
+/// Asks the kernel to report when it takes more of
+/// what waits, from the first time on that something does.
 fn watch(registry: &Registry, id: ConnectionId, connection: &mut Connection) {
     if !connection.begins_to_wait() {
         return;

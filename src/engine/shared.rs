@@ -1,9 +1,9 @@
 //! A reactor under two drivers, of which one at a time serves it.
 //!
-//! Either the owner calls [`SharedReactor::poll`] and is served at once, or a task waits for the
-//! kernel, reads and writes, and the owner takes what it has read. Moving between them hands over
-//! one flag, under the reactor's lock: whoever holds the lock sees who is to poll. What the task
-//! had read before a move is taken before anything that is read after it.
+//! Either the host calls [`SharedReactor::poll`] and is served at once, or a task waits for the
+//! kernel, reads and writes, and the host takes what it has read. Moving between them hands over
+//! one flag, under the reactor's lock: the holder of the lock sees which side is to poll. What the
+//! task had read before a move is taken before anything that is read after it.
 //!
 //! Locks are taken in this order: reactor, inbox or outbox.
 
@@ -53,7 +53,7 @@ enum QueuedWrite {
     Long(ConnectionId, Vec<u8>, Bytes),
 }
 
-/// What the owner sends, until the task writes it.
+/// What the host sends, until the task writes it.
 #[derive(Debug, Default)]
 struct Outbox {
     writes: VecDeque<QueuedWrite>,
@@ -65,9 +65,9 @@ struct Outbox {
 #[derive(Debug)]
 struct Core {
     reactor: Reactor,
-    /// The task polls, not the owner.
+    /// The task polls, not the host.
     is_tasked: bool,
-    /// The owner is about to poll, or was woken to do so.
+    /// The host is about to poll, or was woken to do so.
     is_attended: bool,
     /// The task is to end.
     is_ended: bool,
@@ -78,15 +78,15 @@ struct Core {
 enum TurnEnd {
     /// There is more to do.
     Again,
-    /// The kernel or the owner has to announce more.
+    /// The kernel or the host has to announce more.
     Idle,
-    /// Only the owner has to.
+    /// Only the host has to.
     Blocked,
-    /// The owner is gone.
+    /// The host is gone.
     Ended,
 }
 
-/// A reactor, what is on the way from it to its owner, and from its owner to it.
+/// A reactor, what is on the way from it to its host, and from its host to it.
 pub struct SharedReactor {
     core: Mutex<Core>,
     inbox: Mutex<Inbox>,
@@ -97,7 +97,7 @@ pub struct SharedReactor {
     signal: Notify,
     /// How many wait for the lock of the reactor, to which the task gives way.
     waiting: AtomicUsize,
-    /// Wakes the owner.
+    /// Wakes the host.
     wake: Box<dyn Fn() + Send + Sync>,
     masking_keys: MaskingKeys,
 }
@@ -109,9 +109,9 @@ impl fmt::Debug for SharedReactor {
 }
 
 impl SharedReactor {
-    /// Shares a reactor, which the owner polls until he hands that over. `wake` is called, on any
+    /// Shares a reactor, which the host polls until it hands that over. `wake` is called, on any
     /// thread, when there is something to take; `masking_keys` when a client's ping is answered
-    /// without the owner.
+    /// without the host.
     #[must_use]
     pub fn new(
         reactor: Reactor,
@@ -135,7 +135,7 @@ impl SharedReactor {
         })
     }
 
-    /// The reactor's lock for the owner.
+    /// The reactor's lock for the host.
     fn core(&self) -> MutexGuard<'_, Core> {
         if let Ok(core) = self.core.try_lock() {
             return core;
@@ -168,7 +168,7 @@ impl SharedReactor {
         self.with(|reactor| reactor.connection(id).map(look))
     }
 
-    /// Gives the reactor back, and tells whoever has to do something about it.
+    /// Gives the reactor back, and wakes the side that has to do something about it.
     fn leave(&self, mut core: MutexGuard<'_, Core>) {
         let is_tasked = core.is_tasked;
         let signals = is_tasked && core.reactor.has_ready();
@@ -218,8 +218,8 @@ impl SharedReactor {
         core.reactor.poll(memory, used, sink)
     }
 
-    /// Whether there is something to take or to serve that nobody will announce again. If not, the
-    /// owner is woken when there is.
+    /// Whether there is something to take or to serve that will not
+    /// be announced again. If not, the host is woken when there is.
     #[must_use]
     pub fn has_ready(&self) -> bool {
         if lock(&self.inbox).has_ready() {
@@ -230,14 +230,14 @@ impl SharedReactor {
         core.is_attended
     }
 
-    /// Says that the owner has handed out all that he took, and left what he sends for it.
+    /// Says that the host has handed out all that it took, and left what it sends for that.
     pub fn settle(&self) {
         lock(&self.inbox).settle();
     }
 
     /// Takes what a connection has read that is about to be closed; see [`Reactor::drain`]. Where
-    /// nobody reads, what is on the way comes first. Otherwise only the rest of the latest read of
-    /// which the owner was given something, if he `wants` that.
+    /// it isn't read, what is on the way comes first. Otherwise only the rest of the latest read of
+    /// which the host was given something, if it `wants` that.
     pub fn drain(&self, id: ConnectionId, wants: bool, is_unread: bool) -> Vec<ConnectionEvent> {
         let mut core = self.core();
         let mut events = Vec::new();
@@ -263,12 +263,12 @@ impl SharedReactor {
         lock(&self.inbox).withdraw(id, |_, _| {});
     }
 
-    /// Says that the owner has something to send, until he hands it over.
+    /// Says that the host has something to send, until it hands that over.
     pub fn begin_to_send(&self) {
         lock(&self.inbox).set_sending(true);
     }
 
-    /// Says that he has handed it over.
+    /// Says that the host has handed it over.
     pub fn end_sending(&self) {
         lock(&self.inbox).set_sending(false);
     }
@@ -289,7 +289,7 @@ impl SharedReactor {
     }
 
     /// Leaves a frame of one connection to the task as [`send`](Self::send) does. It is copied
-    /// once, its `body` for all who get the same in a row.
+    /// once, its `body` for all that get the same in a row.
     pub fn send_long(&self, id: ConnectionId, head: &[u8], body: &[u8]) -> bool {
         self.queue_write(head.len() + body.len(), |writes| {
             let body = lock(&self.latest).whole(body);
@@ -323,7 +323,7 @@ impl SharedReactor {
     }
 
     /// Writes a frame of one connection at once, straight from where it is; returns how many bytes
-    /// wait then. Those of `body` are held once for all who get the same in a row.
+    /// wait then. Those of `body` are held once for all that get the same in a row.
     pub fn write_long(&self, id: ConnectionId, head: &[u8], body: &[u8]) -> usize {
         let keep = |written| lock(&self.latest).rest(body, written);
         self.with(|reactor| reactor.write_long(id, head, body, keep))
@@ -369,7 +369,7 @@ impl SharedReactor {
         true
     }
 
-    /// Has all connections read again: what the owner reads himself is not on its way for long.
+    /// Resumes reading of all connections: what the host reads itself is not on its way for long.
     fn restore_credit(&self, reactor: &mut Reactor) {
         let mut inbox = lock(&self.inbox);
         inbox.credits.restore_all();
@@ -403,7 +403,7 @@ impl SharedReactor {
         self.drive_by(kernel).await;
     }
 
-    /// Serves the reactor when `kernel` is ready or the owner signals.
+    /// Serves the reactor when `kernel` is ready or the host signals.
     async fn drive_by(&self, mut kernel: impl FnMut(&mut Context<'_>) -> Poll<()>) {
         loop {
             let mut turns = 0;
@@ -425,8 +425,8 @@ impl SharedReactor {
         }
     }
 
-    /// Waits for the owner's signal, or also for the kernel's, but not beyond the time when pings
-    /// are to be answered without the owner.
+    /// Waits for the host's signal, or also for the kernel's, but not beyond the time when pings
+    /// are to be answered without the host.
     async fn wait(&self, mut kernel: Option<&mut impl FnMut(&mut Context<'_>) -> Poll<()>>) {
         let due = lock(&self.inbox).answers_at();
         let mut due = pin!(due.map(|due| sleep_until(due.into())));
@@ -443,8 +443,8 @@ impl SharedReactor {
         .await;
     }
 
-    /// Has a turn. After a panic that nobody closer to its cause has caught, the owner has the work
-    /// again, so that it is done by somebody.
+    /// Has a turn. After a panic that wasn't caught closer to its cause,
+    /// the host has the work again, so that it is done.
     fn guarded_turn(&self) -> TurnEnd {
         catch_unwind(AssertUnwindSafe(|| self.turn())).unwrap_or_else(|_| {
             let mut core = lock(&self.core);

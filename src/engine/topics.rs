@@ -1,9 +1,10 @@
-//! Topics: which connections have subscribed to what, and what a batch of commands writes to whom.
+//! Topics: which connections have subscribed to what, and what a batch of commands writes to which
+//! of them.
 //!
-//! Whoever owns the reactor numbers topics and connections, and sends every change in order with
+//! The host of the reactor numbers topics and connections, and sends every change in order with
 //! what is written. A connection gets what is published while it is attached; one that is not, for
-//! example because something waits to be written to it, keeps its subscriptions, and the owner
-//! delivers to it by other means.
+//! example because something waits to be written to it, keeps its subscriptions,
+//! and the host delivers to it by other means.
 //!
 //! Publishing is lazy: what follows each other in one topic is a run, and each subscriber gets that
 //! as one piece, however many messages it has.
@@ -25,7 +26,7 @@ pub struct Topics {
     subscribers: Vec<Vec<ConnectionId>>,
     /// Whether a connection gets what is published.
     attached: Vec<bool>,
-    /// Who does not get the message that is published next.
+    /// The connections that don't get the message that is published next.
     excepted: Vec<ConnectionId>,
     /// What has been published last and is not given out yet.
     open: OpenRun,
@@ -36,7 +37,7 @@ pub struct Topics {
 struct OpenRun {
     topic: TopicId,
     run: Run,
-    /// Who does not get which of its frames.
+    /// Which connections don't get which of its frames.
     except: Vec<(ConnectionId, u32)>,
 }
 
@@ -70,8 +71,8 @@ impl Topics {
     }
 
     /// Goes on with a batch: adds to `entries` what each connection gets, in order. Returns whether
-    /// there is more, after these have been written. `attach` is told how many bytes a message has
-    /// at least that a connection compresses.
+    /// there is more, after these have been written. `attach` gets the minimum number of bytes
+    /// of a message that a connection compresses.
     pub fn expand(
         &mut self,
         batch: &WriteBatch,
@@ -106,7 +107,7 @@ impl Topics {
         false
     }
 
-    /// Has a connection that is closed get nothing.
+    /// Detaches a connection that is closed.
     pub(super) fn forget(&mut self, id: ConnectionId) {
         if let Some(attached) = self.attached.get_mut(id as usize) {
             *attached = false;
@@ -185,7 +186,7 @@ impl Topics {
         self.open.except = except;
     }
 
-    /// Changes who gets what.
+    /// Changes which connections get what.
     fn change(&mut self, action: TopicAction) {
         match action {
             TopicAction::Subscribe(topic, id) => self.subscribe(topic, id),

@@ -94,14 +94,14 @@ pub struct Entry {
     pub run: Run,
 }
 
-/// Frames, and who gets them, in the order in which they were sent.
+/// Frames, and which connections get them, in the order in which they were sent.
 #[derive(Clone, Debug, Default)]
 pub struct WriteBatch {
-    /// Each frame once, however many get it.
+    /// Each frame once, however many connections get it.
     pub frames: Vec<Frame>,
-    /// Who gets which.
+    /// Which connection gets which.
     pub writes: Vec<Write>,
-    /// What is published, and who has subscribed to what.
+    /// What is published, and which connections have subscribed to what.
     pub topics: Vec<TopicCommand>,
 }
 

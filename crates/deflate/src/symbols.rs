@@ -36,7 +36,7 @@ pub(crate) const DISTANCE_BASES: [u16; DISTANCE_SYMBOLS] = distance_bases();
 /// The length symbol of each length from [`MIN_MATCH`] on, counted from 257.
 const LENGTH_INDEXES: [u8; MAX_MATCH - MIN_MATCH + 1] = length_indexes();
 
-/// Section 3.2.7: the order in which the lengths of the codes for code lengths are told.
+/// Section 3.2.7: the order in which the lengths of the codes for code lengths are sent.
 pub(crate) const CODE_LENGTH_ORDER: [u8; 19] =
     [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 

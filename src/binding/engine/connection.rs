@@ -77,13 +77,13 @@ pub fn adopt_secure(
     id
 }
 
-/// Has a connection over TLS read that was taken over.
+/// Begins to read a connection over TLS that was taken over.
 #[napi(catch_unwind)]
 pub fn release_secure(engine: &mut External<Engine>, id: u32) {
     engine.reactor.update(id, Connection::release);
 }
 
-/// Has a function of OpenSSL not be found. To be called before `prepareSecure`.
+/// Makes the search for a function of OpenSSL fail. To be called before `prepareSecure`.
 #[cfg(debug_assertions)]
 #[napi(catch_unwind, skip_typescript)]
 pub fn hide_openssl(name: String) {
@@ -96,7 +96,7 @@ pub fn known_ssl() -> u32 {
     openssl::known_count() as u32
 }
 
-/// Has a connection read that was taken over while the tokio driver had the work.
+/// Begins to read a connection that was taken over while the tokio driver had the work.
 #[napi(catch_unwind)]
 pub fn release_connection(engine: &mut External<Engine>, id: u32) {
     engine.reactor.update(id, |connection| connection.set_held(false));
@@ -215,7 +215,7 @@ pub fn set_paused(engine: &mut External<Engine>, id: u32, paused: bool, read_ahe
     });
 }
 
-/// Sets whether each read is told of, by a record of its own where it brings no other.
+/// Sets whether each read is reported, by a record of its own where it brings no other.
 #[napi(catch_unwind)]
 pub fn set_reporting_reads(engine: &mut External<Engine>, id: u32, reports_reads: bool) {
     engine.reactor.update(id, |connection| connection.set_reporting_reads(reports_reads));

@@ -1,7 +1,8 @@
 //! What is to go, from JavaScript.
 //!
-//! `flushEngine` takes frames, and commands that say who gets which; [`wire`](super::super::wire)
-//! describes both. The payload of a frame stands after the space for its header.
+//! `flushEngine` takes frames, and commands that say which connection gets which;
+//! [`wire`](super::super::wire) describes both. The payload of a frame stands after the space for
+//! its header.
 
 use napi::bindgen_prelude::{BufferSlice, External, Result, Uint32Array};
 use napi_derive::napi;
@@ -55,7 +56,7 @@ pub fn flush_engine(
     Ok((!waiting.is_empty()).then(|| Uint32Array::new(waiting)))
 }
 
-/// Adds what is published, and who has subscribed to what, to the next flush.
+/// Adds what is published, and which connections have subscribed to what, to the next flush.
 #[napi(catch_unwind)]
 pub fn queue_topics(
     engine: &mut External<Engine>,

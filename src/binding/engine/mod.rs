@@ -39,7 +39,7 @@ pub struct Engine {
     drained: std::vec::IntoIter<ConnectionEvent>,
     /// What the latest flush wrote, kept for its memory.
     batch: WriteBatch,
-    /// What the next flush publishes, and who has subscribed to what.
+    /// What the next flush publishes, and which connections have subscribed to what.
     topics: Vec<TopicCommand>,
 }
 
@@ -84,7 +84,7 @@ impl Drop for Engine {
 
 /// Has the tokio driver, or the loop driver, do the work from now on; whether it does.
 ///
-/// What is sent has to be flushed at once before. Nobody announces what the loop driver finds.
+/// What is sent has to be flushed at once before. What the loop driver finds isn't announced.
 #[napi(catch_unwind)]
 pub fn set_tokio_driver(engine: &mut External<Engine>, tokio: bool) -> bool {
     engine.has_task = engine.has_task || tokio && start_task(&engine.reactor);
@@ -115,7 +115,7 @@ pub fn set_engine_referenced(engine: &External<Engine>, referenced: bool) {
     engine.driver.set_referenced(referenced);
 }
 
-/// Has work done that nobody announces, where the tokio driver would do it.
+/// Does work that no event announces, where the tokio driver would do it.
 #[napi(catch_unwind)]
 pub fn serve_engine(engine: &External<Engine>) {
     if engine.is_tasked {
@@ -134,8 +134,8 @@ pub fn has_ready(engine: &External<Engine>) -> bool {
     has_ready
 }
 
-/// Has the engine panic: while the connection receives (0) or writes (1), the reactor looks who is
-/// ready (2), the task has its turn (3).
+/// Makes the engine panic: while the connection receives (0) or writes (1), the reactor looks who
+/// is ready (2), the task has its turn (3).
 #[cfg(debug_assertions)]
 #[napi(catch_unwind, skip_typescript)]
 pub fn inject_fault(engine: &External<Engine>, id: u32, place: u32) {

@@ -56,7 +56,7 @@ pub fn poll_engine(
     Ok(count as u32)
 }
 
-/// Has a connection that is about to be closed give what it has read and not reported, to be taken
+/// Collects what a connection that is about to be closed has read and not reported, to be taken
 /// by `takeDrained`; whether there is something. Of what is on the way only the rest of the read
 /// whose events were taken last is given, if it's wanted; and all where nothing reads: then what a
 /// socket would have read counts as read, too.

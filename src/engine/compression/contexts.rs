@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::protocol::deflate::ContextPool;
 
-/// What compressors may keep between messages if nobody says: enough for some 1000 connections that
+/// What compressors may keep between messages by default: enough for some 1000 connections that
 /// have sent as much as their windows hold.
 const DEFAULT_LIMIT: usize = 256 << 20;
 

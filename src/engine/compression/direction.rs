@@ -1,7 +1,7 @@
 //! The two directions of permessage-deflate on a connection.
 //!
-//! A direction may be driven from several sides, by a reactor and by whoever compresses by hand, so
-//! its state is shared and behind a lock.
+//! A direction may be driven from several sides, by a reactor and by a program that compresses by
+//! hand, so its state is shared and has a lock.
 
 use std::sync::{Arc, Mutex, Weak};
 
@@ -14,7 +14,7 @@ use crate::protocol::deflate::{
 /// The state of a direction, wherever it is driven from.
 pub type Shared<T> = Arc<Mutex<T>>;
 
-/// More different configurations are not told apart.
+/// Of more different configurations equal ones aren't found.
 const MAX_CONFIGS: usize = 16;
 
 /// Configurations of compressors whose messages each start with an empty window. Most connections

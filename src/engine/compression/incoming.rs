@@ -116,12 +116,12 @@ impl Compression {
         }
     }
 
-    /// Whether a frame is worked on elsewhere, and everything behind it has to wait.
+    /// Whether a frame is worked on elsewhere, and everything after it has to wait.
     pub(crate) const fn is_waiting(&self) -> bool {
         self.awaited.is_some()
     }
 
-    /// Whether it awaits what the work of this number comes to.
+    /// Whether it awaits the result of the work of this number.
     pub(crate) fn awaits(&self, number: u64) -> bool {
         self.awaited.is_some_and(|(awaited, ..)| awaited == number)
     }
@@ -136,14 +136,14 @@ impl Compression {
         self.awaited = Some((number, opcode, fin));
     }
 
-    /// Takes what the work of this number came to.
+    /// Takes the result of the work of this number.
     pub(crate) fn note_outcome(&mut self, number: u64, outcome: Outcome, place: Place) {
         if self.awaited.is_some_and(|(awaited, ..)| awaited == number) {
             self.outcome = Some((outcome, place));
         }
     }
 
-    /// Goes on behind a frame that was worked on elsewhere.
+    /// Goes on after a frame that was worked on elsewhere.
     pub(crate) fn take_outcome(
         &mut self,
         checks: Checks,
@@ -175,7 +175,7 @@ impl Compression {
     ) -> Result<Inflated, Refusal> {
         let Inflating { scratch, output, .. } = inflating;
         // Deviation (ws 8.23): ws adds the lengths of fragments up when each is inflated, so of one
-        // that is invalid, far behind where there was too much, it says that. Here memory comes
+        // that is invalid, far after where there was too much, it says that. Here memory comes
         // first.
         let limit = match checks.max_payload {
             0 => None,

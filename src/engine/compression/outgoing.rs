@@ -17,7 +17,7 @@ use crate::protocol::{FrameHeader, mask_in_place};
 /// Where a message may be that was compressed before: its length, and what it begins and ends with.
 type Likeness = (usize, [u8; 16], [u8; 16]);
 
-/// So many messages that are alike are told apart.
+/// Messages that are alike of which each is looked for by itself.
 const MAX_ALIKE: usize = 16;
 
 /// A message, and what it is compressed.
@@ -25,7 +25,7 @@ const MAX_ALIKE: usize = 16;
 struct Message {
     config: Arc<CompressorConfig>,
     payload: Range<usize>,
-    /// Filled by whoever comes first, while others wait.
+    /// Filled by the thread that comes first, while others wait.
     deflated: OnceLock<Vec<u8>>,
 }
 
@@ -51,7 +51,7 @@ impl Outgoing {
 /// Compresses the messages of a flush, the same one for connections that compress alike only once,
 /// whichever thread they are served by.
 ///
-/// That can be told where each message starts with an empty window: then the compressed bytes
+/// That is known where each message starts with an empty window: then the compressed bytes
 /// depend on nothing but the message and the configuration.
 #[derive(Debug)]
 pub(crate) struct Broadcast<'a> {
@@ -60,7 +60,7 @@ pub(crate) struct Broadcast<'a> {
     /// The frames.
     pub(crate) frames: Cow<'a, [Frame]>,
     messages: Mutex<HashMap<Likeness, Vec<Arc<Message>>>>,
-    /// Frames that wait for somebody to read them.
+    /// Frames that wait for peers to read.
     kept: Mutex<HashMap<u32, Bytes>>,
 }
 
@@ -78,7 +78,7 @@ impl<'a> Broadcast<'a> {
         Some(first.start..frames.last()?.bytes.end)
     }
 
-    /// The bytes of a frame in memory that all have who wait for it: copied once.
+    /// The bytes of a frame in memory that all connections that wait for it share: copied once.
     pub(crate) fn keep(&self, frame: u32, bytes: &Range<usize>) -> Bytes {
         let copy = || Bytes::copy_from_slice(&self.bytes[bytes.clone()]);
         lock(&self.kept).entry(frame).or_insert_with(copy).clone()
@@ -164,8 +164,8 @@ fn likeness(payload: &[u8]) -> Likeness {
     (payload.len(), first, last)
 }
 
-/// From so many bytes on that are to be compressed several threads share a flush: it takes them
-/// some 100 µs, to call a thread 10.
+/// Minimum number of bytes to be compressed for a flush to be shared
+/// between threads: it takes them some 100 µs, to call a thread 10.
 const MIN_SHARED: usize = 8 * 1024;
 
 /// Whether several threads are to share the work of writing `frames`, of which connections get some
@@ -195,7 +195,7 @@ pub(crate) fn is_worth_sharing<'a>(
     false
 }
 
-/// Moves what is behind `start` and `guessed` bytes behind `start` and `length` bytes; where it
+/// Moves what is `guessed` bytes after `start` to `length` bytes after it; where it
 /// begins then.
 fn move_payload(output: &mut Vec<u8>, start: usize, guessed: usize, length: usize) -> usize {
     let payload: Range<usize> = start + guessed..output.len();

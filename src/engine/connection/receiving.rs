@@ -39,7 +39,7 @@ impl Connection {
     pub(super) fn receive<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) -> Served {
         self.injected.pass(Fault::Receive);
         if self.receiving == Receiving::Refused {
-            // Nobody has raised the limit.
+            // The limit was not raised.
             self.receiving = Receiving::Discarding;
         }
         if self.receiving == Receiving::Frames && self.decoder.is_apart() {
@@ -135,12 +135,12 @@ impl Connection {
         Served::Done
     }
 
-    /// Whether the owner can receive the message that is under way.
+    /// Whether the host can receive the message that is under way.
     fn comes_apart(&self) -> bool {
         self.decoder.large_message().is_some_and(|message| message.length <= MAX_APART_LENGTH)
     }
 
-    /// Lets the owner receive a large message.
+    /// Lets the host receive a large message.
     fn announce_large<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) -> Served {
         if let Some(message) = self.decoder.large_message() {
             self.awaits_memory = true;
@@ -313,7 +313,7 @@ impl Connection {
         Served::Done
     }
 
-    /// Inflates a frame, whose payload, where it is in place, is behind `start`, and reports the
+    /// Inflates a frame, whose payload, where it is in place, is after `start`, and reports the
     /// message that it completes.
     fn inflate<S: Sink>(
         &mut self,
@@ -336,7 +336,7 @@ impl Connection {
         }
     }
 
-    /// Goes on behind a frame that was inflated elsewhere. There is room for an event.
+    /// Goes on after a frame that was inflated elsewhere. There is room for an event.
     pub(super) fn take_outcome<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) {
         let checks = self.checks();
         let result =
@@ -421,7 +421,7 @@ fn place<S>(turn: &mut Turn<'_, S>) -> Payload {
     }
 }
 
-/// Gives back the memory of a chunk behind the last payload in it.
+/// Gives back the memory of a chunk after the last payload in it.
 fn release<S>(chunk: &Chunk, turn: &mut Turn<'_, S>) {
     if *turn.used == chunk.end {
         *turn.used = chunk.kept;

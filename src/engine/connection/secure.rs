@@ -128,7 +128,7 @@ impl Secure {
         }
     }
 
-    /// Has it read from now on.
+    /// Reads by it from now on.
     pub(super) fn release(&mut self) {
         self.is_held = false;
     }
@@ -155,7 +155,7 @@ impl Secure {
             return Ok(None);
         }
         let filled = SCRATCH.with_borrow_mut(|scratch| self.fill(fd, space, &mut scratch.received));
-        // A peer that is gone is found by reading, behind what it has sent.
+        // A peer that is gone is found by reading, after what it has sent.
         if self.send_waiting(fd).is_err() {
             self.unsent = Vec::new();
         }
@@ -165,7 +165,7 @@ impl Secure {
         }
         match &mut self.end {
             None => Ok(None),
-            // It is told once more where it is asked once more.
+            // It is given once more where it is asked for once more.
             Some(end) => mem::replace(end, Ok(())).map(|()| Some(0)),
         }
     }

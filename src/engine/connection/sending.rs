@@ -21,7 +21,7 @@ const MAX_JOINED: usize = 1024;
 const MIN_SHARED: usize = 512;
 
 impl Connection {
-    /// Writes `parts`, or lets them wait behind what waits. Returns how much waits.
+    /// Writes `parts`, or lets them wait after what waits. Returns how much waits.
     pub(in crate::engine) fn write(&mut self, parts: &mut [IoSlice<'_>]) -> usize {
         let total = length(parts);
         if self.sending != Sending::Open {
@@ -39,8 +39,8 @@ impl Connection {
         self.pending()
     }
 
-    /// Writes `head` and `body`, or lets them wait: the body where `keep` has it, which is told how
-    /// much of it was written. Returns how much waits.
+    /// Writes `head` and `body`, or lets them wait: the body where `keep` has it, which gets the
+    /// number of bytes of it that were written. Returns how much waits.
     pub(in crate::engine) fn write_long(
         &mut self,
         head: &[u8],
@@ -85,7 +85,7 @@ impl Connection {
             let is_short = frame.bytes.len() < compression.least;
             match (&frame.header, plain) {
                 (None, Some(bytes)) => outgoing.bytes.extend_from_slice(&flush.bytes[bytes]),
-                // Of a message that is published, whoever gets it.
+                // Of a message that is published, whichever connection gets it.
                 (Some(_), Some(bytes)) if is_short => {
                     outgoing.bytes.extend_from_slice(&flush.bytes[bytes]);
                 }
@@ -152,7 +152,7 @@ impl Connection {
         (total - rest, total)
     }
 
-    /// Has frames wait, without the first `written` bytes of them. The longer ones are held once
+    /// Lets frames wait, without the first `written` bytes of them. The longer ones are held once
     /// for all connections.
     fn keep(&mut self, runs: &[Run], flush: &Broadcast<'_>, mut written: usize) {
         for frame in runs.iter().flat_map(|run| run.start..run.end) {
@@ -171,7 +171,7 @@ impl Connection {
         }
     }
 
-    /// Counts bytes that come too late, unless it's the owner who has ended the sending side.
+    /// Counts bytes that come too late, unless it's the host that has ended the sending side.
     /// Returns how much waits.
     pub(super) fn lose(&mut self, length: usize) -> usize {
         if let Some(failure) = &mut self.failure {

@@ -53,7 +53,7 @@ impl Socket {
         Ok(Self { fd: fd.try_clone_to_owned()?, calls: 0, secure: None })
     }
 
-    /// Has a session between the connection and the kernel. Of its records `unopened` were read,
+    /// Puts a session between the connection and the kernel. Of its records `unopened` were read,
     /// and `unsent` are to be written. It is asked for plaintext once it is
     /// [released](Self::release).
     pub(crate) fn secure(&mut self, session: Box<dyn Session>, unopened: Vec<u8>, unsent: Vec<u8>) {
@@ -65,7 +65,7 @@ impl Socket {
         self.secure.is_some()
     }
 
-    /// Has the session asked for plaintext from now on.
+    /// Asks the session for plaintext from now on.
     pub(crate) fn release(&mut self) {
         if let Some(secure) = &mut self.secure {
             secure.release();

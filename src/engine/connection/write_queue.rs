@@ -10,7 +10,7 @@ use bytes::Bytes;
 /// before it.
 const MIN_SEGMENT: usize = 512;
 const MAX_SEGMENT: usize = 64 * 1024;
-/// The least for a copy behind bytes that others have, too: another one may follow.
+/// The least for a copy after bytes that others have, too: another one may follow.
 const MIN_COPY: usize = 64;
 
 /// How many segments go to the kernel in one call.

@@ -14,12 +14,12 @@ pub const BATCH_MEMORY: usize = 64 * 1024;
 /// A batch with less memory left gets no more.
 const MIN_ROOM: usize = BATCH_MEMORY / 2;
 
-/// What an event itself counts.
+/// The weight of an event itself.
 const EVENT_WEIGHT: usize = size_of::<(ConnectionId, ConnectionEvent)>();
 
 const _: () = assert!(MIN_ROOM >= MIN_READ);
 
-/// EventList, and the memory that their payloads in place are in.
+/// Events, and the memory that their payloads in place are in.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) memory: Vec<u8>,
@@ -104,7 +104,7 @@ impl Batch {
         self.events.list.is_empty()
     }
 
-    /// Whether somebody has begun to take it, whose memory the other payloads are in already.
+    /// Whether part of it was taken, so that the other payloads are in the taker's memory already.
     pub(crate) const fn is_begun(&self) -> bool {
         self.copied_to.is_some()
     }
@@ -124,7 +124,7 @@ impl Batch {
         self.is_full = true;
     }
 
-    /// Copies the payloads to `memory` behind `used`, if that is not done yet; `false` where there
+    /// Copies the payloads to `memory` after `used`, if that is not done yet; `false` where there
     /// is no room.
     pub(crate) fn begin(&mut self, memory: &mut [u8], used: &mut usize) -> bool {
         if self.copied_to.is_none() {
@@ -167,7 +167,7 @@ impl Batch {
         self.events.list.iter().any(|(of, event)| *of == id && is_received(event))
     }
 
-    /// Has a connection end before it's told that it is broken.
+    /// Puts the end of a connection before the report that it is broken.
     pub(crate) fn end_before_failure(&mut self, id: ConnectionId) {
         let is_failure = |(of, event): &(ConnectionId, ConnectionEvent)| {
             *of == id && matches!(event, ConnectionEvent::Failed(..))
@@ -216,7 +216,7 @@ impl Batch {
     }
 }
 
-/// Empty batches that are kept for later, so many at most.
+/// Empty batches that are kept for later, up to a maximum.
 #[derive(Debug, Default)]
 pub(crate) struct SpareBatches<const MOST: usize>(pub(crate) Vec<Batch>);
 
@@ -235,7 +235,7 @@ impl<const MOST: usize> SpareBatches<MOST> {
     }
 }
 
-/// What an event and its payload count.
+/// The weight of an event and its payload.
 pub(crate) fn weight_of(event: &mut ConnectionEvent) -> usize {
     EVENT_WEIGHT + event.payload_mut().map_or(0, |payload| payload.len())
 }

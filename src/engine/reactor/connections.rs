@@ -13,7 +13,7 @@ struct Slot {
     queued: bool,
 }
 
-/// A connection that somebody else works on, until it is given back.
+/// A connection that is worked on elsewhere, until it is given back.
 #[derive(Debug)]
 pub(crate) struct Detached {
     pub(crate) id: ConnectionId,
@@ -76,8 +76,8 @@ impl Connections {
         Some(Detached { id, connection })
     }
 
-    /// Lends those that wait for their turn and are `wanted`, if there are so many. Given back,
-    /// they wait behind the others.
+    /// Lends those that wait for their turn and are `wanted`, if there are that many. Given back,
+    /// they wait after the others.
     pub(crate) fn detach_ready(
         &mut self,
         least: usize,

@@ -11,8 +11,8 @@ use super::connections::Detached;
 /// Empty batches that are kept for later.
 const MAX_SPARE: usize = 8;
 
-/// With so much of it a thread has read enough, what it has inflated included: that is handed out
-/// first, so that neither the caller waits for long nor those who do not inflate.
+/// Bytes from which on a thread has read enough, what it has inflated included: that is handed out
+/// first, so that neither the caller nor connections that don't inflate wait for long.
 const MAX_READ: usize = 1024 * 1024;
 
 /// What a thread reads with.

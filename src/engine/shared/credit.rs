@@ -1,4 +1,4 @@
-//! How much of each connection is on the way to the owner: one that sends faster than it is taken
+//! How much of each connection is on the way to the host: one that sends faster than it is taken
 //! stops being read, and leaves room for the others.
 
 use std::mem;
@@ -9,7 +9,7 @@ use super::super::threads::sync::bound;
 /// What may be on the way of one connection. One read more can come.
 const MAX_SHARE: usize = bound(512 * 1024, 160);
 
-/// A connection that has stopped is read again when so much is left.
+/// A connection that has stopped is read again when this much is left.
 const RESTART: usize = MAX_SHARE / 2;
 
 /// What is on the way of one connection.
@@ -60,7 +60,7 @@ impl Credits {
         }
     }
 
-    /// Has every connection read again.
+    /// Resumes reading of every connection.
     pub(crate) fn restore_all(&mut self) {
         for (id, share) in self.shares.iter_mut().enumerate() {
             if mem::take(&mut share.is_exhausted) {

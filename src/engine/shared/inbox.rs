@@ -1,7 +1,7 @@
 //! What a task has read and JavaScript has not taken yet.
 //!
-//! The task opens a batch, has the reactor fill it, and puts it back; whoever takes the events
-//! is woken at most once until he comes. He takes them in order, as far as there is room.
+//! The task opens a batch, has the reactor fill it, and puts it back; the taker of the events is
+//! woken at most once until it comes. It takes them in order, as far as there is room.
 
 use std::collections::{HashSet, VecDeque};
 use std::mem;
@@ -51,7 +51,7 @@ impl Inbox {
         self.is_refused || !self.batches.is_empty()
     }
 
-    /// A batch for what comes next: the last one, if it has room and nobody has begun to take it.
+    /// A batch for what comes next: the last one, if it has room and no part of it was taken.
     pub(crate) fn open(&mut self) -> Batch {
         if self.batches.back().is_some_and(|(last, _)| last.has_room())
             && let Some((mut batch, weight)) = self.batches.pop_back()
@@ -94,8 +94,9 @@ impl Inbox {
         !mem::replace(&mut self.is_woken, true)
     }
 
-    /// Has connections end that were reset before the taker has come for what they sent: for him
-    /// that has come along with the reset, which is what an end is to libuv on Linux.
+    /// Ends connections that were reset before the taker has come for
+    /// what they sent: for the taker that has come along with the reset, which is what an end is to
+    /// libuv on Linux.
     fn end_by_reset(&self, batch: &mut Batch) {
         for id in mem::take(&mut batch.events.reset) {
             let is_early = self.batches.iter().any(|(earlier, _)| earlier.holds_received(id))
@@ -106,7 +107,7 @@ impl Inbox {
         }
     }
 
-    /// Says that the taker comes; returns whether he finds something.
+    /// Says that the taker comes; returns whether there is something.
     pub(crate) fn come(&mut self) -> bool {
         self.is_woken = false;
         self.ping_timer.stop();
@@ -116,8 +117,8 @@ impl Inbox {
         !self.batches.is_empty()
     }
 
-    /// Moves events to `sink`, and payloads in place to `memory` behind `used`. What is told of
-    /// the memory holds as for [`Reactor::poll`](super::Reactor::poll).
+    /// Moves events to `sink`, and payloads in place to `memory` after `used`.
+    /// What is said about the memory holds as for [`Reactor::poll`](super::Reactor::poll).
     pub(crate) fn take(
         &mut self,
         memory: &mut [u8],
@@ -159,12 +160,12 @@ impl Inbox {
         Status::Idle
     }
 
-    /// Says that the taker has handed out, and answered, all that he has taken.
+    /// Says that the taker has handed out, and answered, all that it has taken.
     pub(crate) fn settle(&mut self) {
         self.ping_timer.settle();
     }
 
-    /// Notes whether the taker has something to send that he hasn't handed over.
+    /// Notes whether the taker has something to send that it hasn't handed over.
     pub(crate) const fn set_sending(&mut self, is_sending: bool) {
         self.ping_timer.is_sending = is_sending;
     }
@@ -174,7 +175,7 @@ impl Inbox {
         self.ping_timer.due()
     }
 
-    /// Has `answer` answer the pings that have waited too long: those before which, on their
+    /// Calls `answer` for the pings that have waited too long: those before which, on their
     /// connection, the taker has nothing to answer.
     pub(crate) fn answer_pings(&mut self, mut answer: impl FnMut(ConnectionId, &[u8]) -> bool) {
         if !self.ping_timer.is_due() {
@@ -207,7 +208,7 @@ impl Inbox {
     }
 
     /// Drops what is on the way from a connection; `taker` gets it, with payloads of its own, and
-    /// hears whether it was read together with what was taken last.
+    /// learns whether it was read together with what was taken last.
     pub(crate) fn withdraw(
         &mut self,
         id: ConnectionId,
@@ -221,8 +222,8 @@ impl Inbox {
     }
 }
 
-/// Whether somebody may send something when he learns of an event. What a ping or a pong makes
-/// him send has no place among the answers to other pings.
+/// Whether a program may send something when it learns of an event.
+/// What a ping or a pong makes it send has no place among the answers to other pings.
 const fn is_answerable(event: &ConnectionEvent) -> bool {
     !matches!(
         event,
@@ -244,7 +245,7 @@ mod tests {
     struct Taker {
         room: usize,
         taken: Vec<(ConnectionId, ConnectionEvent)>,
-        /// How much was taken when a turn began behind another one.
+        /// How much was taken when a turn began after another one.
         turns: Vec<usize>,
     }
 
@@ -289,7 +290,7 @@ mod tests {
         assert!(read(&mut inbox, 1, b"one"));
         assert!(!read(&mut inbox, 2, b"two"));
         assert!(inbox.come());
-        // What is read between the taker's coming and his taking wakes him once for nothing.
+        // What is read between the taker's coming and its taking wakes it once for nothing.
         assert!(read(&mut inbox, 1, b"three"));
         let (mut memory, mut used) = (vec![0; BATCH_MEMORY], 0);
         let mut taker = Taker { room: 10, ..Taker::default() };

@@ -1,7 +1,7 @@
-//! Models of a reactor under two drivers: its owner, its task and its peers run in many of the
+//! Models of a reactor under two drivers: its host, its task and its peers run in many of the
 //! orders in which their steps can come. Sockets and readiness set are real.
 //!
-//! A wake-up that gets lost leaves everybody waiting, which shuttle reports as a deadlock.
+//! A wake-up that gets lost leaves all of them waiting, which shuttle reports as a deadlock.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, IoSlice, Read, Write};
@@ -33,12 +33,12 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
     Runner::new(RandomScheduler::new(ORDERS), config).run(model);
 }
 
-/// What tells of the readiness set: once to the task, again and again to an owner that watches it.
+/// What tells of the readiness set: once to the task, again and again to a host that watches it.
 #[derive(Default)]
 struct Kernel {
     is_ready: bool,
     task: Option<Waker>,
-    /// The owner watches, as an event loop does.
+    /// The host watches, as an event loop does.
     is_watched: bool,
 }
 
@@ -46,7 +46,7 @@ struct Kernel {
 #[derive(Default)]
 struct World {
     kernel: Mutex<Kernel>,
-    /// The owner has been woken.
+    /// The host has been woken.
     is_woken: Mutex<bool>,
     wake: Condvar,
 }
@@ -95,8 +95,8 @@ impl Sink for Records {
     }
 }
 
-/// The owner of a reactor and what he has seen.
-struct Owner {
+/// The host of a reactor and what it has seen.
+struct Host {
     world: Arc<World>,
     reactor: Arc<SharedReactor>,
     task: thread::JoinHandle<()>,
@@ -106,7 +106,7 @@ struct Owner {
     written: usize,
 }
 
-impl Owner {
+impl Host {
     fn new() -> Self {
         let world = Arc::new(World::default());
         let waker = Arc::clone(&world);
@@ -207,22 +207,21 @@ fn sent(count: u8) -> Vec<u8> {
 #[test]
 fn wakes_the_owner_for_all_that_the_task_reads() {
     check(|| {
-        let mut owner = Owner::new();
-        owner.set_tasked(true);
-        let (first, peer) = owner.connect();
-        let (second, other) = owner.connect();
-        let peers = [send(&owner.world, peer, 6), send(&owner.world, other, 3)];
-        // Beyond what may be on the way: the task has to be told when it may go on.
-        let all = move |owner: &Owner| {
-            owner.bytes[&first].len() == 600 && owner.bytes[&second].len() == 300
-        };
-        owner.take_until(all);
-        assert_eq!(owner.bytes[&first], sent(6));
-        assert_eq!(owner.bytes[&second], sent(3));
+        let mut host = Host::new();
+        host.set_tasked(true);
+        let (first, peer) = host.connect();
+        let (second, other) = host.connect();
+        let peers = [send(&host.world, peer, 6), send(&host.world, other, 3)];
+        // Beyond what may be on the way: the task has to learn when it may go on.
+        let all =
+            move |host: &Host| host.bytes[&first].len() == 600 && host.bytes[&second].len() == 300;
+        host.take_until(all);
+        assert_eq!(host.bytes[&first], sent(6));
+        assert_eq!(host.bytes[&second], sent(3));
         for peer in peers {
             drop(peer.join().unwrap());
         }
-        owner.end();
+        host.end();
     });
 }
 
@@ -230,17 +229,17 @@ fn wakes_the_owner_for_all_that_the_task_reads() {
 fn loses_and_overtakes_nothing_when_the_work_moves() {
     for moves in [[true, false, true, false, true], [false, true, false, true, false]] {
         check(move || {
-            let mut owner = Owner::new();
-            let (id, peer) = owner.connect();
-            let peer = send(&owner.world, peer, 6);
+            let mut host = Host::new();
+            let (id, peer) = host.connect();
+            let peer = send(&host.world, peer, 6);
             for tasked in moves {
-                owner.set_tasked(tasked);
+                host.set_tasked(tasked);
                 thread::yield_now();
             }
-            owner.take_until(|owner| owner.bytes[&id].len() == 600);
-            assert_eq!(owner.bytes[&id], sent(6));
+            host.take_until(|host| host.bytes[&id].len() == 600);
+            assert_eq!(host.bytes[&id], sent(6));
             drop(peer.join().unwrap());
-            owner.end();
+            host.end();
         });
     }
 }
@@ -248,29 +247,29 @@ fn loses_and_overtakes_nothing_when_the_work_moves() {
 #[test]
 fn writes_in_order_whoever_writes() {
     check(|| {
-        let mut owner = Owner::new();
-        let (id, mut peer) = owner.connect();
+        let mut host = Host::new();
+        let (id, mut peer) = host.connect();
         let mut expected = Vec::new();
         for number in 0..8_u8 {
             let bytes = [number; 10];
             expected.extend(bytes);
             match number % 4 {
-                0 => owner.set_tasked(number % 8 == 0),
+                0 => host.set_tasked(number % 8 == 0),
                 1 => thread::yield_now(),
                 _ => {}
             }
             let batch = WriteBatch::of(id, 0..10);
             let left = match number % 3 {
-                0 => owner.reactor.send(&bytes, &batch),
-                1 => owner.reactor.send_long(id, &bytes[..3], &bytes[3..]),
+                0 => host.reactor.send(&bytes, &batch),
+                1 => host.reactor.send_long(id, &bytes[..3], &bytes[3..]),
                 _ => false,
             };
             if !left {
-                owner.reactor.write(&bytes, &batch, &mut Vec::new());
+                host.reactor.write(&bytes, &batch, &mut Vec::new());
             }
         }
         // What is left is written before the task ends.
-        owner.end();
+        host.end();
         peer.set_nonblocking(true).unwrap();
         let mut received = vec![0; 200];
         let count = peer.read(&mut received).unwrap();
@@ -281,12 +280,12 @@ fn writes_in_order_whoever_writes() {
 #[test]
 fn tells_of_what_waits_and_of_its_end() {
     check(|| {
-        let mut owner = Owner::new();
-        owner.set_tasked(true);
-        let (id, mut peer) = owner.connect();
-        let world = Arc::clone(&owner.world);
+        let mut host = Host::new();
+        host.set_tasked(true);
+        let (id, mut peer) = host.connect();
+        let world = Arc::clone(&host.world);
         let bytes = vec![7; 600_000];
-        assert!(owner.reactor.send_long(id, &[], &bytes));
+        assert!(host.reactor.send_long(id, &[], &bytes));
         let reader = thread::spawn(move || {
             peer.set_nonblocking(true).unwrap();
             let mut space = vec![0; 600_000];
@@ -301,51 +300,51 @@ fn tells_of_what_waits_and_of_its_end() {
             }
             peer
         });
-        owner.take_until(|owner| owner.written == 1);
+        host.take_until(|host| host.written == 1);
         drop(reader.join().unwrap());
-        owner.end();
+        host.end();
     });
 }
 
 #[test]
 fn gives_a_number_away_only_when_nothing_of_it_is_on_the_way() {
     check(|| {
-        let mut owner = Owner::new();
-        owner.set_tasked(true);
-        let (id, peer) = owner.connect();
-        let old = send(&owner.world, peer, 3);
+        let mut host = Host::new();
+        host.set_tasked(true);
+        let (id, peer) = host.connect();
+        let old = send(&host.world, peer, 3);
         thread::yield_now();
-        owner.reactor.close(id, false);
-        let (again, peer) = owner.connect();
+        host.reactor.close(id, false);
+        let (again, peer) = host.connect();
         assert_eq!(again, id);
-        let world = Arc::clone(&owner.world);
+        let world = Arc::clone(&host.world);
         let new = thread::spawn(move || {
             let mut peer = peer;
             peer.write_all(&[9; 50]).unwrap();
             world.announce();
             peer
         });
-        owner.take_until(|owner| owner.bytes[&id].len() >= 50);
-        assert_eq!(owner.bytes[&id], [9; 50]);
+        host.take_until(|host| host.bytes[&id].len() >= 50);
+        assert_eq!(host.bytes[&id], [9; 50]);
         let _ = old.join();
         drop(new.join().unwrap());
-        owner.end();
+        host.end();
     });
 }
 
 #[test]
 fn takes_what_is_left_from_who_changes_something_meanwhile() {
     check(|| {
-        let mut owner = Owner::new();
-        owner.set_tasked(true);
-        let (id, peer) = owner.connect();
-        let peer = send(&owner.world, peer, 2);
-        owner.reactor.with(|reactor| reactor.update(id, |it| it.set_paused(true)));
-        owner.reactor.with(|reactor| reactor.write(id, &mut [IoSlice::new(b"x")]));
-        owner.reactor.with(|reactor| reactor.update(id, |it| it.set_paused(false)));
-        owner.take_until(|owner| owner.bytes[&id].len() == 200);
-        assert_eq!(owner.bytes[&id], sent(2));
+        let mut host = Host::new();
+        host.set_tasked(true);
+        let (id, peer) = host.connect();
+        let peer = send(&host.world, peer, 2);
+        host.reactor.with(|reactor| reactor.update(id, |it| it.set_paused(true)));
+        host.reactor.with(|reactor| reactor.write(id, &mut [IoSlice::new(b"x")]));
+        host.reactor.with(|reactor| reactor.update(id, |it| it.set_paused(false)));
+        host.take_until(|host| host.bytes[&id].len() == 200);
+        assert_eq!(host.bytes[&id], sent(2));
         drop(peer.join().unwrap());
-        owner.end();
+        host.end();
     });
 }

@@ -1,27 +1,28 @@
-//! Whether the owner of a reactor comes when he is woken, and what he is still busy with.
+//! Whether the host of a reactor comes when it is woken, and what it is still busy with.
 //!
-//! While his thread is held up, pings are answered in his place (RFC 6455, section 5.5.2: as soon
-//! as is practical). Not those of a connection of which he has something that he may be about to
-//! answer: that answer would have come first.
+//! While its thread is held up, pings are answered in its place (RFC 6455, section 5.5.2: as soon
+//! as is practical). Not those of a connection of which it has
+//! something that it may be about to answer: that answer would have come first.
 
 use std::time::{Duration, Instant};
 
 use super::super::event::{ConnectionId, NO_CONNECTION};
 
-/// How long a ping waits for the owner: longer than a turn of his takes, shorter than peers wait.
+/// How long a ping waits for the host: longer than a turn of the host takes, shorter than peers
+/// wait.
 pub(crate) const GRACE: Duration = Duration::from_millis(50);
 
-/// How long it waits while he has something to send: that would have come before the answer.
+/// How long it waits while the host has something to send: that would have come before the answer.
 pub(crate) const SENDING_GRACE: Duration = Duration::from_secs(1);
 
-/// What is known of the owner.
+/// What is known of the host.
 #[derive(Debug, Default)]
 pub(crate) struct PingTimer {
-    /// He has something to send that he hasn't handed over.
+    /// It has something to send that it hasn't handed over.
     pub(crate) is_sending: bool,
-    /// Since when a ping waits for him.
+    /// Since when a ping waits for it.
     since: Option<Instant>,
-    /// A bit for each connection of which he has taken something, and not said that he is done.
+    /// A bit for each connection of which it has taken something, and not said that it is done.
     taken: Vec<u64>,
 }
 
@@ -31,12 +32,12 @@ impl PingTimer {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// Notes that he has come.
+    /// Notes that it has come.
     pub(crate) const fn stop(&mut self) {
         self.since = None;
     }
 
-    /// When the pings that wait are to be answered without him.
+    /// When the pings that wait are to be answered without it.
     pub(crate) fn due(&self) -> Option<Instant> {
         let grace = if self.is_sending { SENDING_GRACE } else { GRACE };
         self.since.map(|since| since + grace)
@@ -47,7 +48,7 @@ impl PingTimer {
         self.due().is_some_and(|due| due <= Instant::now())
     }
 
-    /// Notes that he has taken something of a connection.
+    /// Notes that it has taken something of a connection.
     pub(crate) fn note_taken(&mut self, id: ConnectionId) {
         if id == NO_CONNECTION {
             return;
@@ -59,13 +60,13 @@ impl PingTimer {
         self.taken[word] |= 1 << (id % 64);
     }
 
-    /// Whether he may be about to answer something of a connection.
+    /// Whether it may be about to answer something of a connection.
     pub(crate) fn is_taken(&self, id: ConnectionId) -> bool {
         let word = self.taken.get(id as usize / 64);
         word.is_some_and(|word| word & (1 << (id % 64)) != 0)
     }
 
-    /// Notes that he is done with all that he has taken.
+    /// Notes that it is done with all that it has taken.
     pub(crate) fn settle(&mut self) {
         self.taken.fill(0);
     }

@@ -1,4 +1,4 @@
-//! Work of a reactor on other threads, and what it came to.
+//! Work of a reactor on other threads, and its results.
 //!
 //! No more is begun than may be at a time, until what has ended was taken: a result can be much
 //! larger than the data that it's made of.
@@ -17,16 +17,16 @@ use super::sync::{Mutex, lock};
 /// The token of the reactor's own waker.
 pub(crate) const WAKER: Token = Token(usize::MAX);
 
-/// Has a piece of work done on another thread, some time.
+/// Does a piece of work on another thread, some time.
 pub type Spawner = Arc<dyn Fn(Job) + Send + Sync>;
 
 /// How many pieces of work there have been. No two have the same number, so that what a closed
-/// connection left behind is not taken for that of another one.
+/// connection has left is not mistaken for that of another one.
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
 /// A piece of work for another thread.
 pub(crate) trait Work: Send + 'static {
-    /// What it comes to.
+    /// Its result.
     type Outcome: Send + 'static;
 
     /// Does the work.
@@ -61,7 +61,7 @@ impl<W> Due<W> {
     }
 }
 
-/// What work came to, with its connection and number, and the place that it has until it's taken.
+/// The result of work, with its connection and number, and the place that it has until it's taken.
 pub(crate) type WorkResult<T> = (ConnectionId, u64, T, Place);
 
 /// How much work has a place, and what wakes the reactor.
@@ -75,7 +75,7 @@ struct Places {
 impl Places {
     fn wake(&self) {
         if let Some(waker) = &self.waker {
-            // It fails where the readiness set is gone, and with it whom to tell.
+            // It fails where the readiness set is gone, and with it what to wake.
             let _ = waker.wake();
         }
     }
@@ -160,7 +160,7 @@ impl<W: Work> fmt::Debug for Background<W> {
 }
 
 impl<W: Work> Background<W> {
-    /// Sets who does the work.
+    /// Sets what does the work.
     pub(crate) fn set_spawner(&mut self, spawner: Spawner) {
         self.spawner = Some(spawner);
     }
@@ -170,7 +170,7 @@ impl<W: Work> Background<W> {
         self.limit = Some(limit);
     }
 
-    /// Starts what is due, as far as there are places. What nobody awaits any more is left out:
+    /// Starts what is due, as far as there are places. What isn't awaited any more is left out:
     /// `is_awaited` is asked by the connection and the number.
     pub(crate) fn launch(
         &mut self,
@@ -200,7 +200,7 @@ impl<W: Work> Background<W> {
                 Report::<W> { queue: Arc::clone(&queue), id, number, outcome: None, place };
             let job = move || report.complete(*work);
             match &self.spawner {
-                // Without a waker nobody would hear of it.
+                // Without a waker it would not be noticed.
                 Some(spawner) if queue.places.waker.is_some() => spawner(Box::new(job)),
                 _ => job(),
             }

@@ -1,6 +1,6 @@
 //! The threads that take work which would hold up the JavaScript thread.
 //!
-//! There is one tokio runtime in the process. It is made here and run by whoever hosts the engine.
+//! There is one tokio runtime in the process. It is made here and run by the host of the engine.
 
 use std::collections::VecDeque;
 use std::io;
@@ -35,7 +35,7 @@ pub fn work_threads() -> usize {
     processors().min(MAX_WORK_THREADS)
 }
 
-/// Makes the runtime, of which so many threads poll tasks. Threads for work start when there is
+/// Makes the runtime, of which this many threads poll tasks. Threads for work start when there is
 /// some, and end when there is none.
 ///
 /// # Errors
@@ -53,7 +53,7 @@ pub fn new_runtime(task_threads: usize) -> io::Result<Runtime> {
 /// A piece of work.
 pub type Job = Box<dyn FnOnce() + Send>;
 
-/// Has so many pieces of work done at a time, and the others wait for their turn.
+/// Runs at most this many pieces of work at a time; the others wait for their turn.
 #[derive(Default)]
 pub struct Gate(Mutex<Queue>);
 
@@ -80,13 +80,13 @@ impl Gate {
         self.queue().limit
     }
 
-    /// Changes how many may run, 0 for any number. Who runs already goes on.
+    /// Changes how many may run, 0 for any number. What runs already goes on.
     pub fn set_limit(&self, limit: usize) {
         self.queue().limit = limit;
     }
 
-    /// Has a job done by `spawn`, which runs what it is given on another thread, or by who runs
-    /// now.
+    /// Passes a job to `spawn`, which runs what it is
+    /// given on another thread, or to a thread that runs now.
     pub fn pass(&'static self, job: Job, spawn: impl FnOnce(Job)) {
         let mut queue = self.queue();
         if queue.limit > 0 && queue.running >= queue.limit {
@@ -143,7 +143,7 @@ mod tests {
             GATE.pass(Box::new(job), |job| spawned.push(job));
         }
         assert_eq!(spawned.len(), 2);
-        // The first who is done goes on with those that wait.
+        // The first that is done goes on with those that wait.
         spawned.remove(0)();
         assert_eq!(*DONE.lock().unwrap(), [0, 2, 3, 4]);
         spawned.remove(0)();

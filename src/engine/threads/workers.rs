@@ -10,8 +10,8 @@ use super::sync::{AtomicUsize, Condvar, Mutex, lock};
 
 /// Threads that help with a turn if they have the time.
 ///
-/// Whoever has the turn works as well, and does everything if nobody comes. So he never waits for a
-/// thread that has not begun, only for the job that one is at.
+/// The thread that has the turn works as well, and does everything if no other comes. So
+/// it never waits for a thread that has not begun, only for the job that one is at.
 #[derive(Default)]
 pub(crate) struct Workers {
     spawner: Option<Spawner>,
@@ -21,7 +21,7 @@ pub(crate) struct Workers {
     called: Arc<AtomicUsize>,
 }
 
-/// A helper who was called, until he comes or it is known that he never will.
+/// A helper that was called, until it comes or it is known that it never will.
 struct Call(Arc<AtomicUsize>);
 
 impl Call {
@@ -47,7 +47,7 @@ impl fmt::Debug for Workers {
 pub(crate) struct Finished<J, T> {
     /// The jobs, in the order in which they were given.
     pub(crate) jobs: Vec<J>,
-    /// Those that nobody has begun, which were behind them.
+    /// Those that were not begun, which came after them.
     pub(crate) left: Vec<J>,
     /// The tools of all threads.
     pub(crate) tools: Vec<T>,
@@ -56,7 +56,7 @@ pub(crate) struct Finished<J, T> {
 }
 
 impl Workers {
-    /// Sets who finds threads, and on how many work may be done at a time, this one among them.
+    /// Sets what finds threads, and on how many work may be done at a time, this one among them.
     pub(crate) fn set_spawner(&mut self, spawner: Spawner, threads: usize) {
         self.spawner = Some(spawner);
         self.helpers = threads.saturating_sub(1);
@@ -100,8 +100,8 @@ impl Workers {
         Finished { jobs, left, tools: take_all(&shared.tools), has_panicked }
     }
 
-    /// Calls so many helpers, but for those who were called earlier and are still to come: it takes
-    /// as long until others come.
+    /// Calls this many helpers, without those that were called earlier
+    /// and are still to come: others would take as long.
     fn call<J, T, W>(&self, wanted: usize, shared: &Arc<SharedJobs<J, T, W>>)
     where
         J: Send + 'static,
@@ -115,7 +115,7 @@ impl Workers {
                 drop(call);
                 shared.serve();
             };
-            // Where the system gives no thread nobody comes, and what was lent must not be lost.
+            // Where the system gives no thread none comes, and what was lent must not be lost.
             let _ = catch_unwind(AssertUnwindSafe(|| spawner(Box::new(help))));
         }
     }
@@ -125,7 +125,7 @@ impl Workers {
 struct SharedJobs<J, T, W> {
     /// Each locked by the thread that is at it; none left in the end.
     jobs: Vec<Mutex<Option<J>>>,
-    /// The first job that nobody has taken.
+    /// The first job that was not taken.
     next: AtomicUsize,
     /// As many as threads may come.
     tools: Vec<Mutex<Option<T>>>,
@@ -141,7 +141,7 @@ struct SharedJobs<J, T, W> {
 struct Progress {
     /// How many jobs are done, by threads that take no more of them.
     done: usize,
-    /// How many were taken, once nobody takes another.
+    /// How many were taken, once no other is taken.
     taken: Option<usize>,
     has_panicked: bool,
 }
@@ -184,7 +184,7 @@ impl<J, T, W: Fn(&mut T, &mut J) -> bool> SharedJobs<J, T, W> {
         }
     }
 
-    /// Has nobody take another job, and waits until those are done that were taken; returns how
+    /// Stops handing out jobs, and waits until those are done that were taken; returns how
     /// many they are, and whether one panicked.
     fn finish(&self) -> (usize, bool) {
         let count = self.jobs.len();
@@ -264,10 +264,10 @@ mod tests {
         for _ in 0..5 {
             let done = workers.work(vec![1, 2, 3], || (), double);
             assert_eq!(done.jobs, [2, 4, 6]);
-            // Who has not come yet is not called again.
+            // One that has not come yet is not called again.
             assert_eq!(lock(&calls).len(), 2);
         }
-        // Who comes late finds nothing to do, and can be called again.
+        // One that comes late finds nothing to do, and can be called again.
         lock(&calls).drain(..).for_each(|job| job());
         workers.work(vec![1, 2], || (), double);
         assert_eq!(lock(&calls).len(), 1);

@@ -20,7 +20,7 @@ pub enum Strategy {
     Fixed,
 }
 
-/// Who compresses at levels 1 to 6. What they make can be read by every peer, but isn't the same.
+/// What compresses at levels 1 to 6. The output can be read by every peer, but isn't the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EncoderChoice {
     /// `oxws-deflate`.
@@ -90,7 +90,7 @@ pub(super) struct Settings {
     pub(super) mem_level: u8,
     pub(super) strategy: Strategy,
     pub(super) window_bits: u8,
-    /// Who compresses, at whichever level.
+    /// What compresses, at whichever level.
     pub(super) encoder: EncoderChoice,
 }
 

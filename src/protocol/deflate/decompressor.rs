@@ -183,7 +183,7 @@ impl Decompressor {
 
     /// The window in front of a stream.
     ///
-    /// RFC 7692 knows no dictionary; whoever sets one has agreed on it elsewhere.
+    /// RFC 7692 knows no dictionary; a caller that sets one has agreed on it elsewhere.
     fn first_window(&self) -> Window {
         let mut window = Window::default();
         window.push(&self.config.dictionary, self.window_length());
@@ -194,7 +194,7 @@ impl Decompressor {
         self.pool.decompressors.take(&()).unwrap_or_else(|| Box::new(Decoder::new()))
     }
 
-    /// Leaves the decoder to whoever has a message next.
+    /// Leaves the decoder to the connection that has a message next.
     fn give_back(&self, mut decoder: Box<Decoder>) {
         decoder.reset();
         self.pool.decompressors.give((), decoder);

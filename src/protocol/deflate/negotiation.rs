@@ -262,7 +262,7 @@ pub enum WindowBits {
 pub struct ServerConfig {
     /// `Some(true)`: the server gives up its context. `Some(false)`: it refuses to.
     pub server_no_context_takeover: Option<bool>,
-    /// Whether the client is told to give up its context.
+    /// Whether the client is asked to give up its context.
     pub client_no_context_takeover: bool,
     /// The window that the server compresses with.
     pub server_max_window_bits: WindowBits,
@@ -555,7 +555,7 @@ mod tests {
                 "server_no_context_takeover; server_no_context_takeover",
                 "Parameter \"server_no_context_takeover\" must have only a single value",
             ),
-            // The name that comes twice is told even if its value is wrong too.
+            // The name that comes twice is reported even if its value is wrong too.
             ("foo; foo", "Parameter \"foo\" must have only a single value"),
             ("foo", "Unknown parameter \"foo\""),
             (
@@ -591,7 +591,7 @@ mod tests {
             let header = format!("permessage-deflate; {parameters}");
             assert_eq!(server(ServerConfig::default(), &header).unwrap_err(), text);
             assert_eq!(client(ClientConfig::default(), &header).unwrap_err(), text);
-            // Behind an acceptable offer it counts as well.
+            // After an acceptable offer it counts as well.
             let offers = format!("permessage-deflate, {header}");
             assert_eq!(server(ServerConfig::default(), &offers).unwrap_err(), text);
         }

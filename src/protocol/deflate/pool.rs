@@ -217,7 +217,7 @@ impl<T: Context> Place<T> {
         }
     }
 
-    /// Has the state rest here until the next message.
+    /// Keeps the state here until the next message.
     pub(super) fn put(&self, state: T) {
         let bytes = state.memory();
         let counted = match *lock(&self.room.content) {

@@ -258,7 +258,7 @@ fn tells_what_is_invalid_within_long_data() {
         let mut context = decompressor();
         let error = context.decompress(&data, true, None).unwrap_err();
         assert_eq!(error, InflateError::InvalidData(message), "{start:02x?}");
-        // Behind a message, a match may reach into its text.
+        // After a message, a match may reach into its text.
         for _ in 0..2 {
             let valid = compressor().compress(&text, true);
             assert!(context.decompress(&valid, true, None).unwrap() == text);

@@ -88,7 +88,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The bits ahead. Behind [`count`](Self::count) there are zeros at the end of the input.
+    /// The bits ahead. After [`count`](Self::count) there are zeros at the end of the input.
     #[inline(always)]
     pub(super) const fn ahead(&self) -> u64 {
         self.ahead

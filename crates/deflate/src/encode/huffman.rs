@@ -1,6 +1,6 @@
 //! Huffman codes for what a block contains.
 //!
-//! RFC 1951, section 3.2.2: a code is told by the lengths of its words alone.
+//! RFC 1951, section 3.2.2: a code is described by the lengths of its words alone.
 
 /// Finds the lengths of the shortest code for symbols that occur as often as `frequencies` say,
 /// with no word above `max_length` bits. Symbols that don't occur have none: length 0.

@@ -41,7 +41,7 @@ fn lends_few_states_to_many_without_context_takeover() {
     assert_eq!(pool.kept_bytes(), 0);
     assert_eq!(lock(&pool.compressors.spares.0).len(), 1);
     assert_eq!(lock(&pool.decompressors.0).len(), 1);
-    // Nobody finds the text of somebody else in the window.
+    // No connection finds the text of another one in the window.
     let (mut compressor, _) = pair(&pool, true);
     assert_eq!(compressor.compress(b"own text", true), {
         let config = CompressorConfig { no_context_takeover: true, ..Default::default() };
