@@ -13,7 +13,9 @@ if (hasBlob) BINARY_TYPES.push('blob');
 /** Milliseconds that a closing handshake may take. */
 const CLOSE_TIMEOUT = 30_000;
 const EMPTY_BUFFER = Buffer.alloc(0);
-/** RFC 6455, section 1.3. Kept for those who read it here; the digest is the native part's. */
+/**
+ * RFC 6455, section 1.3. Kept for programs that read it here; the native part computes the digest.
+ */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const NOOP = () => {};
 

@@ -2,7 +2,7 @@
 'use strict';
 
 // The environment variables of oxws: which there are, and what they may be. One that is misspelt
-// would have no effect, and nobody would notice.
+// would have no effect, unnoticed.
 
 const { getEnvironmentData, setEnvironmentData } = require('node:worker_threads');
 

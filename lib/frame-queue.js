@@ -261,7 +261,7 @@ class FrameQueue {
   }
 
   /**
-   * Makes room for a frame behind those that wait.
+   * Makes room for a frame after those that wait.
    *
    * @param {number} length Bytes
    * @private

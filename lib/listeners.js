@@ -362,7 +362,7 @@ function onSocketEnd() {
 }
 
 /**
- * The socket failed. That isn't told to the user: the connection closes with 1006.
+ * The socket failed. That isn't reported to the user: the connection closes with 1006.
  *
  * @this {Socket & Owned}
  * @private

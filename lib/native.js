@@ -51,7 +51,7 @@ function fallBack(error) {
     error.message += `\nNor can its WebAssembly build: ${/** @type {Error} */ (reason).message}`;
     throw error;
   }
-  // Who starts Node.js without addons knows.
+  // A program that is started without addons expects that.
   if (fallback !== 'silent' && error.cause?.code !== DISABLED) {
     const text = `${error.message}\noxws runs as WebAssembly, which is slower (OXWS_FALLBACK=silent).`;
     process.emitWarning(text, { type: 'OxwsWarning', code: 'OXWS_FALLBACK' });

@@ -122,7 +122,7 @@ class Receiver extends Stream {
     /** @type {any} */
     this[kWebSocket] = undefined;
 
-    /** @type {((limits: any) => void) | undefined} Told when a limit is set. */
+    /** @type {((limits: any) => void) | undefined} Called when a limit is set. */
     this.onLimits = undefined;
     /** Asked to look again when a chunk is used up. @type {import('./transport').Rest | null} */
     this._onRest = null;

@@ -263,7 +263,7 @@ class Sender {
   }
 
   /**
-   * Sends a message that others get as well, compressed once for all who start with an empty
+   * Sends a message that others get as well, compressed once for all that start with an empty
    * window. Not where the engine does so by itself; what is prepared is compressed for good.
    *
    * @param {import('./beyond/message').Message} message The message
@@ -381,7 +381,7 @@ class Sender {
   }
 
   /**
-   * Sends a frame now, or behind what waits already.
+   * Sends a frame now, or after what waits already.
    *
    * @param {any} data The payload: bytes, a string or a `Blob`
    * @param {number} length Its bytes
@@ -546,7 +546,7 @@ class Sender {
   }
 
   /**
-   * Has a frame wait.
+   * Lets a frame wait.
    *
    * @param {any[]} parameters The method to call and its parameters
    * @private
@@ -633,7 +633,7 @@ function closePayload(code, reason) {
 }
 
 /**
- * Calls the callbacks of a frame and of those behind it with an error.
+ * Calls the callbacks of a frame and of those after it with an error.
  *
  * @param {Sender} sender The sender
  * @param {Error} error The error

@@ -120,7 +120,7 @@ class StreamTransport {
 }
 
 /**
- * Has a socket, or any other `Duplex`, carry a connection.
+ * Lets a socket, or any other `Duplex`, carry a connection.
  *
  * @param {import('./websocket')} websocket The WebSocket
  * @param {import('./transport').ReceiverOptions} options The options of the receiver

@@ -139,7 +139,7 @@ const { kWebSocket: _kWebSocket } = require('./constants');
  * @property {(data: Buffer) => void} pong Takes a pong
  * @property {(code: number, reason: Buffer) => void} conclude Takes a close frame
  * @property {(error: Error) => void} fail Takes the reason why the connection has to fail
- * @property {() => void} showBytes Has the engine give bytes, which a program looks for
+ * @property {() => void} showBytes Makes the engine give bytes, which a program looks for
  */
 
 /**

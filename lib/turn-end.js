@@ -192,8 +192,8 @@ class Departure {
   }
 
   /**
-   * Has what was put off leave at the end of this tick: a program may wait for a callback before it
-   * goes on.
+   * Lets what was put off leave at the end of this tick: a program may wait for a callback before
+   * it goes on.
    */
   hurry() {
     if (!this._isPutOff) return;
@@ -202,7 +202,7 @@ class Departure {
   }
 
   /**
-   * Has what was put off leave now.
+   * Lets what was put off leave now.
    */
   endTurn() {
     if (!this._isPutOff) return;

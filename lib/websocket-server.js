@@ -223,7 +223,7 @@ class WebSocketServer extends EventEmitter {
    *
    * @param {IncomingMessage} req The request
    * @param {Duplex} socket Its socket
-   * @param {Buffer} head What arrived behind the request already
+   * @param {Buffer} head What arrived after the request already
    * @param {(websocket: WebSocket, req: IncomingMessage) => void} callback Called with the new
    *     WebSocket
    */
@@ -263,7 +263,7 @@ class WebSocketServer extends EventEmitter {
    * @param {Set<string>} protocols The subprotocols that the client offers
    * @param {IncomingMessage} req The request
    * @param {any} socket Its socket
-   * @param {Buffer} head What arrived behind the request already
+   * @param {Buffer} head What arrived after the request already
    * @param {(websocket: WebSocket, req: IncomingMessage) => void} callback Called with the new
    *     WebSocket
    * @throws {Error} If the socket belongs to a WebSocket already

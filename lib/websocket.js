@@ -317,7 +317,7 @@ class WebSocket extends EventEmitter {
       reason,
       !this._isServer,
       (/** @type {Error | null | undefined} */ error) => {
-        // What is wrong with the socket is told by the socket itself.
+        // What is wrong with the socket is reported by the socket itself.
         if (error) return;
 
         this._closeFrameSent = true;

@@ -15,7 +15,7 @@ const PROPERTIES = ['bytesWritten', 'writableBuffer', 'writableLength', 'writabl
 
 /**
  * What a socket gets as its prototype, by the one that it had. Not methods of the socket itself:
- * who replaces a method there, or on the class, finds everything where it was.
+ * a program that replaces a method there, or on the class, finds everything where it was.
  *
  * @type {WeakMap<object, object>}
  */

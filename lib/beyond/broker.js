@@ -195,7 +195,7 @@ class BrokerLink {
     const flags = bytes[MARK.length];
     const data = bytes.subarray(HEADER_LENGTH);
     const isBinary = (flags & BINARY) !== 0;
-    // What is sent as text has to be, whoever has put it there: a peer would end the connection.
+    // What is sent as text has to be, whatever has put it there: a peer would end the connection.
     return new Message(data, {
       binary: isBinary || !isValidUTF8(data),
       compress: (flags & UNCOMPRESSED) === 0

@@ -13,7 +13,7 @@ const Sender = require('../sender');
 /** More than any message that the engine compresses has. */
 const MAX_LENGTH = 0x7fff_ffff;
 const PERMESSAGE_DEFLATE = PerMessageDeflate.extensionName;
-/** The method as it is when nobody has replaced it. */
+/** The method as it is when it was not replaced. */
 const sendMessage = /** @type {any} */ (Sender)[kOriginalSend];
 
 /**

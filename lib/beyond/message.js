@@ -143,7 +143,7 @@ class Message {
   }
 
   /**
-   * Has the first connection that waits compress it.
+   * Makes the first connection that waits compress it.
    *
    * @param {Deflated} deflated What waits
    * @private
@@ -257,7 +257,7 @@ function callEach(waiting, start, bytes) {
   try {
     while (index < waiting.length) waiting[index++].callback(null, bytes);
   } finally {
-    // Behind one that throws.
+    // After one that throws.
     if (index < waiting.length) nextTick(callEach, waiting, index, bytes);
   }
 }

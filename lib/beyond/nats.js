@@ -79,7 +79,7 @@ class NatsBroker {
       }
     });
     this._subscriptions.set(topic, subscription);
-    // Behind a disconnection the client subscribes again by itself.
+    // After a disconnection the client subscribes again by itself.
     if (this._isConnected) await this._connection.flush();
   }
 

@@ -3,7 +3,7 @@
 
 // `oxws/threads`: topics of several worker threads of a process, by `BroadcastChannel`.
 //
-// Each topic has a channel, so that a thread without subscribers isn't woken. Who publishes to a
+// Each topic has a channel, so that a thread without subscribers isn't woken. What publishes to a
 // topic that it hasn't subscribed to needs one, too; those are kept for a while.
 
 const { BroadcastChannel } = require('node:worker_threads');

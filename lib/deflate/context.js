@@ -25,7 +25,7 @@ const { LARGE_INPUT, LARGE_OUTPUT } = native;
 /** @typedef {import('../limiter')} Limiter */
 
 /**
- * Turns of the event loop until a result is given. When a peer ends its connection behind a
+ * Turns of the event loop until a result is given. When a peer ends its connection after a
  * message, the socket's `'close'` event comes before the message does, as it does with ws.
  */
 const TURNS = 4;
@@ -193,9 +193,9 @@ class ZlibContext {
   }
 
   /**
-   * Has the native part's threads do the work, as soon as the limiter allows. The native part holds
-   * to the same limit for all that it does on threads; what waits here has not begun, and leaves
-   * the queue if the connection closes.
+   * Moves the work to the native part's threads, as soon as the limiter allows. The native part
+   * holds to the same limit for all that it does on threads; what waits here has not begun, and
+   * leaves the queue if the connection closes.
    *
    * @param {import('./work').Start} start Begins the work
    * @param {(output: Buffer | null) => void} conclude Takes its output
@@ -305,7 +305,7 @@ function giveEach(contexts, bytes, lengths, give) {
       give(contexts[index - 1], output);
     }
   } finally {
-    // Behind a callback that throws.
+    // After a callback that throws.
     if (index < contexts.length) {
       const rest = bytes.subarray(end);
       nextTick(giveEach, contexts.slice(index), rest, lengths.slice(index), give);

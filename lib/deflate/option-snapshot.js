@@ -4,7 +4,7 @@
 // Options as they were when something was made of them, to tell whether the same can be used again.
 
 /**
- * The options of one moment. Who gave them may change them later.
+ * The options of one moment. The program that gave them may change them later.
  */
 class OptionSnapshot {
   /**

@@ -17,8 +17,9 @@ const native = require('../native');
  */
 
 /**
- * Who takes the results, by the number of the work. Not a map: each table that one has outgrown
- * refers to the next, and what was in it lives on until V8 collects its old generation.
+ * The callbacks that take the results, by the number of the work. Not a map: each table that one
+ * has outgrown refers to the next, and what was in it lives on until V8 collects its old
+ * generation.
  *
  * @type {(Conclude | null)[]}
  */
@@ -39,7 +40,7 @@ let postponed = [];
 const context = new AsyncResource('OXWSWORK');
 
 /**
- * Has the native part's threads do some work. The event loop is kept alive until it has ended.
+ * Moves some work to the native part's threads. The event loop is kept alive until it has ended.
  *
  * @param {Start} start Begins it
  * @param {Conclude} conclude Called after the JavaScript that runs
@@ -52,7 +53,8 @@ function workApart(start, conclude) {
   try {
     start(results, number);
   } catch (error) {
-    // The number is not free yet: should the work have begun after all, another's would be told.
+    // The number is not free yet: should the work have begun after all, the callback of another
+    // would be called.
     end(number, error, null, null);
   }
 }
@@ -67,13 +69,13 @@ function workApart(start, conclude) {
  */
 function take(number, bytes, lengths, isFinished) {
   free.push(number);
-  if (expected[number] === null) return; // it was told that the work did not begin
+  if (expected[number] === null) return; // it has heard that the work did not begin
   const error = isFinished ? null : new Error('the work was not finished');
   end(number, error, bytes ?? null, lengths ?? null);
 }
 
 /**
- * Tells who expects some work that it has ended.
+ * Calls the callback of some work that has ended.
  *
  * @param {number} number The number of the work
  * @param {any} error Why there is no result

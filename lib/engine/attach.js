@@ -39,7 +39,7 @@ const senderSend = Reflect.get(Sender, kOriginalSend);
  * @type {Receiver[][]}
  */
 const spareReceivers = [[], []];
-/** So many are kept of each role: as many as connections are opened in a moment. */
+/** How many are kept of each role: as many as connections are opened in a moment. */
 const MAX_SPARE_RECEIVERS = 256;
 
 /**
@@ -88,7 +88,7 @@ function hasKnownExtensions(websocket) {
 }
 
 /**
- * Has the engine carry a connection.
+ * Moves a connection to the engine.
  *
  * @param {import('../websocket')} websocket The WebSocket
  * @param {ReceiverOptions} options The options of the receiver
@@ -121,7 +121,7 @@ function attachEngine(websocket, options, generateMask) {
 }
 
 /**
- * Has the engine carry the bytes of a connection over TLS, if it's going to carry the connection.
+ * Moves the bytes of a connection over TLS to the engine, if it's going to carry the connection.
  * That has to be before the response is written: Node's TLS has it under way for a turn of the
  * event loop.
  *
@@ -135,7 +135,7 @@ function attachSecure(websocket, socket, options) {
 }
 
 /**
- * Has the engine decode the frames of a connection.
+ * Makes the engine decode the frames of a connection.
  *
  * @param {import('../websocket')} websocket The WebSocket
  * @param {ReceiverOptions} options The options of the receiver
@@ -171,7 +171,7 @@ function takeReceiver(options) {
 /**
  * Keeps a receiver for another connection.
  *
- * @param {Receiver} receiver One that is idle, and that nobody has asked for
+ * @param {Receiver} receiver One that is idle, and that no program has asked for
  * @param {boolean} isServer Its role
  */
 function keepReceiver(receiver, isServer) {
@@ -187,7 +187,7 @@ function keepReceiver(receiver, isServer) {
 const ENGINE = Object.freeze({ party: null, works: true });
 
 /**
- * Has the engine take over from a real receiver, and inflate and deflate.
+ * Lets the engine take over from a real receiver, and inflate and deflate.
  *
  * @param {BytesTransport} transport The transport with the receiver
  * @param {ReceiverOptions} options The options of the receiver
@@ -210,7 +210,7 @@ function takeOver(transport, options) {
     if (busy !== null) return { party: busy, works: true };
     if (!perMessageDeflate._giveTo(connection)) return ENGINE;
   } catch {
-    // What is wrong with the options is told with the first message.
+    // What is wrong with the options is reported with the first message.
     return null;
   }
   attachFrames(websocket, { ...options, binaryType: websocket.binaryType }, connection, sender);

@@ -55,7 +55,7 @@ class Inbox {
     /** Numbers whose connection was closed while the batch may still have records of it. */
     this._departed = new Set();
     /**
-     * The connection whose records are being handed out. Behind an exception it gets the rest of
+     * The connection whose records are being handed out. After an exception it gets the rest of
      * them.
      */
     this._current = /** @type {Connection | null} */ (null);
@@ -93,7 +93,7 @@ class Inbox {
   }
 
   /**
-   * Has a connection get what it kept, before what arrives then.
+   * Gives a connection what it kept, before what arrives then.
    *
    * @param {Connection} connection The connection
    */
@@ -202,7 +202,7 @@ class Inbox {
   }
 
   /**
-   * Tells who gets the next records.
+   * Finds the connection that gets the next records.
    *
    * @param {number} id The number of the connection
    * @return {Connection | null} The connection, `null` where they are dropped
@@ -215,7 +215,7 @@ class Inbox {
   }
 
   /**
-   * Has what `process.nextTick()` and promises have queued run before the events of the next
+   * Runs what `process.nextTick()` and promises have queued before the events of the next
    * connection, as it does where each connection has an event loop's callback of its own.
    *
    * @private
@@ -274,8 +274,9 @@ class Inbox {
   }
 
   /**
-   * Has a connection that is about to be closed keep what the batch still has of it, after what is
-   * being handed out: that comes before what the engine has.
+   * Lets a connection that is about to be closed keep what
+   * the batch still has of it, after what is being handed out: that comes before what the engine
+   * has.
    *
    * @param {number} id Its number
    * @param {Connection} connection The connection
@@ -298,7 +299,7 @@ class Inbox {
   }
 
   /**
-   * Has a connection that is about to be closed keep what it has read.
+   * Lets a connection that is about to be closed keep what it has read.
    *
    * @param {number} id Its number
    * @param {Connection} connection The connection
@@ -400,7 +401,7 @@ class Inbox {
   }
 
   /**
-   * Has the engine read into fresh memory.
+   * Makes the engine read into fresh memory.
    *
    * @private
    */

@@ -81,8 +81,8 @@ class Engine {
     this._connections[id] = connection;
     this.size++;
     if (!this.isTasked) return;
-    // The task is as late as the event loop would be: whoever hears of the connection may look at
-    // its bytes before they become messages.
+    // The task is as late as the event loop would be: a program that hears of the connection may
+    // look at its bytes before they become messages.
     if (this._unreleased.length === 0) setImmediate(this._release);
     this._unreleased.push({ id, connection });
   }
@@ -147,7 +147,7 @@ class Engine {
   }
 
   /**
-   * Sees to a dispatch that takes what a connection was fed, behind the current tick.
+   * Sees to a dispatch that takes what a connection was fed, after the current tick.
    *
    * @param {number} id The connection
    */
@@ -157,7 +157,7 @@ class Engine {
   }
 
   /**
-   * Sees to a dispatch that no descriptor announces, behind the current tick.
+   * Sees to a dispatch that no descriptor announces, after the current tick.
    */
   wake() {
     if (this._isWoken) return;
@@ -207,7 +207,7 @@ class Engine {
     this.outbox.isDispatching = true;
     FrameQueue.enterDispatch();
     try {
-      // Behind an exception: first what was taken already.
+      // After an exception: first what was taken already.
       this.inbox.deliver();
       for (let batches = 0; batches < MAX_BATCHES && received < MAX_LARGE_BYTES; batches++) {
         const status = this.inbox.poll();
@@ -245,7 +245,7 @@ class Engine {
     try {
       runTicks();
     } catch (error) {
-      // It leaves the asynchronous contexts of the tick behind, which Node clears when it has
+      // It leaves the asynchronous contexts of the tick, which Node clears when it has
       // reported it.
       native.throwUncaught(error);
     } finally {

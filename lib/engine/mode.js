@@ -1,7 +1,7 @@
 // @ts-check
 'use strict';
 
-// The mode of a connection of the engine: what the engine gives, and who decodes it.
+// The mode of a connection of the engine: what the engine gives, and what decodes it.
 //
 //   frames   No extension is agreed: the engine decodes.
 //   young    permessage-deflate is agreed: the engine gives bytes, a `Receiver` decodes them, until

@@ -71,7 +71,10 @@ class Outbox {
     this._frameCount = 0;
     this._commands = new SharedIntegers(COMMANDS[0] * COMMAND_FIELDS);
     this._commandCount = 0;
-    /** What is published, and who has subscribed to what. @type {SharedIntegers | null} */
+    /**
+     * What is published, and which connections have subscribed to what. @type {SharedIntegers |
+     * null}
+     */
     this._topics = null;
     this._topicCount = 0;
     /** Numbers of topics: the next one, and those that are free again. */
@@ -146,7 +149,7 @@ class Outbox {
   }
 
   /**
-   * Adds a message for all who have subscribed to a topic, and are attached. There has to be room.
+   * Adds a message for all that have subscribed to a topic, and are attached. There has to be room.
    *
    * @param {number} topic The topic
    * @param {Buffer | string} data The payload
@@ -190,7 +193,7 @@ class Outbox {
   }
 
   /**
-   * @param {number} topic The number of a topic that nobody has subscribed to
+   * @param {number} topic The number of a topic without subscribers
    */
   freeTopic(topic) {
     this._freeTopics.push(topic);

@@ -3,7 +3,7 @@
 
 // When a connection of the engine tells that its sending side has ended, and that it's closed: in
 // the phases of a turn of the event loop in which libuv does. So it comes in the same order with
-// what else happens, and who reconnects at once finds the old connection gone.
+// what else happens, and a client that reconnects at once finds the old connection gone.
 
 const { AsyncResource } = require('node:async_hooks');
 

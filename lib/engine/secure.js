@@ -93,7 +93,7 @@ class SecureConnection extends EngineConnection {
   _close(reset, callback) {
     const wasClosed = this._isClosed;
     super._close(reset, callback);
-    // Its server counts the socket below. What OpenSSL holds Node frees behind 'close'.
+    // Its server counts the socket below. What OpenSSL holds Node frees after 'close'.
     if (!wasClosed) this._nodeHandle._parentWrap?.destroy();
   }
 }
@@ -161,7 +161,7 @@ function prepareSecure() {
 
 /**
  * Tells whether the engine can take a socket over: one that Node's TLS made of a plain socket, that
- * nobody has changed, whose bytes nobody looks at, and on which nothing is under way.
+ * has not been changed, whose bytes aren't looked at, and on which nothing is under way.
  *
  * @param {any} socket The socket
  * @return {boolean} Whether it can
@@ -192,7 +192,7 @@ function isEligible(socket) {
 /**
  * @param {any} wrap The socket below one of TLS
  * @param {any} parent The handle below that of TLS
- * @return {boolean} Whether that is its handle, and nobody uses it
+ * @return {boolean} Whether that is its handle, and it isn't used
  */
 function isBelow(wrap, parent) {
   return (
@@ -311,7 +311,7 @@ function takeHandedOver(socket) {
 }
 
 /**
- * Has the socket of a connection get its bytes, where something has changed since it was handed
+ * Gives the bytes of a connection to its socket, where something has changed since it was handed
  * over, and a `Receiver` is to get them.
  *
  * @param {any} socket A socket

@@ -18,7 +18,7 @@ const native = require('../native');
 /** Chunks that the stream has collected are copied together up to this many bytes. */
 const MAX_JOINED_LENGTH = 64 * 1024;
 
-/** What nobody may have replaced on a socket that the engine takes over. */
+/** What must not have been replaced on a socket that the engine takes over. */
 const METHODS = /** @type {const} */ ([
   '_final',
   '_read',
@@ -151,7 +151,7 @@ class EngineSocket extends net.Socket {
   }
 
   _onTimeout() {
-    // Not each byte that goes is told of: now it counts, as with any socket.
+    // Not each byte that goes is reported: now it counts, as with any socket.
     // @ts-expect-error what puts it off
     if (connectionOf(this)?.hasBeenActive()) this._unrefTimer();
     // @ts-expect-error what the timer of a socket calls
@@ -233,7 +233,7 @@ function feed(socket, chunk, encoding) {
   return true;
 }
 
-// Nobody is to see a difference.
+// No program is to see a difference.
 Object.defineProperty(EngineSocket, 'name', { value: 'Socket' });
 Object.defineProperty(EngineSocket.prototype, 'constructor', { value: net.Socket });
 
@@ -300,8 +300,8 @@ function writeList(socket, list, start, callback) {
 }
 
 /**
- * Tells whether the engine can take a socket over: a plain socket that nobody has changed, whose
- * bytes nobody looks at, and on which nothing is under way.
+ * Tells whether the engine can take a socket over: a plain socket that has not
+ * been changed, whose bytes aren't looked at, and on which nothing is under way.
  *
  * @param {import('../transport').NetSocket} socket The socket
  * @return {boolean} Whether it can
@@ -315,7 +315,7 @@ function isEligible(socket) {
 
 /**
  * @param {any} socket A socket
- * @return {boolean} Whether it's open, nobody looks at its bytes, and nothing is under way on it
+ * @return {boolean} Whether it's open, its bytes aren't looked at, and nothing is under way on it
  */
 function isQuiet(socket) {
   if (socket.connecting || socket.destroyed) return false;
@@ -328,7 +328,7 @@ function isQuiet(socket) {
 /**
  * @param {any} socket A socket
  * @param {any} prototype What it's an instance of
- * @return {boolean} Whether nobody has replaced a method
+ * @return {boolean} Whether no method was replaced
  */
 function hasMethods(socket, prototype) {
   return METHODS.every((name) => socket[name] === prototype[name]);
@@ -388,7 +388,7 @@ function rehome(socket, connection, prototype) {
  * @param {any} connection Its connection
  * @param {any} limits The limits, as for a receiver
  * @param {(this: any, chunk: Buffer) => void} onData What gets the bytes of the socket once they
- *   are asked for; before, nobody does. With permessage-deflate they are from the beginning
+ *   are asked for; before, nothing does. With permessage-deflate they are from the beginning
  */
 function beginReading(socket, connection, limits, onData) {
   connection.setLimits(limits);
@@ -402,7 +402,7 @@ function beginReading(socket, connection, limits, onData) {
  *
  * @param {import('../transport').NetSocket} socket The socket
  * @param {(this: any, chunk: Buffer) => void} onData What gets its bytes
- * @return {boolean} Whether nobody has replaced anything, or looks at the bytes
+ * @return {boolean} Whether nothing was replaced, and the bytes aren't looked at
  */
 function isUntouched(socket, onData) {
   const listeners = socket.rawListeners('data');

@@ -155,7 +155,7 @@ class Candidate {
  * @typedef {() => Busy | null} Begin
  */
 
-/** Connections that are too young. Who has waited longest is first. @type {Candidate[]} */
+/** Connections that are too young. The one that has waited longest is first. @type {Candidate[]} */
 let young = [];
 
 /**
@@ -170,7 +170,7 @@ function askOld() {
 }
 
 /**
- * Has a connection taken over once it has been open for a moment.
+ * Takes a connection over once it has been open for a moment.
  *
  * @param {import('../websocket')} websocket The WebSocket
  * @param {import('./connection')} handle Its connection in the engine

@@ -165,7 +165,7 @@ function sendRequest(attempt) {
 }
 
 /**
- * Adds the headers of the handshake behind those of the user.
+ * Adds the headers of the handshake after those of the user.
  *
  * @param {Attempt} attempt The attempt
  * @throws {SyntaxError} If a subprotocol isn't valid
@@ -353,7 +353,7 @@ function followRedirect(attempt, req, location) {
  * @param {Attempt} attempt The attempt
  * @param {http.IncomingMessage} res The response
  * @param {import('node:stream').Duplex} socket The socket
- * @param {Buffer} head What arrived behind the response already
+ * @param {Buffer} head What arrived after the response already
  * @private
  */
 function onUpgrade(attempt, res, socket, head) {

@@ -31,7 +31,7 @@ class WorkResults {
   setReferenced() {}
 
   /**
-   * Has work done.
+   * Does work.
    *
    * @param {number} number Its number
    * @param {() => number} step Does a slice, as `workInSlices` wants it

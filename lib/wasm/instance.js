@@ -234,13 +234,13 @@ function instance() {
 }
 
 /**
- * Something in the memory of an instance, which goes when nobody refers to it any more.
+ * Something in the memory of an instance, which goes when it isn't referred to any more.
  *
  * @abstract
  */
 class Handle {
   /**
-   * @param {Instance} owner The instance
+   * @param {Instance} instance The instance
    * @param {string} free The function that frees it
    * @param {number} number Its number
    */

@@ -85,7 +85,7 @@ class EngineConnection extends EngineFrameQueue {
     this._isOver = false;
     /** In which turn of the event loop something of the peer was handed out last. */
     this.receivedTurn = -1;
-    /** What has arrived and is not handed out, because nobody reads. @type {Kept[]} */
+    /** What has arrived and is not handed out, because the connection is paused. @type {Kept[]} */
     this._kept = NONE;
   }
 
@@ -118,7 +118,7 @@ class EngineConnection extends EngineFrameQueue {
   }
 
   /**
-   * Sets whether the engine may answer pings while nobody here does.
+   * Sets whether the engine may answer pings while JavaScript does not.
    *
    * @param {boolean} isAnswering Whether it may
    */
@@ -140,8 +140,8 @@ class EngineConnection extends EngineFrameQueue {
   }
 
   /**
-   * Has the engine inflate and deflate messages from now on, if no message is under way and nothing
-   * that has arrived is still to be handed out.
+   * Makes the engine inflate and deflate messages from now on, if no message is under way and
+   * nothing that has arrived is still to be handed out.
    *
    * @param {import('../../transport').Deflater} deflater The state of the sending direction
    * @param {import('../../transport').Inflater} inflater The state of the receiving direction
@@ -450,7 +450,7 @@ function endInNextTurn(connection) {
  * @param {EngineConnection} connection A connection whose peer sends nothing more
  */
 function endReading(connection) {
-  // The own end comes before: whoever waits for that may close the socket.
+  // The own end comes before: a listener for that may close the socket.
   if (connection._isShuttingDown()) setImmediate(pushEnd, connection);
   else pushEnd(connection);
 }

@@ -27,11 +27,11 @@ Object.freeze(NONE);
  */
 const waitingThen = new WeakMap();
 
-/** The `write()` that nobody has wrapped. @type {Function} */
+/** The `write()` that was not wrapped. @type {Function} */
 const writeToStream = Writable.prototype.write;
 
 /**
- * What a socket is told to write while bytes wait in the engine: nothing, but as many bytes.
+ * What a socket is given to write while bytes wait in the engine: nothing, but as many bytes.
  */
 const backlogPrototype = Object.create(Buffer.prototype);
 
@@ -159,7 +159,7 @@ class EngineFrameQueue extends EngineHandle {
     /** The sender of which the engine has compressed something. @type {Sender | null} */
     this._sender = null;
     /**
-     * What is to be compressed by the next flush, and what was sent behind it: where that begins,
+     * What is to be compressed by the next flush, and what was sent after it: where that begins,
      * and its bytes.
      *
      * @type {Held | null}
@@ -299,7 +299,7 @@ class EngineFrameQueue extends EngineHandle {
     if (this._held !== null) this._hold(length);
     const total = this._engine.outbox.append(this._id, data, length, first, mask);
     this._noteSent(total);
-    // Bytes are masked where ws copies them to, behind the header: that's one part.
+    // Bytes are masked where ws copies them to, after the header: that's one part.
     const isInParts = first !== RAW && (!mask || typeof data === 'string');
     if (isInParts) this._noteParts(total, data, mask);
     if (callback) this._expect(callback);
@@ -328,7 +328,7 @@ class EngineFrameQueue extends EngineHandle {
    * Counts what is sent as buffered, as what is being compressed is with ws.
    *
    * @param {number} from Where it begins
-   * @param {number} length Its bytes, of which the sender has not been told
+   * @param {number} length Its bytes, which the sender does not know of
    * @private
    */
   _beginToHold(from, length) {
@@ -456,8 +456,8 @@ class EngineFrameQueue extends EngineHandle {
   shutDown(callback) {
     this._engine.outbox.flush(true);
     this._shutdown = callback;
-    // As late as libuv, whose shutdown is done when the event loop turns: who closes the socket
-    // before ends nothing.
+    // As late as libuv, whose shutdown is done when the event loop turns: a program that closes the
+    // socket before ends nothing.
     callWhenPending(() => this._shutDownNow());
   }
 
@@ -473,7 +473,7 @@ class EngineFrameQueue extends EngineHandle {
 
   /**
    * Some of what was sent waits in the engine. The socket counts it as a write of its own that is
-   * not finished yet: what comes later queues up behind it, and there is no other place to look at.
+   * not finished yet: what comes later queues up after it, and there is no other place to look at.
    */
   becomeBacklogged() {
     if (this._isBacklogged || this._isClosed) return;
@@ -532,7 +532,7 @@ class EngineFrameQueue extends EngineHandle {
   /**
    * Calls the callbacks of what is written.
    *
-   * @param {number} [limit] Not of what was handed over behind this byte: its turn comes
+   * @param {number} [limit] Not of what was handed over after this byte: its turn comes
    */
   settle(limit = this._handedBytes) {
     if (this._isClosed) {
@@ -692,7 +692,7 @@ class EngineFrameQueue extends EngineHandle {
   }
 
   /**
-   * Has the socket tell of a drain after a large frame, though nothing had to wait: as it does
+   * Makes the socket emit `'drain'` after a large frame, though nothing had to wait: as it does
    * where ws writes header and payload together.
    *
    * @param {number} length Bytes of the frame
@@ -723,7 +723,7 @@ class EngineFrameQueue extends EngineHandle {
   }
 
   /**
-   * Is told of what comes, also of parts of a message, as long as the socket has a timeout.
+   * Learns of what comes, also of parts of a message, as long as the socket has a timeout.
    */
   watchActivity() {
     if (this._isClosed) return;
@@ -732,7 +732,7 @@ class EngineFrameQueue extends EngineHandle {
   }
 
   /**
-   * Tells whether some of what waits has gone since the last activity that was told of.
+   * Tells whether some of what waits has gone since the last activity that was reported.
    *
    * @return {boolean} Whether some has
    */
