@@ -638,9 +638,8 @@ export declare function takeEnginePayload(engine: ExternalObject<Engine>, index:
 export declare function takePayload(decoder: ExternalObject<RecordDecoder>, index: number): Buffer
 
 /**
- * Has an exception that JavaScript has caught be an uncaught one, at once. Behind that Node has
- * forgotten in which asynchronous contexts it was, as it does for an exception that nobody
- * catches.
+ * Makes an exception that JavaScript has caught an uncaught one, at once. After that Node has
+ * forgotten in which asynchronous contexts it was, as it does for any uncaught exception.
  */
 export declare function throwUncaught(exception: unknown): void
 

@@ -1,115 +1,27 @@
 //! The loop driver: libuv watches the engine's readiness set and calls JavaScript when it has work.
 //! While a task has the work, it wakes JavaScript through the same watch.
-//!
-//! libuv's functions are looked up at run time: node and Electron export them, other runtimes that
-//! load Node-API addons need not. This is the one file of the crate where pointers go to C and
-//! come back.
-#![expect(unsafe_code, reason = "libuv and the call into JavaScript are C interfaces")]
+#![expect(unsafe_code, reason = "libuv is a C interface")]
 #![expect(clippy::multiple_unsafe_ops_per_block, reason = "a sequence of C calls is one operation")]
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::ffi::{c_int, c_uint, c_void};
+use std::alloc::dealloc;
+use std::ffi::{c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::{Arc, Mutex};
 
-use libloading::os::unix::Library;
-use napi::bindgen_prelude::{Function, JsValue, Result, Unknown};
+use napi::bindgen_prelude::{Function, Result};
 use napi::{Env, sys};
-use napi_derive::napi;
-
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::error::reason;
+use super::callback::{Callback, check};
+use super::libuv::{Allocated, Handle, Libuv, UV_ASYNC, UV_POLL, UV_READABLE, allocate, data};
 use crate::lock::lock;
-
-/// Of `uv_handle_type` and, the last one, of `uv_poll_event`, parts of libuv's ABI.
-const UV_ASYNC: c_int = 1;
-pub(super) const UV_CHECK: c_int = 2;
-pub(super) const UV_IDLE: c_int = 6;
-const UV_POLL: c_int = 8;
-pub(super) const UV_PREPARE: c_int = 9;
-const UV_READABLE: c_int = 1;
-/// More than any member of a libuv handle asks for.
-const HANDLE_ALIGNMENT: usize = 16;
-
-pub(super) type Handle = *mut c_void;
-type PollCallback = unsafe extern "C" fn(Handle, c_int, c_int);
-pub(super) type CloseCallback = unsafe extern "C" fn(Handle);
-type AsyncCallback = unsafe extern "C" fn(Handle);
-/// Of the handles that are called in each turn of a loop.
-type TurnCallback = unsafe extern "C" fn(Handle);
-
-/// The functions of libuv that are needed, with the types that its header has had since 1.19.
-pub(super) struct Libuv {
-    async_init: unsafe extern "C" fn(*mut c_void, Handle, AsyncCallback) -> c_int,
-    async_send: unsafe extern "C" fn(Handle) -> c_int,
-    pub(super) check_init: unsafe extern "C" fn(*mut c_void, Handle) -> c_int,
-    pub(super) check_start: unsafe extern "C" fn(Handle, TurnCallback) -> c_int,
-    pub(super) check_stop: unsafe extern "C" fn(Handle) -> c_int,
-    pub(super) close: unsafe extern "C" fn(Handle, Option<CloseCallback>),
-    pub(super) handle_set_data: unsafe extern "C" fn(Handle, *mut c_void),
-    handle_size: unsafe extern "C" fn(c_int) -> usize,
-    pub(super) idle_init: unsafe extern "C" fn(*mut c_void, Handle) -> c_int,
-    pub(super) idle_start: unsafe extern "C" fn(Handle, TurnCallback) -> c_int,
-    pub(super) idle_stop: unsafe extern "C" fn(Handle) -> c_int,
-    poll_init: unsafe extern "C" fn(*mut c_void, Handle, c_int) -> c_int,
-    poll_start: unsafe extern "C" fn(Handle, c_int, PollCallback) -> c_int,
-    poll_stop: unsafe extern "C" fn(Handle) -> c_int,
-    pub(super) prepare_init: unsafe extern "C" fn(*mut c_void, Handle) -> c_int,
-    pub(super) prepare_start: unsafe extern "C" fn(Handle, TurnCallback) -> c_int,
-    pub(super) prepare_stop: unsafe extern "C" fn(Handle) -> c_int,
-    reference: unsafe extern "C" fn(Handle),
-    pub(super) unreference: unsafe extern "C" fn(Handle),
-    version: unsafe extern "C" fn() -> c_uint,
-}
-
-impl Libuv {
-    /// Looks the functions up in the running program; `None` where one is missing.
-    pub(super) fn find() -> Option<Self> {
-        let program = Library::this();
-        // SAFETY: the types are those of libuv's header. The program is never unloaded, so the
-        // functions outlive the symbols that they are copied from.
-        unsafe {
-            Some(Self {
-                async_init: *program.get(b"uv_async_init\0").ok()?,
-                async_send: *program.get(b"uv_async_send\0").ok()?,
-                check_init: *program.get(b"uv_check_init\0").ok()?,
-                check_start: *program.get(b"uv_check_start\0").ok()?,
-                check_stop: *program.get(b"uv_check_stop\0").ok()?,
-                close: *program.get(b"uv_close\0").ok()?,
-                handle_set_data: *program.get(b"uv_handle_set_data\0").ok()?,
-                handle_size: *program.get(b"uv_handle_size\0").ok()?,
-                idle_init: *program.get(b"uv_idle_init\0").ok()?,
-                idle_start: *program.get(b"uv_idle_start\0").ok()?,
-                idle_stop: *program.get(b"uv_idle_stop\0").ok()?,
-                poll_init: *program.get(b"uv_poll_init\0").ok()?,
-                poll_start: *program.get(b"uv_poll_start\0").ok()?,
-                poll_stop: *program.get(b"uv_poll_stop\0").ok()?,
-                prepare_init: *program.get(b"uv_prepare_init\0").ok()?,
-                prepare_start: *program.get(b"uv_prepare_start\0").ok()?,
-                prepare_stop: *program.get(b"uv_prepare_stop\0").ok()?,
-                reference: *program.get(b"uv_ref\0").ok()?,
-                unreference: *program.get(b"uv_unref\0").ok()?,
-                version: *program.get(b"uv_version\0").ok()?,
-            })
-        }
-    }
-
-    /// Whether this libuv takes what has come along with a reset to be followed by an end: before
-    /// version 1.52.
-    pub(super) fn ends_at_hang_up(&self) -> bool {
-        // SAFETY: the function only returns a number.
-        let version = unsafe { (self.version)() };
-        version < (1 << 16 | 52 << 8)
-    }
-}
 
 /// What the C side holds on to: from `start` until libuv has closed the handle.
 struct Watch {
-    libuv: Libuv,
+    libuv: &'static Libuv,
     /// Tells when the readiness set is readable.
     poll: Allocated,
     /// Tells when a task has something.
@@ -123,14 +35,7 @@ struct Watch {
     _watched: OwnedFd,
 }
 
-/// Memory of a handle.
-#[derive(Clone, Copy)]
-pub(super) struct Allocated {
-    pub(super) handle: Handle,
-    pub(super) layout: Layout,
-}
-
-/// Has libuv call JavaScript soon; for any thread.
+/// Calls JavaScript soon, by way of libuv; for any thread.
 pub struct Waker {
     /// The handle, until it is closed.
     handle: Mutex<Option<Handle>>,
@@ -154,7 +59,7 @@ impl Waker {
     }
 }
 
-/// Has libuv call JavaScript while a descriptor is readable.
+/// Calls JavaScript, by way of libuv, while a descriptor is readable.
 ///
 /// Invariant: `watch` is valid while JavaScript can run in the environment. It goes in the
 /// environment's cleanup, after which nothing calls the methods any more.
@@ -179,8 +84,8 @@ impl LoopDriver {
     ) -> Result<Option<Self>> {
         let Some(libuv) = Libuv::find() else { return Ok(None) };
         let Ok(event_loop) = env.get_uv_event_loop() else { return Ok(None) };
-        let Some(poll) = allocate(&libuv, UV_POLL) else { return Ok(None) };
-        let Some(wake) = allocate(&libuv, UV_ASYNC) else { return Ok(None) };
+        let Some(poll) = allocate(libuv, UV_POLL) else { return Ok(None) };
+        let Some(wake) = allocate(libuv, UV_ASYNC) else { return Ok(None) };
         let event_loop = event_loop.cast();
         // SAFETY: `poll` has the size that libuv asks for, the loop is the environment's.
         let status = unsafe { (libuv.poll_init)(event_loop, poll.handle, descriptor.as_raw_fd()) };
@@ -242,16 +147,6 @@ impl LoopDriver {
     }
 }
 
-/// Allocates a handle of a kind, of the size that this libuv wants.
-pub(super) fn allocate(libuv: &Libuv, kind: c_int) -> Option<Allocated> {
-    // SAFETY: the function takes any number.
-    let size = unsafe { (libuv.handle_size)(kind) };
-    let layout = Layout::from_size_align(size.max(1), HANDLE_ALIGNMENT).ok()?;
-    // SAFETY: the size is not zero.
-    let handle = unsafe { alloc_zeroed(layout) };
-    (!handle.is_null()).then_some(Allocated { handle: handle.cast(), layout })
-}
-
 /// Gives a watch its way into JavaScript and starts it.
 ///
 /// # Safety
@@ -273,17 +168,12 @@ unsafe fn connect(env: &Env, watch: *mut Watch) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn check(status: sys::napi_status) -> Result<()> {
-    if status == sys::Status::napi_ok { Ok(()) } else { Err(reason("the environment is closing")) }
-}
-
 /// Called by libuv while the descriptor is readable.
 unsafe extern "C" fn on_readable(handle: Handle, _status: c_int, _events: c_int) {
     // SAFETY: the data of the handle is its watch, which lives until the handle is closed; the
     // callback runs on the environment's thread.
     unsafe {
-        let Some(libuv) = Libuv::get_data(handle) else { return };
-        (*libuv).callback.call();
+        (*data::<Watch>(handle)).callback.call();
     }
 }
 
@@ -292,87 +182,8 @@ unsafe extern "C" fn on_woken(handle: Handle) {
     // SAFETY: as for `on_readable`; the data is set in the turn of the loop in which the handle is
     // made.
     unsafe {
-        let Some(watch) = Libuv::get_data(handle) else { return };
-        (*watch).callback.call();
+        (*data::<Watch>(handle)).callback.call();
     }
-}
-
-impl Libuv {
-    /// The watch of a handle.
-    ///
-    /// # Safety
-    ///
-    /// - `handle` is one that `connect` set the data of.
-    unsafe fn get_data(handle: Handle) -> Option<*const Watch> {
-        // SAFETY: `uv_handle_t` begins with its `data` member, which `uv_handle_set_data` sets.
-        let watch = unsafe { *handle.cast::<*const Watch>() };
-        (!watch.is_null()).then_some(watch)
-    }
-}
-
-/// A function of JavaScript's, for callbacks of libuv.
-pub(super) struct Callback {
-    env: sys::napi_env,
-    function: sys::napi_ref,
-    context: sys::napi_async_context,
-}
-
-impl Callback {
-    /// Holds a function.
-    ///
-    /// # Errors
-    ///
-    /// If the environment refuses it.
-    pub(super) fn new(env: &Env, function: &Function<'_, (), ()>) -> Result<Self> {
-        let env = env.raw();
-        let mut this = Self { env, function: ptr::null_mut(), context: ptr::null_mut() };
-        // SAFETY: the pointers are of this environment and of `this`.
-        unsafe {
-            check(sys::napi_create_reference(env, function.raw(), 1, &mut this.function))?;
-            let mut name = ptr::null_mut();
-            check(sys::napi_create_string_utf8(env, c"OXWS".as_ptr(), 4, &mut name))?;
-            check(sys::napi_async_init(env, ptr::null_mut(), name, &mut this.context))?;
-        }
-        Ok(this)
-    }
-
-    /// Calls it as Node calls JavaScript after any I/O: ticks and microtasks run after it, what it
-    /// throws is an uncaught exception.
-    ///
-    /// # Safety
-    ///
-    /// - This is the thread of the environment, which has not ended.
-    pub(super) unsafe fn call(&self) {
-        // SAFETY: see above; each value is used inside of the scope that it was made in.
-        unsafe {
-            let Self { env, function, context } = *self;
-            let mut scope = ptr::null_mut();
-            if sys::napi_open_handle_scope(env, &mut scope) != sys::Status::napi_ok {
-                return;
-            }
-            let (mut callee, mut global) = (ptr::null_mut(), ptr::null_mut());
-            sys::napi_get_reference_value(env, function, &mut callee);
-            sys::napi_get_global(env, &mut global);
-            let nothing = ptr::null_mut();
-            let status =
-                sys::napi_make_callback(env, context, global, callee, 0, ptr::null(), nothing);
-            if status == sys::Status::napi_pending_exception {
-                let mut exception = ptr::null_mut();
-                sys::napi_get_and_clear_last_exception(env, &mut exception);
-                sys::napi_fatal_exception(env, exception);
-            }
-            sys::napi_close_handle_scope(env, scope);
-        }
-    }
-}
-
-/// Has an exception that JavaScript has caught be an uncaught one, at once. Behind that Node has
-/// forgotten in which asynchronous contexts it was, as it does for an exception that nobody
-/// catches.
-#[napi(catch_unwind)]
-pub fn throw_uncaught(env: &Env, exception: Unknown<'_>) {
-    // SAFETY: the value is of this environment, whose thread this is.
-    unsafe { sys::napi_fatal_exception(env.raw(), exception.raw()) };
 }
 
 /// Called when the environment ends: libuv gives handles back only in a turn of the loop.
@@ -390,10 +201,10 @@ unsafe extern "C" fn clean_up(_hook: sys::napi_async_cleanup_hook_handle, watch:
 
 /// Called by libuv when it is done with a handle.
 unsafe extern "C" fn on_closed(handle: Handle) {
-    // SAFETY: the watch was boxed in `start`; nobody else uses it after the close of both handles.
+    // SAFETY: the watch was boxed in `start`; nothing else uses it after the close of both
+    // handles.
     unsafe {
-        let Some(watch) = Libuv::get_data(handle) else { return };
-        let watch = watch.cast_mut();
+        let watch = data::<Watch>(handle);
         (*watch).open_handles -= 1;
         if (*watch).open_handles > 0 {
             return;

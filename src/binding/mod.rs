@@ -3,6 +3,8 @@
 //! Nothing here reports a user's mistake: `lib/` validates before it calls. Failures that a peer
 //! causes come back as plain data.
 
+#[cfg(unix)]
+pub mod callback;
 pub mod decoder;
 pub mod deflate;
 #[cfg(unix)]
@@ -11,6 +13,8 @@ pub mod error;
 pub mod frame;
 pub mod freed_memory;
 pub mod handshake;
+#[cfg(unix)]
+mod libuv;
 #[cfg(unix)]
 pub mod loop_driver;
 #[cfg(unix)]

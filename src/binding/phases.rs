@@ -12,14 +12,13 @@ use napi::bindgen_prelude::{External, Function, Result};
 use napi::{Env, sys};
 use napi_derive::napi;
 
+use super::callback::{Callback, check};
 use super::error::reason;
-use super::loop_driver::{
-    Allocated, Callback, Handle, Libuv, UV_CHECK, UV_IDLE, UV_PREPARE, allocate, check,
-};
+use super::libuv::{Allocated, Handle, Libuv, UV_CHECK, UV_IDLE, UV_PREPARE, allocate, data};
 
 /// What the C side holds on to, until libuv has closed the handles.
 struct Loop {
-    libuv: Libuv,
+    libuv: &'static Libuv,
     event_loop: *mut c_void,
     /// The first one is called before libuv asks the kernel, and has it not wait; the second one
     /// after that.
@@ -38,7 +37,7 @@ struct Loop {
     open_handles: Cell<u8>,
 }
 
-/// Has libuv call JavaScript in phases of a turn of its loop.
+/// Calls JavaScript in phases of a turn of libuv's loop.
 ///
 /// Invariant: `of` is valid while JavaScript can run in the environment.
 pub struct Phases {
@@ -56,7 +55,7 @@ pub fn create_phases(
 ) -> Result<Option<External<Phases>>> {
     let Some(libuv) = Libuv::find() else { return Ok(None) };
     let Ok(event_loop) = env.get_uv_event_loop() else { return Ok(None) };
-    let allocate = |kind| allocate(&libuv, kind).ok_or_else(|| reason("no memory for a handle"));
+    let allocate = |kind| allocate(libuv, kind).ok_or_else(|| reason("no memory for a handle"));
     let (before, after, closing) = (allocate(UV_IDLE)?, allocate(UV_CHECK)?, allocate(UV_PREPARE)?);
     let of = Box::into_raw(Box::new(Loop {
         libuv,
@@ -133,23 +132,13 @@ impl Loop {
             unsafe { (self.libuv.close)(self.closing.handle, Some(on_closed)) };
         }
     }
-
-    /// The one of a handle.
-    ///
-    /// # Safety
-    ///
-    /// - The handle is one of a `Loop` that libuv still has a handle of.
-    unsafe fn of(handle: Handle) -> *mut Self {
-        // SAFETY: `uv_handle_t` begins with its `data` member.
-        unsafe { *handle.cast::<*mut Self>() }
-    }
 }
 
 /// Called by libuv before or after it has asked the kernel, whichever comes first.
 unsafe extern "C" fn on_pending(handle: Handle) {
     // SAFETY: the handle is not closed; the callback runs on the environment's thread.
     unsafe {
-        let Loop { libuv, before, after, on_pending, .. } = &*Loop::of(handle);
+        let Loop { libuv, before, after, on_pending, .. } = &*data::<Loop>(handle);
         (libuv.idle_stop)(before.handle);
         (libuv.check_stop)(after.handle);
         on_pending.call();
@@ -161,7 +150,7 @@ unsafe extern "C" fn on_closed(handle: Handle) {
     // SAFETY: what was boxed isn't used any more when the last of its handles is closed; the
     // callback runs on the environment's thread.
     unsafe {
-        let of = Loop::of(handle);
+        let of = data::<Loop>(handle);
         if !(*of).is_ending.get() {
             (*of).open();
             (*of).is_closing.set(false);

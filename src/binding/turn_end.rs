@@ -12,11 +12,12 @@ use napi::bindgen_prelude::{External, Function, Result};
 use napi::{Env, sys};
 use napi_derive::napi;
 
-use super::loop_driver::{Allocated, Callback, Handle, Libuv, UV_PREPARE, allocate, check};
+use super::callback::{Callback, check};
+use super::libuv::{Allocated, Handle, Libuv, UV_PREPARE, allocate, data};
 
 /// What the C side holds on to, until libuv has closed the handle.
 struct Turn {
-    libuv: Libuv,
+    libuv: &'static Libuv,
     prepare: Allocated,
     callback: Callback,
     cleanup: sys::napi_async_cleanup_hook_handle,
@@ -24,7 +25,7 @@ struct Turn {
     is_ending: Cell<bool>,
 }
 
-/// Has libuv call JavaScript at the end of a turn.
+/// Calls JavaScript at the end of a turn of libuv's loop.
 ///
 /// Invariant: `turn` is valid while JavaScript can run in the environment.
 pub struct TurnEnd {
@@ -40,7 +41,7 @@ pub fn create_turn_end(
 ) -> Result<Option<External<TurnEnd>>> {
     let Some(libuv) = Libuv::find() else { return Ok(None) };
     let Ok(event_loop) = env.get_uv_event_loop() else { return Ok(None) };
-    let Some(prepare) = allocate(&libuv, UV_PREPARE) else { return Ok(None) };
+    let Some(prepare) = allocate(libuv, UV_PREPARE) else { return Ok(None) };
     let turn = Box::into_raw(Box::new(Turn {
         libuv,
         prepare,
@@ -81,7 +82,7 @@ unsafe extern "C" fn on_turn_end(handle: Handle) {
     // SAFETY: the data of the handle, with which `uv_handle_t` begins, is its turn, which lives
     // until the handle is closed; the callback runs on the environment's thread.
     unsafe {
-        let turn = &**handle.cast::<*const Turn>();
+        let turn = &*data::<Turn>(handle);
         (turn.libuv.prepare_stop)(handle);
         turn.is_ending.set(true);
         turn.callback.call();
@@ -102,7 +103,7 @@ unsafe extern "C" fn clean_up(_hook: sys::napi_async_cleanup_hook_handle, turn: 
 unsafe extern "C" fn on_closed(handle: Handle) {
     // SAFETY: the turn was boxed when it was made; nothing else uses it after the close.
     unsafe {
-        let turn = Box::from_raw(*handle.cast::<*mut Turn>());
+        let turn = Box::from_raw(data::<Turn>(handle));
         sys::napi_remove_async_cleanup_hook(turn.cleanup);
         dealloc(handle.cast(), turn.prepare.layout);
     }

@@ -13,7 +13,8 @@ use napi::bindgen_prelude::{
 use napi_derive::napi;
 
 use super::frame::next_key;
-use super::loop_driver::{Libuv, LoopDriver, wait_in_task};
+use super::libuv::Libuv;
+use super::loop_driver::{LoopDriver, wait_in_task};
 #[cfg(debug_assertions)]
 use crate::engine::Fault;
 use crate::engine::threads::pool::{GATE, work_threads};
