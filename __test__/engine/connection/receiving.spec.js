@@ -29,6 +29,12 @@ function holdUp(milliseconds = 50) {
   for (const end = performance.now() + milliseconds; performance.now() < end; );
 }
 
+/**
+ * How long what a peer has written may take until it is read, in milliseconds: also by a task whose
+ * thread has to be scheduled first. What follows is meant to come after that.
+ */
+const ARRIVAL = 60;
+
 /** Connections that different threads read have no order among them. */
 const hasOrder = !(Number(process.env.OXWS_THREADS) > 1);
 
@@ -288,7 +294,7 @@ describe('A paused connection', () => {
         websocket.pause();
         await sleep(10);
         if (payload !== null) peer.socket.write(incoming(1, payload));
-        await sleep(10);
+        await sleep(ARRIVAL);
         peer.socket[how]();
         await sleep(50);
         note(websocket.readyState, socket.destroyed);
@@ -307,10 +313,10 @@ describe('A paused connection', () => {
         }
         websocket.on('close', (code) => note('close', code, websocket.isPaused));
         peer.socket.write(incoming(2, 'fills the stream'));
-        await sleep(20);
+        await sleep(ARRIVAL);
         note(websocket.isPaused);
         if (payload !== null) peer.socket.write(incoming(1, payload));
-        await sleep(10);
+        await sleep(ARRIVAL);
         peer.socket[how]();
         await sleep(50);
         note(websocket.readyState);
