@@ -1,10 +1,16 @@
 // The test files of the JavaScript side, and how they are run.
 
-import { readdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { root, run } from './command.mjs';
 import { reaches, versionNumbers } from './toolchain.mjs';
+
+/** Writes down which files have failed. */
+const REPORTER = fileURLToPath(new URL('failed-files.mjs', import.meta.url));
+/** More files that fail are no matter of a busy machine. */
+const MOST_AGAIN = 3;
 
 /** What tests the repository, not the addon: files, and folders of them. */
 const OF_THE_REPOSITORY = [
@@ -91,6 +97,38 @@ function concurrency() {
 }
 
 /**
+ * Runs test files. A few that fail are run once more, each by itself: where a processor has other
+ * work, what a test waits for may come too late. Which ones those were is printed.
+ *
+ * @param {string} node The program of Node
+ * @param {string[]} args Its arguments before the files
+ * @param {string[]} files The files
+ * @param {object} options Options of `child_process.spawn`
+ * @return {Promise<number>} The exit code
+ */
+async function runFiles(node, args, files, options) {
+  const folder = mkdtempSync(join(tmpdir(), 'oxws-specs-'));
+  try {
+    const list = join(folder, 'failed');
+    const reporters = ['spec', 'stdout', REPORTER, list].map((value, index) =>
+      index % 2 === 0 ? `--test-reporter=${value}` : `--test-reporter-destination=${value}`
+    );
+    const code = await run(node, [...args, ...reporters, ...concurrency(), ...files], options);
+    const failed = code === 0 ? [] : readFileSync(list, 'utf8').split('\n').filter(Boolean);
+    if (failed.length === 0 || failed.length > MOST_AGAIN) return code;
+    for (const file of failed) {
+      console.log(`\n--- once more, by itself: ${file}`);
+      const again = await run(node, [...args, '--test-reporter=spec', file], options);
+      if (again !== 0) return again;
+    }
+    console.log(`\n--- passed only by itself: ${failed.join(', ')}`);
+    return 0;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/**
  * Lists what is to be run: all tests, and those with connections on each transport and driver.
  *
  * @param {object} [options] How to run them
@@ -99,7 +137,7 @@ function concurrency() {
  * @param {string[]} [options.without] Leave out these, too
  * @param {object} [options.env] The environment
  * @param {string} [options.cwd] The folder that the package is in
- * @param {number} [options.minutes=10] How long a file may take, a test of it from Node 26 on
+ * @param {number} [options.minutes=5] How long a file may take, a test of it from Node 26 on
  * @return {Record<string, () => Promise<number>>} Steps, by title, as `runSteps` takes them
  */
 export function specSteps({
@@ -108,14 +146,13 @@ export function specSteps({
   without = [],
   env = process.env,
   cwd = root,
-  minutes = 10
+  minutes = 5
 } = {}) {
   const step = (names, variables) => () => {
     const chosen = specNames().filter((name) => isAmong(name, names));
     const files = chosen.map((name) => join('__test__', `${name}.spec.js`));
     const limit = `--test-timeout=${minutes * 60_000}`;
-    const args = ['--test', '--test-reporter=spec', ...concurrency(), limit, ...files];
-    return run(node, args, { cwd, env: { ...env, ...variables } });
+    return runFiles(node, ['--test', limit], files, { cwd, env: { ...env, ...variables } });
   };
   const ofWasm = [...OF_CONNECTIONS, ...OF_PROTOCOL].filter((name) => !name.startsWith('engine/'));
   const left = addonOnly ? [...OF_THE_REPOSITORY, ...without] : without;
