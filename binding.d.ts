@@ -354,6 +354,12 @@ export declare function isValidKey(key: string): boolean
 export declare function isValidUtf8(data: Buffer): boolean
 
 /**
+ * Joins the members of a name, on this thread and others. `wake` is called when there is something
+ * to take, and not again before all was taken.
+ */
+export declare function joinThreads(name: string, wake: () => void): ExternalObject<ThreadMember>
+
+/**
  * Makes the allocator keep up to 32 MiB that large messages leave for those that follow: to
  * give them back to the kernel and have their pages cleared anew is a third of the work of the
  * kernel on them.
@@ -369,6 +375,9 @@ export declare const LARGE_INPUT: number
 
 /** Bytes of output from which on that is so. */
 export declare const LARGE_OUTPUT: number
+
+/** Leaves: nothing can be taken any more. */
+export declare function leaveThreads(member: ExternalObject<ThreadMember>): void
 
 /** Masks or unmasks `length` bytes of `source` into `output` at `offset` (RFC 6455, section 5.3). */
 export declare function mask(source: Buffer, key: Buffer, output: Buffer, offset: number, length: number): void
@@ -430,6 +439,9 @@ export declare function pollEngine(engine: ExternalObject<Engine>, records: Buff
  * made later; whether that is possible.
  */
 export declare function prepareSecure(version: string): boolean
+
+/** Publishes to the other members; returns how many have subscribed. */
+export declare function publishToThreads(member: ExternalObject<ThreadMember>, topic: string, payload: Buffer): number
 
 /** Adds what is published, and which connections have subscribed to what, to the next flush. */
 export declare function queueTopics(engine: ExternalObject<Engine>, commands: Buffer, count: number): void
@@ -625,6 +637,9 @@ export interface SubprotocolHeader {
   error?: string
 }
 
+/** Subscribes to a topic, whose messages then bear this number. */
+export declare function subscribeThread(member: ExternalObject<ThreadMember>, topic: string, number: number): void
+
 /**
  * Takes some of what `drainConnection` has found, as `pollEngine` does, all payloads in memory of
  * their own; returns the number of records.
@@ -634,8 +649,17 @@ export declare function takeDrained(engine: ExternalObject<Engine>, id: number, 
 /** Takes the owned payload of the latest poll that has this index. */
 export declare function takeEnginePayload(engine: ExternalObject<Engine>, index: number): Buffer
 
+/**
+ * Takes messages: first a byte, whether there are more; for each then the number of its topic, in
+ * 32 bits, its length, in 64, and its bytes. The integers are little-endian.
+ */
+export declare function takeFromThreads(member: ExternalObject<ThreadMember>): Buffer
+
 /** Takes the owned payload of the latest `decode` that has this index. */
 export declare function takePayload(decoder: ExternalObject<RecordDecoder>, index: number): Buffer
+
+/** How many topics of all threads there are. */
+export declare function threadTopics(): number
 
 /**
  * Makes an exception that JavaScript has caught an uncaught one, at once. After that Node has
@@ -678,6 +702,9 @@ export declare function totalPayloadLength(decoder: ExternalObject<RecordDecoder
 
 /** Masks or unmasks `buffer` in place. */
 export declare function unmask(buffer: Buffer, key: Buffer): void
+
+/** Ends a subscription. What was published before may still be taken. */
+export declare function unsubscribeThread(member: ExternalObject<ThreadMember>, topic: string): void
 
 /** Describes the error of a text that is not UTF-8 once inflated. */
 export declare function utf8Error(): ErrorDescription

@@ -10,10 +10,28 @@ const { Worker } = require('node:worker_threads');
 
 const { testBroker } = require('../../lib/beyond/broker-kit');
 const { createThreadBroker } = require('../../lib/beyond/threads');
+const native = require('../../lib/native');
 const until = require('../support/until');
 const { openRoom, receiveAll } = require('./room');
 
+const root = path.join(__dirname, '..', '..');
+/** The same at the beginning of each worker. */
+const PRELUDE = `
+  const { parentPort } = require('node:worker_threads');
+  const WebSocket = require(${JSON.stringify(root)});
+  const { createThreadBroker } = require(${JSON.stringify(`${root}/lib/beyond/threads`)});
+`;
+
 let rooms = 0;
+
+/** Runs a program in a worker thread, which ends with the test; and what it says. */
+function startWorker(t, program) {
+  const worker = new Worker(PRELUDE + program, { eval: true });
+  t.after(() => worker.terminate());
+  const heard = [];
+  worker.on('message', (message) => heard.push(message));
+  return { heard, worker };
+}
 
 testBroker('of threads', async () => {
   const name = `kit ${rooms++}`;
@@ -24,12 +42,9 @@ describe('A broker of threads', () => {
   it('carries messages between the servers of worker threads', async (t) => {
     const { members, wss } = await openRoom(t, 2, { broker: createThreadBroker({ name: 'spec' }) });
     for (const { ws } of members) ws.subscribe('news');
-    const root = path.join(__dirname, '..', '..');
-    const worker = new Worker(
+    const { heard } = startWorker(
+      t,
       `
-        const { parentPort } = require('node:worker_threads');
-        const WebSocket = require(${JSON.stringify(root)});
-        const { createThreadBroker } = require(${JSON.stringify(`${root}/lib/beyond/threads`)});
         const broker = createThreadBroker({ name: 'spec' });
         const wss = new WebSocket.WebSocketServer({ broker, host: '127.0.0.1', port: 0 });
         wss.on('connection', (ws) => ws.subscribe('news'));
@@ -40,12 +55,8 @@ describe('A broker of threads', () => {
             if (data.toString() === 'to all') wss.publish('news', 'from the worker');
           });
         });
-      `,
-      { eval: true }
+      `
     );
-    t.after(() => worker.terminate());
-    const heard = [];
-    worker.on('message', (text) => heard.push(text));
     await until(() => {
       wss.publish('news', 'to all');
       return heard.includes('to all');
@@ -68,18 +79,78 @@ describe('A broker of threads', () => {
     assert.throws(() => createThreadBroker({ name: 1 }), TypeError);
   });
 
-  it('keeps no thread alive', async () => {
-    const worker = new Worker(
+  it('keeps the order of each thread, however much another one is behind', async (t) => {
+    const { members } = await openRoom(t, 2, { broker: createThreadBroker({ name: 'order' }) });
+    for (const { ws } of members) ws.subscribe('news');
+    const count = 3000;
+    const workers = ['a', 'b'].map((name) =>
+      startWorker(
+        t,
+        `
+          const broker = createThreadBroker({ name: 'order' });
+          const wss = new WebSocket.WebSocketServer({ broker, noServer: true });
+          for (let index = 0; index < ${count}; index++) {
+            wss.publish('news', '${name}' + index + '.'.repeat(index % 300));
+          }
+          parentPort.postMessage('done');
+          setInterval(() => {}, 1000);
+        `
+      )
+    );
+    await until(() => workers.every(({ heard }) => heard.length > 0), 'the workers');
+    await receiveAll(members, 2 * count);
+    for (const { received } of members) {
+      for (const name of ['a', 'b']) {
+        const own = received.filter((text) => text.startsWith(name));
+        const numbers = own.map((text) => Number.parseInt(text.slice(1), 10));
+        assert.deepStrictEqual(
+          numbers,
+          Array.from({ length: count }, (_, index) => index)
+        );
+      }
+    }
+  });
+
+  it('forgets a thread that ends', { skip: !native.threadTopics }, async (t) => {
+    const before = native.threadTopics();
+    const { members, wss } = await openRoom(t, 1, { broker: createThreadBroker({ name: 'end' }) });
+    members[0].ws.subscribe('0');
+    const program = `
+      const wss = new WebSocket.WebSocketServer({
+        broker: createThreadBroker({ name: 'end' }),
+        host: '127.0.0.1',
+        port: 0
+      });
+      wss.on('connection', (ws) => {
+        for (let index = 0; index < 10; index++) ws.subscribe(String(index));
+        parentPort.postMessage('subscribed');
+        if (IS_BUSY) for (;;);
+      });
+      wss.on('listening', () => new WebSocket('ws://127.0.0.1:' + wss.address().port));
+    `;
+    // Some while messages for them are on the way.
+    for (const isBusy of [false, true, false, true]) {
+      const { heard, worker } = startWorker(t, program.replace('IS_BUSY', isBusy));
+      await until(() => heard.length > 0, 'the worker to subscribe');
+      assert.strictEqual(native.threadTopics(), before + 10);
+      for (let index = 0; index < 100; index++) wss.publish('1', 'x'.repeat(1000));
+      await worker.terminate();
+      assert.strictEqual(native.threadTopics(), before + 1);
+      assert.strictEqual(wss.publish('1', 'to nobody'), 0);
+    }
+    members[0].ws.unsubscribe('0');
+    assert.strictEqual(native.threadTopics(), before);
+  });
+
+  it('keeps no thread alive', async (t) => {
+    const { worker } = startWorker(
+      t,
       `
-        const { createThreadBroker } = require(${JSON.stringify(
-          path.join(__dirname, '..', '..', 'lib', 'beyond', 'threads')
-        )});
         const broker = createThreadBroker();
         broker.listen({ message() {}, error() {} });
         broker.subscribe('news');
         for (let i = 0; i < 200; i++) broker.publish('topic ' + i, Buffer.from('a'));
-      `,
-      { eval: true }
+      `
     );
     const [code] = await once(worker, 'exit');
     assert.strictEqual(code, 0);

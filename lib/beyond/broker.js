@@ -157,13 +157,20 @@ class BrokerLink {
     payload.set(this._origin, MARK.length + 1);
     if (typeof data === 'string') payload.write(data, HEADER_LENGTH);
     else payload.set(data, HEADER_LENGTH);
-    attempt(() => this._broker.publish(topic, payload, message.isBinary)).then(
-      () => this._recover(),
-      (error) => {
-        this._lost++;
-        this._report(error);
-      }
-    );
+    let result;
+    try {
+      result = this._broker.publish(topic, payload, message.isBinary);
+    } catch (error) {
+      this._lose(error);
+      return;
+    }
+    if (typeof (/** @type {any} */ (result)?.then) !== 'function') this._recover();
+    else {
+      /** @type {Promise<unknown>} */ (result).then(
+        () => this._recover(),
+        (error) => this._lose(error)
+      );
+    }
   }
 
   /**
@@ -258,6 +265,17 @@ class BrokerLink {
   }
 
   /**
+   * Notes that a message didn't go to the broker.
+   *
+   * @param {unknown} error Why
+   * @private
+   */
+  _lose(error) {
+    this._lost++;
+    this._report(toError(error));
+  }
+
+  /**
    * Notes that the broker works: the next failure is reported at once.
    *
    * @private
@@ -296,8 +314,16 @@ async function attempt(method) {
   try {
     return await method();
   } catch (error) {
-    throw error instanceof Error ? error : new Error(String(error));
+    throw toError(error);
   }
+}
+
+/**
+ * @param {unknown} error What was thrown
+ * @return {Error} The same, as an error
+ */
+function toError(error) {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 /**

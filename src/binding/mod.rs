@@ -10,6 +10,7 @@ pub mod deflate;
 #[cfg(unix)]
 pub mod engine;
 pub mod error;
+pub mod exchange;
 pub mod frame;
 pub mod freed_memory;
 pub mod handshake;

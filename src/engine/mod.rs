@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod compression;
+pub mod exchange;
 pub mod threads;
 
 #[cfg(unix)]
