@@ -6,20 +6,18 @@
 // seconds. The exit code is 1 when that of oxws still grows in the second half, or a message comes
 // back changed.
 
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { main, Stop } from '../scripts/support/command.mjs';
 import { prepare } from '../scripts/support/prepare.mjs';
 import { findContenders } from './contenders.mjs';
+import { LARGEST_GROWTH, residentMemory, summarize } from './memory.mjs';
 import { startServer } from './processes.mjs';
 
 const CONNECTIONS = 24;
 const SAMPLE_INTERVAL_MS = 10_000;
 /** Between two messages of a connection: the servers are loaded, not drowned. */
 const PAUSE_MS = 60;
-/** By how much the median of the last quarter may exceed that of the one before. */
-const LARGEST_GROWTH = 1.05;
 
 /** JSON that every message is a part of. */
 const text = JSON.stringify(
@@ -72,42 +70,6 @@ async function keepBusy(WebSocket, port, end, counts) {
     else ws.close();
     await new Promise((resolve) => ws.once('close', resolve));
   }
-}
-
-/**
- * Reads the resident memory of a process.
- *
- * @param {number} pid The process
- * @return {number} MiB
- */
-function residentMemory(pid) {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmRSS:\s*(\d+)/.exec(status)?.[1]) / 1024;
-}
-
-/**
- * @param {number[]} values At least one
- * @return {number} Their median
- */
-function median(values) {
-  return [...values].sort((a, b) => a - b)[values.length >> 1];
-}
-
-/**
- * Says how memory developed.
- *
- * @param {number[]} samples MiB, one after the other
- * @return {{line: string, growth: number}} As text, and the last quarter by the one before
- */
-function summarize(samples) {
-  const quarter = (/** @type {number} */ index) =>
-    median(
-      samples.slice((samples.length * index) / 4, Math.max((samples.length * (index + 1)) / 4, 1))
-    );
-  const quarters = [0, 1, 2, 3].map(quarter);
-  const shown = quarters.map((value) => value.toFixed(0)).join(', ');
-  const line = `medians of the quarters ${shown} MiB, at most ${Math.max(...samples).toFixed(0)} MiB`;
-  return { line, growth: quarters[3] / quarters[2] };
 }
 
 main(async (args) => {
