@@ -129,6 +129,26 @@ declare class WebSocket extends EventEmitter {
    */
   readonly transport?: 'engine' | 'stream' | null;
 
+  /**
+   * What has ended the connection, or is about to: `null` where nothing went wrong. Not part of ws,
+   * and optional for that reason, like the two that follow.
+   */
+  readonly closeCause?: (Error & { code?: string }) | null;
+
+  /**
+   * Whether more than the option `highWaterMark` was buffered, and `'drain'` is still to come.
+   * Always `false` without that option.
+   */
+  readonly writableNeedDrain?: boolean;
+
+  /**
+   * Waits until not more than `threshold` bytes of what was sent are buffered.
+   *
+   * @returns a promise, which is rejected when the connection is closed before
+   *     (`ERR_OXWS_CLOSED`), the signal aborts, or an option isn't valid
+   */
+  waitForDrain?(options?: WebSocket.DrainOptions): Promise<void>;
+
   /** Listener for `'open'`; independent of those added with `addEventListener()`. */
   onopen: ((event: WebSocket.Event) => void) | null;
   /** Listener for `'error'`; independent of those added with `addEventListener()`. */
@@ -349,10 +369,25 @@ declare namespace WebSocket {
     binary?: boolean | undefined;
     /** Whether the message may be compressed, where permessage-deflate was agreed. @default true */
     compress?: boolean | undefined;
+    /**
+     * Whether it's dropped where it would exceed `maxBackpressure`, whatever `backpressurePolicy`
+     * is. Not in ws.
+     *
+     * @default false
+     */
+    droppable?: boolean | undefined;
     /** Whether this is the last fragment of the message. @default true */
     fin?: boolean | undefined;
     /** Whether to mask the frame. @default `true` on a client, `false` on a server */
     mask?: boolean | undefined;
+  }
+
+  /** Options of `waitForDrain()`. */
+  interface DrainOptions {
+    /** Bytes that may still be buffered. @default 0 */
+    threshold?: number | undefined;
+    /** Ends the waiting. @default none */
+    signal?: AbortSignal | undefined;
   }
 
   /** Options of `prepare()`. */
@@ -365,6 +400,13 @@ declare namespace WebSocket {
 
   /** Options of `publish()`. Of a prepared message `binary` and `compress` are its own. */
   interface PublishOptions extends PrepareOptions {
+    /**
+     * Whether it's dropped where it would exceed `maxBackpressure` of a connection, whatever
+     * `backpressurePolicy` is.
+     *
+     * @default false
+     */
+    droppable?: boolean | undefined;
     /** Who doesn't get it: one connection, or several. @default nobody */
     except?: WebSocket | Iterable<WebSocket> | null | undefined;
   }
@@ -415,9 +457,17 @@ declare namespace WebSocket {
     publish(topic: string, data: BufferLike | PreparedMessage, options?: PublishOptions): number;
   }
 
+  /** What the class has as optional, for the sake of `@types/ws`; in fact all is there. */
+  interface Operated {
+    readonly closeCause: (Error & { code?: string }) | null;
+    readonly writableNeedDrain: boolean;
+    waitForDrain(options?: DrainOptions): Promise<void>;
+  }
+
   /** A connection of a server. What a class of its own has under the same names is its own. */
   type Served<T extends ConnectionConstructor> = InstanceType<T> &
-    Omit<Subscriber, keyof InstanceType<T>>;
+    Omit<Subscriber, keyof InstanceType<T>> &
+    (InstanceType<T> extends Partial<Operated> ? Operated : unknown);
 
   /** Options that both ends of a connection take. */
   interface ConnectionOptions {
@@ -432,11 +482,32 @@ declare namespace WebSocket {
     /** Whether pings are answered with a pong by themselves. @default true */
     autoPong?: boolean | undefined;
     /**
+     * What a message leads to that would exceed `maxBackpressure`: `'close'` closes the connection
+     * with 1013; `'drop'` drops the message, see the event `'dropped'`. Not in ws.
+     *
+     * @default 'close'
+     */
+    backpressurePolicy?: 'close' | 'drop' | null | undefined;
+    /**
      * Milliseconds from the start of the closing handshake after which the socket is destroyed.
      *
      * @default 30000
      */
     closeTimeout?: number | undefined;
+    /**
+     * Bytes of `bufferedAmount` beyond which `writableNeedDrain` is `true` and the event `'drain'`
+     * comes. An integer; 0 for none. Not in ws.
+     *
+     * @default 0
+     */
+    highWaterMark?: number | undefined;
+    /**
+     * Bytes of `bufferedAmount` that a message may not exceed, unless nothing is buffered; see
+     * `backpressurePolicy`. An integer; 0 for no limit. Not in ws.
+     *
+     * @default 0
+     */
+    maxBackpressure?: number | undefined;
     /**
      * Chunks of the socket that may wait for a frame to be complete. Coerced to a signed 32-bit
      * integer; 0 or less: unlimited. Beyond it the connection fails with close code 1008.
@@ -635,6 +706,8 @@ declare namespace WebSocket {
   interface CloseEvent {
     /** Whether a close frame was both sent and received. */
     wasClean: boolean;
+    /** What went wrong, if something did. Not part of ws. */
+    cause?: (Error & { code?: string }) | null;
     code: number;
     reason: string;
     type: string;
@@ -668,6 +741,16 @@ declare namespace WebSocket {
      * The connection is gone. 1005: the peer gave no code. 1006: there was no closing handshake.
      */
     close: [code: number, reason: Buffer];
+    /**
+     * More than `highWaterMark` was buffered, and now nothing is. Only with that option, which ws
+     * doesn't have.
+     */
+    drain: [];
+    /**
+     * A message was dropped: it would have exceeded `maxBackpressure`. `data` is what was to be
+     * sent. Not in ws.
+     */
+    dropped: [data: BufferLike, isBinary: boolean];
     /** The handshake or the connection failed; `'close'` follows. */
     error: [error: Error];
     /** A message came in whole. */

@@ -31,7 +31,10 @@ const OPTIONS = {
   ConnectionOptions: [
     'allowSynchronousEvents',
     'autoPong',
+    'backpressurePolicy',
     'closeTimeout',
+    'highWaterMark',
+    'maxBackpressure',
     'maxBufferedChunks',
     'maxFragments',
     'maxPayload',
@@ -76,12 +79,15 @@ const OPTIONS = {
   ],
   ReceiverOptions: ['binaryType', 'extensions', 'isServer'],
   FrameOptions: ['fin', 'mask', 'maskBuffer', 'opcode', 'readOnly', 'rsv1'],
-  SendOptions: ['binary', 'compress', 'fin', 'mask']
+  SendOptions: ['binary', 'compress', 'droppable', 'fin', 'mask'],
+  PublishOptions: ['droppable', 'except']
 };
 
 const EVENTS = {
   WebSocketEvents: [
     'close',
+    'drain',
+    'dropped',
     'error',
     'message',
     'open',

@@ -23,6 +23,10 @@ const NOOP = () => {};
 const kForOnEventAttribute = Symbol('kIsForOnEventAttribute');
 /** On a wrapped listener: the function that the user gave. */
 const kListener = Symbol('kListener');
+/** On a `WebSocket`: what watches how much of what it sends is buffered; `null` without. */
+const kBackpressure = Symbol('backpressure');
+/** On a `WebSocket`: why it is closed; `null` where nothing has gone wrong. */
+const kCloseCause = Symbol('close-cause');
 /** On a `WebSocket`: whether it answers pings, `_autoPong`. */
 const kAutoPong = Symbol('auto-pong');
 /** On each `WebSocket`: `pong()` as it was when the class was made. */
@@ -48,6 +52,8 @@ module.exports = {
   GUID,
   hasBlob,
   kAutoPong,
+  kBackpressure,
+  kCloseCause,
   kForOnEventAttribute,
   kListener,
   kOriginalPong,

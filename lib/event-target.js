@@ -9,7 +9,7 @@
 // (`kListener`) and whether it stands for an `on*` attribute (`kForOnEventAttribute`), which is how
 // it's found again.
 
-const { kForOnEventAttribute, kListener } = require('./constants');
+const { kCloseCause, kForOnEventAttribute, kListener } = require('./constants');
 
 /** What all events have in common. */
 class Event {
@@ -39,21 +39,29 @@ class Event {
 
 /** Says that the connection is closed. */
 class CloseEvent extends Event {
+  #cause;
   #code;
   #reason;
   #wasClean;
 
   /**
    * @param {string} type The name of the event
-   * @param {{ code?: number, reason?: string, wasClean?: boolean }} [init] The attributes
+   * @param {{ cause?: Error | null, code?: number, reason?: string, wasClean?: boolean }} [init]
+   *     The attributes
    * @param {any} [target=null] The object that the event is dispatched on
    */
   constructor(type, init = {}, target = null) {
     super(type, init, target);
-    const { code = 0, reason = '', wasClean = false } = init;
+    const { cause = null, code = 0, reason = '', wasClean = false } = init;
+    this.#cause = cause;
     this.#code = code;
     this.#reason = reason;
     this.#wasClean = wasClean;
+  }
+
+  /** @return {Error | null} What went wrong, if something did; not part of ws */
+  get cause() {
+    return this.#cause;
   }
 
   /** @return {number} The close code */
@@ -123,7 +131,8 @@ class MessageEvent extends Event {
 
 for (const eventClass of [Event, CloseEvent, ErrorEvent, MessageEvent]) {
   for (const name of Object.getOwnPropertyNames(eventClass.prototype)) {
-    if (name === 'constructor') continue;
+    // What ws doesn't have isn't listed.
+    if (name === 'constructor' || name === 'cause') continue;
     Object.defineProperty(eventClass.prototype, name, { enumerable: true });
   }
 }
@@ -174,7 +183,9 @@ function createErrorEvent(websocket, error) {
 function createCloseEvent(websocket, code, reason) {
   const wasClean = websocket._closeFrameReceived && websocket._closeFrameSent;
 
-  return new CloseEvent('close', { code, reason: reason.toString(), wasClean }, websocket);
+  const cause = websocket[kCloseCause];
+
+  return new CloseEvent('close', { cause, code, reason: reason.toString(), wasClean }, websocket);
 }
 
 /**

@@ -216,6 +216,7 @@ class FrameQueue {
     if (this._slab === null) return;
     const { bytes, callback } = this._takePiece();
     this._socket.write(bytes, callback);
+    this._sender._watcher?.look();
   }
 
   /**

@@ -8,6 +8,7 @@
 // loses that property when it's closed, which is how the receiver's listeners know that nothing can
 // be sent any more.
 
+const { createCause, setCloseCause } = require('./beyond/close-cause');
 const { EMPTY_BUFFER, kStatusCode, kTransport, kWebSocket, NOOP } = require('./constants');
 const { nextTick, setImmediate } = require('./host');
 const { CLOSED, CLOSING, OPEN } = require('./ready-state');
@@ -95,7 +96,13 @@ function finishAfterCloseFrame(websocket) {
 function startCloseTimer(websocket) {
   const socket = websocket._socket;
 
-  websocket._closeTimer = setTimeout(() => socket.destroy(), websocket._closeTimeout);
+  websocket._closeTimer = setTimeout(() => {
+    if (!websocket._closeFrameReceived) {
+      const message = 'The peer did not answer the close frame in time';
+      setCloseCause(websocket, createCause('ERR_OXWS_CLOSE_TIMEOUT', message));
+    }
+    socket.destroy();
+  }, websocket._closeTimeout);
   websocket[kTransport].updateAnswering();
 }
 
@@ -110,6 +117,7 @@ function emitErrorOnce(websocket, error) {
   if (websocket._errorEmitted) return;
 
   websocket._errorEmitted = true;
+  setCloseCause(websocket, error);
   websocket.emit('error', error);
 }
 
@@ -263,6 +271,8 @@ function answerPing(websocket, data) {
   const limit = answering._maxPendingAutoPongs;
 
   if (limit > 0 && answering._pendingAutoPongs >= limit) {
+    const message = 'The peer does not take the pongs to its pings';
+    setCloseCause(websocket, createCause('ERR_OXWS_TOO_MANY_PINGS', message));
     answering.terminate();
     return;
   }
@@ -362,18 +372,20 @@ function onSocketEnd() {
 }
 
 /**
- * The socket failed. That isn't reported to the user: the connection closes with 1006.
+ * The socket failed. No event reports that: the connection closes with 1006.
  *
  * @this {Socket & Owned}
+ * @param {Error} error Why
  * @private
  */
-function onSocketError() {
+function onSocketError(error) {
   const websocket = this[kWebSocket];
 
   this.removeListener('error', onSocketError);
   this.on('error', NOOP);
 
   if (websocket) {
+    if (!websocket._closeFrameReceived) setCloseCause(websocket, error);
     websocket._readyState = CLOSING;
     this.destroy();
   }

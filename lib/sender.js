@@ -78,6 +78,12 @@ class Sender {
     this._frames = null;
     /** @type {(this: Sender, error: Error) => void} */
     this.onerror = NOOP;
+    /**
+     * Looks how much is buffered when something was written.
+     *
+     * @type {import('./beyond/backpressure').Backpressure | null}
+     */
+    this._watcher = null;
     /** @type {import('./websocket')} */
     this[kWebSocket] = /** @type {never} */ (undefined);
   }
@@ -543,6 +549,7 @@ class Sender {
       this._bufferedBytes -= parameters[2][kByteLength];
       operation.apply(this, parameters);
     }
+    this._watcher?.look();
   }
 
   /**

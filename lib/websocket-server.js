@@ -8,6 +8,7 @@ const EventEmitter = require('node:events');
 const http = require('node:http');
 
 const { PreparedMessage } = require('./beyond/message');
+const { checkConnectionOptions } = require('./beyond/options');
 const topics = require('./beyond/topics');
 const { CLOSE_TIMEOUT, kTopics, kWebSocket } = require('./constants');
 const { checkOwnOptions } = require('./deflate/options');
@@ -81,6 +82,7 @@ class WebSocketServer extends EventEmitter {
     }
 
     if (settings.perMessageDeflate) checkOwnOptions(settings.perMessageDeflate);
+    checkConnectionOptions(settings);
     /** Its topics. */
     this[kTopics] = new topics.Topics(this, settings.broker);
     if (!hasPort) prepareSecure();

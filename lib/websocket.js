@@ -8,8 +8,10 @@
 
 const EventEmitter = require('node:events');
 
+const { prepareBackpressure, waitForDrain } = require('./beyond/backpressure');
 const { sendPrepared } = require('./beyond/deliver');
 const { PreparedMessage } = require('./beyond/message');
+const { checkConnectionOptions } = require('./beyond/options');
 const topics = require('./beyond/topics');
 const { toBuffer } = require('./buffer-util');
 const { abortRequest, openConnection } = require('./handshake/client');
@@ -24,6 +26,8 @@ const {
   BINARY_TYPES,
   EMPTY_BUFFER,
   kAutoPong,
+  kBackpressure,
+  kCloseCause,
   kOriginalPong,
   kOriginalSend,
   kTopics,
@@ -172,6 +176,7 @@ class WebSocket extends EventEmitter {
     }
 
     this._closeTimeout = settings.closeTimeout;
+    prepareBackpressure(this, settings);
   }
 
   /**
@@ -289,6 +294,7 @@ class WebSocket extends EventEmitter {
 
     this._readyState = CLOSED;
     topics.endSubscriptions(this);
+    backpressureOf(this)?.end();
     this.emit('close', this._closeCode, this._closeMessage);
   }
 
@@ -384,31 +390,40 @@ class WebSocket extends EventEmitter {
    * @throws {Error} While the connection is being established
    */
   send(data, options, callback) {
-    // Most are whole, open and uncompressed; and few calls are left between a loop and the outbox
-    // then.
-    if (callback === undefined && sendDirectly(this, data, options)) return;
-    if (this.readyState === CONNECTING) throw notOpenError(this);
+    const backpressure = backpressureOf(this);
+    if (backpressure === null) send(this, data, options, callback);
+    else backpressure.send(data, options, callback, send);
+  }
 
-    const isPrepared = data instanceof PreparedMessage;
-    const payload = isPrepared ? data.data : typeof data === 'number' ? data.toString() : data;
-    const onWritten = typeof options === 'function' ? options : callback;
+  /**
+   * Whether the peer reads too slowly: more than `highWaterMark` was buffered, and `'drain'` is
+   * still to come. Not part of ws, like the next one.
+   *
+   * @return {boolean}
+   */
+  get writableNeedDrain() {
+    return backpressureOf(this)?.isAbove ?? false;
+  }
 
-    if (this.readyState !== OPEN) {
-      refuseToSend(this, payload, onWritten);
-      return;
-    }
+  /**
+   * Waits until what was sent is written, or most of it.
+   *
+   * @param {any} [options] `threshold`: how many bytes may still be buffered then, 0 by default;
+   *     `signal`
+   * @return {Promise<void>} Rejected if the connection is closed before, or the signal aborts
+   */
+  waitForDrain(options) {
+    return waitForDrain(this, options);
+  }
 
-    if (isPrepared) {
-      sendPrepared(this, data, onWritten);
-      return;
-    }
-
-    const given = options && options !== onWritten ? options : NO_OPTIONS;
-    const settings = completeOptions(given, typeof payload !== 'string', !this._isServer);
-
-    if (!this._extensions[PerMessageDeflate.extensionName]) settings.compress = false;
-
-    senderOf(this).send(payload || EMPTY_BUFFER, settings, onWritten);
+  /**
+   * What has ended the connection, or is about to: an error where something went wrong. Not part of
+   * ws.
+   *
+   * @return {Error | null}
+   */
+  get closeCause() {
+    return /** @type {any} */ (this)[kCloseCause];
   }
 
   /**
@@ -446,16 +461,6 @@ class WebSocket extends EventEmitter {
   /** @return {string[]} What it's subscribed to now */
   get topics() {
     return topics.listTopics(this);
-  }
-
-  set topics(value) {
-    // A program that has a property of this name has it on ws as well.
-    Object.defineProperty(this, 'topics', {
-      configurable: true,
-      enumerable: true,
-      value,
-      writable: true
-    });
   }
 
   /**
@@ -536,7 +541,54 @@ function connect(websocket, address, protocols, options) {
   if (offered === undefined) offered = [];
   if (!Array.isArray(offered)) offered = [offered];
 
+  if (settings) checkConnectionOptions(settings);
   return openConnection(websocket, address, offered, settings);
+}
+
+/**
+ * @param {WebSocket} websocket A WebSocket
+ * @return {import('./beyond/backpressure').Backpressure | null} What watches its backpressure
+ * @private
+ */
+function backpressureOf(websocket) {
+  return /** @type {any} */ (websocket)[kBackpressure];
+}
+
+/**
+ * Sends a message; the parameters are those of `WebSocket#send()`.
+ *
+ * @param {WebSocket} websocket The WebSocket
+ * @param {any} data The payload
+ * @param {any} options The options; or the callback
+ * @param {((error?: Error | null) => void) | undefined} callback The callback
+ * @private
+ */
+function send(websocket, data, options, callback) {
+  // Most are whole, open and uncompressed; and few calls are left between a loop and the outbox
+  // then.
+  if (callback === undefined && sendDirectly(websocket, data, options)) return;
+  if (websocket.readyState === CONNECTING) throw notOpenError(websocket);
+
+  const isPrepared = data instanceof PreparedMessage;
+  const payload = isPrepared ? data.data : typeof data === 'number' ? data.toString() : data;
+  const onWritten = typeof options === 'function' ? options : callback;
+
+  if (websocket.readyState !== OPEN) {
+    refuseToSend(websocket, payload, onWritten);
+    return;
+  }
+
+  if (isPrepared) {
+    sendPrepared(websocket, data, onWritten);
+    return;
+  }
+
+  const given = options && options !== onWritten ? options : NO_OPTIONS;
+  const settings = completeOptions(given, typeof payload !== 'string', !websocket._isServer);
+
+  if (!websocket._extensions[PerMessageDeflate.extensionName]) settings.compress = false;
+
+  senderOf(websocket).send(payload || EMPTY_BUFFER, settings, onWritten);
 }
 
 /**
@@ -680,6 +732,22 @@ for (const name of [
   'url'
 ]) {
   Object.defineProperty(WebSocket.prototype, name, { enumerable: true });
+}
+
+for (const name of ['closeCause', 'topics', 'writableNeedDrain']) {
+  const descriptor = Object.getOwnPropertyDescriptor(WebSocket.prototype, name);
+  Object.defineProperty(WebSocket.prototype, name, {
+    ...descriptor,
+    // A program that has a property of this name has it on ws as well.
+    set(value) {
+      setField(this, name, value);
+    }
+  });
+}
+
+// Here, not on each object: most never have one of their own.
+for (const name of [kBackpressure, kCloseCause]) {
+  Object.defineProperty(WebSocket.prototype, name, { value: null, writable: true });
 }
 
 for (const type of ['open', 'error', 'close', 'message']) {

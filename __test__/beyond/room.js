@@ -11,16 +11,20 @@ const certificate = require('../support/certificate');
 const { join, serve } = require('../support/connections');
 const until = require('../support/until');
 
-/** Both ends of a stream that is no socket. */
+/** Both ends of a stream that is no socket. What one writes waits until the other one reads. */
 function duplexPair() {
   const ends = [];
+  const waiting = [null, null];
   for (const index of [0, 1]) {
     ends.push(
       new Duplex({
-        read() {},
+        read() {
+          if (waiting[index] !== null) process.nextTick(waiting[index]);
+          waiting[index] = null;
+        },
         write(chunk, _encoding, callback) {
-          ends[1 - index].push(chunk);
-          process.nextTick(callback);
+          if (ends[1 - index].push(chunk)) process.nextTick(callback);
+          else waiting[1 - index] = callback;
         },
         destroy(error, callback) {
           if (!ends[1 - index].destroyed) ends[1 - index].push(null);
@@ -50,9 +54,9 @@ async function serveTls(t, options) {
 }
 
 /** Joins by a `Duplex` in place of a socket. */
-async function joinByDuplex(t, { wss }) {
+async function joinByDuplex(t, { wss }, options) {
   const [near, far] = duplexPair();
-  const ws = new WebSocket(null, undefined, {});
+  const ws = new WebSocket(null, undefined, { closeTimeout: 30_000, ...options });
   ws._isServer = false;
   const accepted = new Promise((resolve) => {
     const req = {
@@ -88,7 +92,7 @@ async function joinByDuplex(t, { wss }) {
 const KINDS = {
   tcp: { join, serve },
   tls: {
-    join: (t, served) => join(t, served, { rejectUnauthorized: false }),
+    join: (t, served, options) => join(t, served, { rejectUnauthorized: false, ...options }),
     serve: serveTls
   },
   duplex: {
@@ -105,11 +109,11 @@ const KINDS = {
  * A server of a kind (`tcp`, `tls`, `duplex`), and so many clients: the server's end of each, what
  * it has received and how it ended.
  */
-async function openRoom(t, count, options, kind = 'tcp') {
+async function openRoom(t, count, options, kind = 'tcp', clientOptions = undefined) {
   const served = await KINDS[kind].serve(t, options);
   const members = [];
   const addMember = async () => {
-    const { peer, ws: client } = await KINDS[kind].join(t, served);
+    const { peer, ws: client } = await KINDS[kind].join(t, served, clientOptions);
     const received = [];
     client.on('message', (data, isBinary) => received.push(isBinary ? [...data] : data.toString()));
     client.on('ping', () => received.push('(ping)'));

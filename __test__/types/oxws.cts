@@ -54,6 +54,26 @@ new WebSocket.Server({
 });
 client.binaryType = 'blob';
 
+// Backpressure.
+
+const slow: WebSocket.ServerOptions & WebSocket.ClientOptions = {
+  backpressurePolicy: 'drop',
+  highWaterMark: 1,
+  maxBackpressure: 1
+};
+client.on('drain', () => client.writableNeedDrain === true);
+client.on('dropped', (data, isBinary) => [data, isBinary.valueOf()]);
+const drained: Promise<void> | undefined = client.waitForDrain?.({ threshold: 1 });
+client.send('x', { droppable: true });
+client.onclose = ({ cause }) => cause?.code === 'ERR_OXWS_BACKPRESSURE';
+wss.on('connection', async (ws) => {
+  await ws.waitForDrain({ signal: AbortSignal.timeout(1) });
+  const { closeCause, writableNeedDrain }: WebSocket.Operated = ws;
+  wss.publish('a', 'b', { droppable: !writableNeedDrain && closeCause === null });
+});
+// @ts-expect-error no such policy
+const wrongPolicy: WebSocket.ServerOptions = { backpressurePolicy: 'wait' };
+
 // Arguments that may be left out, and their types.
 
 client.ping('x', (error) => error.message);

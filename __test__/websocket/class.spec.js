@@ -9,12 +9,15 @@ const { attempt, closed, compare } = require('../support/differential');
 /** What goes beyond ws. */
 const ADDITIONS = [
   'binding',
+  'closeCause',
   'isSubscribed',
   'publish',
   'subscribe',
   'topics',
   'transport',
-  'unsubscribe'
+  'unsubscribe',
+  'waitForDrain',
+  'writableNeedDrain'
 ];
 
 /** Tells whether a property goes beyond ws. None of those is enumerable. */

@@ -25,6 +25,7 @@ const METHODS = ['listen', 'publish', 'subscribe', 'unsubscribe'];
 const MARK = Buffer.from('\0oxws\x01', 'latin1');
 const BINARY = 1;
 const UNCOMPRESSED = 2;
+const DROPPABLE = 4;
 const ORIGIN_LENGTH = 8;
 const HEADER_LENGTH = MARK.length + 1 + ORIGIN_LENGTH;
 
@@ -128,18 +129,20 @@ class BrokerLink {
    * @param {import('./topics').Topics} from The topics of that server
    * @param {string} topic The topic
    * @param {Message} message The message
+   * @param {boolean} isDroppable Whether it's dropped where it would exceed `maxBackpressure`
    */
-  publish(from, topic, message) {
+  publish(from, topic, message, isDroppable) {
     for (const member of this._members) {
-      if (member !== from) member.publishLocally(topic, message, null);
+      if (member !== from) member.publishLocally(topic, message, null, isDroppable);
     }
     if (message.isBlob) {
       message.data.arrayBuffer().then(
-        (/** @type {ArrayBuffer} */ bytes) => this._send(topic, message, Buffer.from(bytes)),
+        (/** @type {ArrayBuffer} */ bytes) =>
+          this._send(topic, message, Buffer.from(bytes), isDroppable),
         (/** @type {Error} */ error) => this._report(error)
       );
     } else {
-      this._send(topic, message, message.data);
+      this._send(topic, message, message.data, isDroppable);
     }
   }
 
@@ -147,13 +150,17 @@ class BrokerLink {
    * @param {string} topic The topic
    * @param {Message} message The message
    * @param {string | Buffer} data Its payload
+   * @param {boolean} isDroppable As for `publish()`
    * @private
    */
-  _send(topic, message, data) {
+  _send(topic, message, data, isDroppable) {
     const length = typeof data === 'string' ? Buffer.byteLength(data) : data.length;
     const payload = Buffer.allocUnsafe(HEADER_LENGTH + length);
     payload.set(MARK);
-    payload[MARK.length] = (message.isBinary ? BINARY : 0) | (message.compress ? 0 : UNCOMPRESSED);
+    payload[MARK.length] =
+      (message.isBinary ? BINARY : 0) |
+      (message.compress ? 0 : UNCOMPRESSED) |
+      (isDroppable ? DROPPABLE : 0);
     payload.set(this._origin, MARK.length + 1);
     if (typeof data === 'string') payload.write(data, HEADER_LENGTH);
     else payload.set(data, HEADER_LENGTH);
@@ -185,7 +192,8 @@ class BrokerLink {
     const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
     const message = this._read(bytes);
     if (message === null) return;
-    for (const member of this._members) member.publishLocally(topic, message, null);
+    const isDroppable = isMarked(bytes) && (bytes[MARK.length] & DROPPABLE) !== 0;
+    for (const member of this._members) member.publishLocally(topic, message, null, isDroppable);
   }
 
   /**
@@ -194,9 +202,7 @@ class BrokerLink {
    * @private
    */
   _read(bytes) {
-    const isOurs =
-      bytes.length >= HEADER_LENGTH && bytes.compare(MARK, 0, MARK.length, 0, MARK.length) === 0;
-    if (!isOurs) return new Message(bytes, { binary: !isValidUTF8(bytes) });
+    if (!isMarked(bytes)) return new Message(bytes, { binary: !isValidUTF8(bytes) });
     const originAt = MARK.length + 1;
     if (this._origin.equals(bytes.subarray(originAt, HEADER_LENGTH))) return null;
     const flags = bytes[MARK.length];
@@ -301,6 +307,14 @@ class Interest {
     /** The request that is under way. @type {Promise<void> | null} */
     this.change = null;
   }
+}
+
+/**
+ * @param {Buffer} bytes A payload as it came
+ * @return {boolean} Whether it begins with our header
+ */
+function isMarked(bytes) {
+  return bytes.length >= HEADER_LENGTH && bytes.compare(MARK, 0, MARK.length, 0, MARK.length) === 0;
 }
 
 /**

@@ -4,7 +4,7 @@
 // How a message that several connections get goes to one of them: in the order of whatever else is
 // sent there, and as a reference to the one frame where that is as good as a copy.
 
-const { kOriginalSend, kTransport } = require('../constants');
+const { kBackpressure, kOriginalSend, kTransport } = require('../constants');
 const EngineConnection = require('../engine/connection');
 const PerMessageDeflate = require('../permessage-deflate');
 const { OPEN } = require('../ready-state');
@@ -65,15 +65,20 @@ function leastCompressed(websocket) {
  *
  * @param {any} websocket The server's end
  * @param {import('./message').Message} message The message
- * @return {boolean} Whether it's queued; not where the connection takes no messages
+ * @param {boolean} isDroppable Whether it's dropped where it would exceed `maxBackpressure`
+ * @return {boolean} Whether it's queued, or refused for what the connection has buffered; not where
+ *   the connection takes no messages
  */
-function deliver(websocket, message) {
+function deliver(websocket, message, isDroppable) {
   if (!takesMessages(websocket)) return false;
+  const backpressure = websocket[kBackpressure];
+  if (backpressure !== null && backpressure.refusesShared(message, isDroppable)) return true;
   const sender = websocket._sender;
   // A message may not get between the fragments of another one, RFC 6455, section 5.4.
   if (sender._firstFragment === false)
     sender._defer(message.length, () => send(websocket, message));
   else send(websocket, message);
+  backpressure?.look();
   return true;
 }
 

@@ -104,11 +104,12 @@ class Topics {
    * @param {string} name The topic
    * @param {Message} message The message
    * @param {Excepted} excepted Who doesn't get it
+   * @param {boolean} isDroppable Whether it's dropped where it would exceed `maxBackpressure`
    * @return {number} For how many connections it is queued
    */
-  publish(name, message, excepted) {
-    const count = this.publishLocally(name, message, excepted);
-    this._link?.publish(this, name, message);
+  publish(name, message, excepted, isDroppable) {
+    const count = this.publishLocally(name, message, excepted, isDroppable);
+    this._link?.publish(this, name, message, isDroppable);
     return count;
   }
 
@@ -118,9 +119,10 @@ class Topics {
    * @param {string} name The topic
    * @param {Message} message The message
    * @param {Excepted} excepted Who doesn't get it
+   * @param {boolean} isDroppable As for `publish()`
    * @return {number} For how many connections it is queued
    */
-  publishLocally(name, message, excepted) {
+  publishLocally(name, message, excepted, isDroppable) {
     const topic = this._topics.get(name);
     if (topic === undefined) return 0;
     const compresses = message.compress && !!this._server.options.perMessageDeflate;
@@ -128,12 +130,15 @@ class Topics {
     // What is prepared is compressed by its first sender, not by each flush of the engine.
     const isCompressedHere = compresses && message.isPrepared;
     if (message.isBlob || message.length > most || isCompressedHere) {
-      return deliverToSubscribers(topic.subscribers, message, excepted);
+      return deliverToSubscribers(topic.subscribers, message, excepted, isDroppable);
     }
     for (const subscriber of topic.apart) subscriber.attach();
     const commands = 1 + (excepted instanceof Set ? excepted.size : 1);
+    const { maxBackpressure } = this._server.options;
     for (const { attached, outbox } of topic.parts) {
-      if (attached > 0) outbox.reserve(commands, message.length);
+      if (attached === 0) continue;
+      if (maxBackpressure > 0) outbox.limitPublished(message.length, maxBackpressure);
+      outbox.reserve(commands, message.length);
     }
     // Who is apart now: more may be once the message is handed over, which have it then.
     const chosen = topic.apart.size > 0 ? chooseFrom(topic.apart, excepted) : null;
@@ -141,7 +146,7 @@ class Topics {
     for (const part of topic.parts) {
       if (part.attached > 0) count += publishTo(topic, part, message, compresses, excepted);
     }
-    return chosen === null ? count : count + deliverToAll(chosen, message);
+    return chosen === null ? count : count + deliverToAll(chosen, message, isDroppable);
   }
 
   /**
@@ -403,10 +408,11 @@ function findAttached(topic, outbox, excepted) {
  * @param {Set<Subscriber>} subscribers The subscribers
  * @param {Message} message The message
  * @param {Excepted} excepted Who doesn't get it
+ * @param {boolean} isDroppable Whether it's dropped where it would exceed `maxBackpressure`
  * @return {number} For how many it is queued
  */
-function deliverToSubscribers(subscribers, message, excepted) {
-  return deliverToAll(chooseFrom(subscribers, excepted), message);
+function deliverToSubscribers(subscribers, message, excepted, isDroppable) {
+  return deliverToAll(chooseFrom(subscribers, excepted), message, isDroppable);
 }
 
 /**
@@ -427,13 +433,14 @@ function chooseFrom(subscribers, excepted) {
  *
  * @param {any[]} websockets The connections
  * @param {Message} message The message
+ * @param {boolean} isDroppable Whether it's dropped where it would exceed `maxBackpressure`
  * @return {number} For how many it is queued
  */
-function deliverToAll(websockets, message) {
+function deliverToAll(websockets, message, isDroppable) {
   let count = 0;
   for (const websocket of websockets) {
     try {
-      if (deliver(websocket, message)) count++;
+      if (deliver(websocket, message, isDroppable)) count++;
     } catch (error) {
       // A `Duplex` of a user's threw. That is no matter of the connections after it.
       nextTick(rethrow, error);
@@ -562,7 +569,7 @@ function publishFrom(websocket, topic, data, options) {
   const others = toExcepted(options?.except);
   const excepted = others === null ? websocket : new Set(others instanceof Set ? others : [others]);
   if (others !== null) excepted.add(websocket);
-  return topicsOf(websocket).publish(topic, message, excepted);
+  return topicsOf(websocket).publish(topic, message, excepted, !!options?.droppable);
 }
 
 /**
@@ -589,7 +596,7 @@ function countSubscribers(topics, topic) {
 function publish(topics, topic, data, options) {
   checkTopic(topic);
   const message = toMessage(data, options);
-  return topics.publish(topic, message, toExcepted(options?.except));
+  return topics.publish(topic, message, toExcepted(options?.except), !!options?.droppable);
 }
 
 /**
@@ -619,7 +626,7 @@ function broadcast(clients, data, options) {
       chosen.push(websocket);
     }
   }
-  return deliverToAll(chosen, message);
+  return deliverToAll(chosen, message, !!options?.droppable);
 }
 
 /**

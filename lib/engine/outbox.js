@@ -77,6 +77,8 @@ class Outbox {
      */
     this._topics = null;
     this._topicCount = 0;
+    /** Bytes that were published with a limit and may still be in no queue that JavaScript sees. */
+    this.publishedBytes = 0;
     /** Numbers of topics: the next one, and those that are free again. */
     this._nextTopic = 0;
     /** @type {number[]} */
@@ -183,6 +185,19 @@ class Outbox {
       if (this._scratchUsed + total > this._scratch.length) this._makeRoom(total);
     }
     this._makeRoomForTopics(commands);
+  }
+
+  /**
+   * Has what was published handed over before it's so much that it exceeds what a connection may
+   * have buffered: then it's known who has to wait.
+   *
+   * @param {number} length Bytes of the next message
+   * @param {number} most How many may be on their way
+   */
+  limitPublished(length, most) {
+    const total = headerLengthOf(length, false) + length;
+    if (this.publishedBytes + total > most) this.flush(true);
+    this.publishedBytes += total;
   }
 
   /**
@@ -433,6 +448,7 @@ class Outbox {
    */
   flush(isUrgent = false) {
     const atOnce = isUrgent || this._expecting.length > 0;
+    if (atOnce || !this._engine.isTasked) this.publishedBytes = 0;
     const hasTopics = this._topicCount > 0;
     if (this._commandCount > 0 || hasTopics || (this._engine.isTasked && atOnce)) {
       if (hasTopics) {

@@ -11,6 +11,7 @@ const net = require('node:net');
 
 const { prepareForRedirects } = require('./redirect');
 const { parseAddress, targetOf, urlFault } = require('./url');
+const { setCloseCause } = require('../beyond/close-cause');
 const { CLOSE_TIMEOUT } = require('../constants');
 const { connectSecure } = require('../engine/secure');
 const extension = require('../extension');
@@ -463,6 +464,7 @@ function acceptExtensions({ websocket, perMessageDeflate }, res) {
 function failHandshake(websocket, error) {
   websocket._readyState = CLOSING;
   websocket._errorEmitted = true;
+  setCloseCause(websocket, error);
   websocket.emit('error', error);
   websocket.emitClose();
 }
@@ -501,7 +503,10 @@ function abortSocket(websocket, socket, reason) {
   websocket._readyState = CLOSING;
 
   socket.destroy(new Error(reason));
-  socket.once('error', (error) => websocket.emit('error', error));
+  socket.once('error', (error) => {
+    setCloseCause(websocket, error);
+    websocket.emit('error', error);
+  });
   socket.once('close', () => websocket.emitClose());
 }
 

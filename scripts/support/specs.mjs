@@ -28,6 +28,7 @@ const OF_THE_REPOSITORY = [
 /** What a transport, or a driver, can change. The others are run once. */
 const OF_CONNECTIONS = [
   'async-context',
+  'beyond/backpressure',
   'compression-bombs',
   'engine/connection',
   'engine/socket',

@@ -7,7 +7,7 @@
 const { Writable } = require('node:stream');
 
 const { isBuffer } = require('../../buffer-util');
-const { EMPTY_BUFFER } = require('../../constants');
+const { EMPTY_BUFFER, kBackpressure, kWebSocket } = require('../../constants');
 const { createSocketError } = require('../../errors');
 const { nextTick, setImmediate } = require('../../host');
 const { COMPRESSED, MAX_COMPRESSED_LENGTH, MAX_COPY_LENGTH, RAW } = require('../outbox');
@@ -354,6 +354,7 @@ class EngineFrameQueue extends EngineHandle {
     if (this._held === null) return;
     /** @type {Sender} */ (this._sender)._bufferedBytes -= this._held.length;
     this._held = null;
+    this._sender?._watcher?.look();
   }
 
   /**
@@ -487,6 +488,8 @@ class EngineFrameQueue extends EngineHandle {
       if (error) this._fail(error);
     };
     writeToStream.call(this._socket, createBacklog(pending), undefined, onWritten);
+    const websocket = /** @type {any} */ (this._socket[kWebSocket]);
+    websocket?.[kBackpressure]?.look();
   }
 
   /**

@@ -1,0 +1,56 @@
+// @ts-check
+'use strict';
+
+// Checks of options that ws doesn't have. One that isn't given, or is `null`, is off.
+
+/**
+ * The numbers among them: least and greatest. All are integers.
+ *
+ * @type {Record<string, number[]>}
+ */
+const NUMBERS = {
+  highWaterMark: [0, Number.MAX_SAFE_INTEGER],
+  maxBackpressure: [0, Number.MAX_SAFE_INTEGER]
+};
+
+/** What a message does that would exceed `maxBackpressure`. */
+const POLICIES = ['close', 'drop'];
+
+/**
+ * Checks a number among options.
+ *
+ * @param {string} name Its name
+ * @param {unknown} value Its value
+ * @param {number} least The least that it may be
+ * @param {number} most The greatest
+ * @throws {TypeError} If it's no number
+ * @throws {RangeError} If it's no integer in between
+ */
+function checkNumber(name, value, least, most) {
+  if (typeof value !== 'number') throw new TypeError(`The option "${name}" must be a number`);
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  throw new RangeError(
+    `The option "${name}" must be an integer from ${least} to ${most}, but is ${value}`
+  );
+}
+
+/**
+ * Checks the options that both ends of a connection have.
+ *
+ * @param {any} options All options
+ * @throws {TypeError} If one has the wrong type
+ * @throws {RangeError} If one is out of its range
+ */
+function checkConnectionOptions(options) {
+  for (const [name, [least, most]] of Object.entries(NUMBERS)) {
+    const value = options[name];
+    if (value !== undefined && value !== null) checkNumber(name, value, least, most);
+  }
+  const { backpressurePolicy } = options;
+  if (backpressurePolicy === undefined || backpressurePolicy === null) return;
+  if (!POLICIES.includes(backpressurePolicy)) {
+    throw new TypeError('The option "backpressurePolicy" must be "close" or "drop"');
+  }
+}
+
+module.exports = { checkConnectionOptions, checkNumber };
