@@ -1,12 +1,16 @@
 // The client that the Autobahn testsuite fuzzes: asks for one case after the other and sends back
 // what it gets.
 //
-//   node client.mjs PORT AGENT FOLDER_OF_THE_PACKAGE
+//   node client.mjs PORT AGENT FOLDER_OF_THE_PACKAGE [tls]
 
 import { createRequire } from 'node:module';
 
-const [port, agent, folder] = process.argv.slice(2);
+import { leaveTls } from './tunnel.mjs';
+
+const [port, agent, folder, over] = process.argv.slice(2);
 const WebSocket = createRequire(import.meta.url)(folder);
+const address =
+  over === 'tls' ? `wss://127.0.0.1:${await leaveTls(Number(port))}` : `ws://127.0.0.1:${port}`;
 
 /**
  * Connects to the testsuite.
@@ -16,8 +20,14 @@ const WebSocket = createRequire(import.meta.url)(folder);
  */
 function connect(request) {
   // Some cases have more fragments than the default allows.
-  const options = { perMessageDeflate: true, maxFragments: 0 };
-  const ws = new WebSocket(`ws://127.0.0.1:${port}/${request}`, options);
+  const options = {
+    perMessageDeflate: true,
+    maxFragments: 0,
+    rejectUnauthorized: false,
+    // The testsuite insists on its own port.
+    headers: { Host: `127.0.0.1:${port}` }
+  };
+  const ws = new WebSocket(`${address}/${request}`, options);
   ws.on('error', () => {}); // breaking the protocol is what most cases are about
   return ws;
 }

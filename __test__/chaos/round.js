@@ -52,11 +52,13 @@ class Round {
   /**
    * @param {any} implementation `WebSocket` of ws or of oxws
    * @param {import('../differential/random')} random The choices
-   * @param {number} steps How many things are done
+   * @param {{kinds: string[], steps: number}} settings Kinds of connections; how many things are
+   *   done
    */
-  constructor(implementation, random, steps) {
+  constructor(implementation, random, { kinds, steps }) {
     this.implementation = implementation;
     this.random = random;
+    this.kinds = kinds;
     this.steps = steps;
     this.failures = [];
     this.links = [];
@@ -115,12 +117,15 @@ class Round {
   }
 
   #connect() {
-    const kind = this.random.weighted([
+    const weights = [
       [5, 'plain'],
       [2, 'unix'],
       [2, 'deflate'],
       [2, 'tls']
-    ]);
+    ];
+    const kind = this.random.weighted(
+      weights.filter(([, name]) => this.kinds.includes(/** @type {string} */ (name)))
+    );
     const link = new Link(this, kind, this.links.length);
     this.links.push(link);
     const url = `${this.addresses[kind]}/?n=${link.number}`;

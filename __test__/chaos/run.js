@@ -4,6 +4,7 @@
 // Checks what must hold whatever happens, under chaos. README.md in this folder says what that is.
 //
 //   node __test__/chaos/run.js [--seeds N] [--seed N] [--rounds N] [--steps N] [--modes a,b]
+//     [--kinds plain,unix,deflate,tls]
 
 const { spawn } = require('node:child_process');
 const path = require('node:path');
@@ -28,6 +29,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
     steps: { type: 'string', default: '400' },
     modes: { type: 'string', default: names.join(',') },
+    kinds: { type: 'string', default: 'plain,unix,deflate,tls' },
     'no-timers': { type: 'boolean', default: false }
   }
 });
@@ -36,10 +38,14 @@ const { values } = parseArgs({
 function perform(mode, seed) {
   const args = ['--expose-gc', path.join(__dirname, 'worker.js'), mode === 'ws' ? 'ws' : 'oxws'];
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [...args, String(seed), values.rounds, values.steps], {
-      env: environmentOf(mode),
-      stdio: ['ignore', 'pipe', 'pipe']
-    });
+    const child = spawn(
+      process.execPath,
+      [...args, String(seed), values.rounds, values.steps, values.kinds],
+      {
+        env: environmentOf(mode),
+        stdio: ['ignore', 'pipe', 'pipe']
+      }
+    );
     let out = '';
     let errors = '';
     child.stdout.on('data', (chunk) => {

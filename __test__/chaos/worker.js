@@ -1,15 +1,15 @@
 // @ts-check
 'use strict';
 
-// A process that runs rounds: `node --expose-gc worker.js ws|oxws SEED ROUNDS STEPS`. Prints a line
-// of JSON.
+// A process that runs rounds: `node --expose-gc worker.js ws|oxws SEED ROUNDS STEPS KINDS`. Prints
+// a line of JSON.
 
 const fs = require('node:fs');
 
 const Random = require('../differential/random');
 const Round = require('./round');
 
-const [name, seed, rounds, steps] = process.argv.slice(2);
+const [name, seed, rounds, steps, kinds] = process.argv.slice(2);
 const implementation = name === 'ws' ? require('../support/reference').ws : require('../..');
 
 /** Milliseconds between two looks at how late timers are. */
@@ -58,7 +58,10 @@ async function main() {
   const held = [];
   const delays = [];
   for (let i = 0; i < Number(rounds); i++) {
-    const round = new Round(implementation, new Random(Number(seed) * 1000 + i), Number(steps));
+    const round = new Round(implementation, new Random(Number(seed) * 1000 + i), {
+      kinds: kinds.split(','),
+      steps: Number(steps)
+    });
     const stop = watchTimers(delays);
     await round.run();
     stop();

@@ -58,19 +58,21 @@ const EVENTS = [
  * Makes the program of a seed.
  *
  * @param {number} seed The seed
+ * @param {string} [over] The transport of all programs, in place of one by chance
  * @return {any} The program
  */
-function generate(seed) {
+function generate(seed, over) {
   const random = new Random(seed);
   const name = random.weighted(WEIGHTS);
   const theme = THEMES[name];
-  const transport = random.weighted(
+  const byChance = random.weighted(
     theme.transports ?? [
       [88, 'tcp'],
       [6, 'unix'],
       [6, 'tls']
     ]
   );
+  const transport = over ?? byChance;
   const count = random.weighted(
     theme.counts ?? [
       [60, 1],

@@ -137,7 +137,8 @@ class Run {
    * @return {number | string} The number, or that it's above 0
    */
   amount(ws, bytes) {
-    if (ws.extensions !== '' || this.program.transport === 'tls') return '?';
+    const { isVague, transport } = this.program;
+    if (ws.extensions !== '' || transport === 'tls' || isVague) return '?';
     return this.mayBacklog && bytes > 0 ? 'some' : bytes;
   }
 

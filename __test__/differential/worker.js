@@ -20,7 +20,7 @@ if (when) holdWrites(implementation, when);
 process.on('exit', removeFolder);
 
 /** Runs one program and reports its trace. */
-async function serve({ id, seed, program = generate(seed), quietMs = 0 }) {
+async function serve({ id, seed, over, program = generate(seed, over), quietMs = 0 }) {
   const run = new Run(implementation, program, { isReference, quietMs });
   let answer;
   try {

@@ -3,31 +3,48 @@
 
 // Runs the mocha suite of a ws checkout on this package.
 //
-//   node run.js CHECKOUT [--target FOLDER] [--file NAME ...] [--grep TEXT]
+//   node run.js CHECKOUT [--tls] [--target FOLDER] [--file NAME ...] [--grep TEXT]
 //
 // The checkout lies outside of this repository, and only its `test` folder is used. With --target
 // the tests run on the package in FOLDER: on the checkout itself they prove this runner. --file and
 // --grep choose test files (`receiver`, `websocket`) and tests (by a part of the title).
 //
-// `expected-failures.json` has the full title of each test that cannot pass, with the reason and,
-// where it depends on that, the first version of Node on which it can't. A test that fails without
-// being listed is an error, and so is one that is listed but passes or is not there.
+// With --tls they are led over TLS. `expected-failures.json`, and over TLS the other one, has the
+// full title of each test that cannot pass, with the reason and, where it depends on that, the
+// first version of Node on which it can't, and what carries connections over TLS then. A test that
+// fails without being listed is an error, and so is one that is listed but passes or is not there.
 
 const fs = require('node:fs');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
 const Mocha = require('mocha');
 const knownFailures = require('./expected-failures.json');
+const knownOverTls = require('./expected-failures-tls.json');
+const leadOverTls = require('./secure');
 const redirect = require('./redirect');
 
 const ROOT = path.join(__dirname, '..', '..');
 
-/** The known failures that are to be expected on this version of Node. */
-const expectedFailures = Object.fromEntries(
-  Object.entries(knownFailures).filter(
-    ([, { node = 0 }]) => Number.parseInt(process.versions.node, 10) >= node
-  )
-);
+/** What carries connections over TLS. */
+const carrier = process.env.OXWS_TLS === 'openssl' ? 'openssl' : 'node';
+
+/** @typedef {{ node?: number, tls?: string, reason: string }} Known A known failure */
+
+/**
+ * Gives the known failures that are to be expected here.
+ *
+ * @param {boolean} isSecure Whether the tests are led over TLS
+ * @return {Record<string, Known>} By the title of the test
+ */
+function findExpected(isSecure) {
+  /** @type {Record<string, Known>} */
+  const known = { ...knownFailures, ...(isSecure && knownOverTls) };
+  return Object.fromEntries(
+    Object.entries(known).filter(([, { node = 0, tls = carrier }]) => {
+      return Number.parseInt(process.versions.node, 10) >= node && tls === carrier;
+    })
+  );
+}
 
 /** Milliseconds that sockets and timers of the tests may outlive the last of them. */
 const EXIT_TIMEOUT = 10_000;
@@ -35,7 +52,9 @@ const EXIT_TIMEOUT = 10_000;
 /**
  * Reads the command line.
  *
- * @return {{ checkout: string, target: string, files?: string[], grep?: string }} What it says
+ * @return {{
+ *   checkout: string, target: string, isSecure: boolean, files?: string[], grep?: string
+ * }} What it says
  */
 function readArguments() {
   const { positionals, values } = parseArgs({
@@ -43,7 +62,8 @@ function readArguments() {
     options: {
       file: { type: 'string', multiple: true },
       grep: { type: 'string' },
-      target: { type: 'string' }
+      target: { type: 'string' },
+      tls: { type: 'boolean', default: false }
     }
   });
   if (positionals.length !== 1) {
@@ -58,6 +78,7 @@ function readArguments() {
   return {
     checkout: fs.realpathSync(checkout),
     target: fs.realpathSync(values.target ? path.resolve(cwd, values.target) : ROOT),
+    isSecure: values.tls,
     files: values.file,
     grep: values.grep
   };
@@ -94,10 +115,11 @@ function runTests({ checkout, files, grep }) {
  * Holds the results against the list of expected failures.
  *
  * @param {{ passed: string[], failed: string[] }} results Full titles of tests
+ * @param {Record<string, unknown>} expectedFailures The known failures
  * @param {boolean} complete Whether all tests have run
  * @return {string[]} What is wrong, a line each
  */
-function findErrors({ passed, failed }, complete) {
+function findErrors({ passed, failed }, expectedFailures, complete) {
   const listed = Object.keys(expectedFailures);
   const absent = listed.filter((title) => !passed.includes(title) && !failed.includes(title));
   return [
@@ -121,14 +143,16 @@ function requireExit() {
 
 /** Runs everything and sets the exit code. */
 async function main() {
-  const { target, ...choice } = readArguments();
+  const { target, isSecure, ...choice } = readArguments();
   const files = redirect(choice.checkout, target);
+  if (isSecure) leadOverTls(choice.checkout, target);
   process.chdir(choice.checkout);
   const results = await runTests(choice);
   requireExit();
 
   const complete = choice.files === undefined && choice.grep === undefined;
-  const errors = findErrors(results, complete);
+  const expectedFailures = findExpected(isSecure);
+  const errors = findErrors(results, expectedFailures, complete);
   const { passed, failed, skipped } = results;
   console.log(`files of ws led to ${target}: ${[...files].sort().join(', ')}`);
   if (errors.length > 0) console.log(`\n${errors.join('\n')}`);

@@ -1,5 +1,6 @@
-// `npm test -- autobahn [server|client|both] [--cases '1.*,10.*']`: runs the Autobahn testsuite
-// against oxws in one role or both, and passes only with no failed and no non-strict case.
+// `npm test -- autobahn [server|client|both] [--cases '1.*,10.*'] [--tls]`: runs the Autobahn
+// testsuite against oxws in one role or both, and passes only with no failed and no non-strict
+// case. With --tls oxws is reached over TLS, through a tunnel.
 //
 // The testsuite isn't part of this repository. OXWS_AUTOBAHN names a folder with a `run.sh` that
 // runs it, `../shared/autobahn` when not set, or says `docker`: then its image is used. With
@@ -35,6 +36,7 @@ const GOOD = new Set(['OK', 'INFORMATIONAL']);
  * @property {string} target The folder of the package
  * @property {string} folder Where the reports go
  * @property {number} port The port to use
+ * @property {string[]} over `['tls']` if oxws is to be reached over TLS
  */
 
 /**
@@ -43,13 +45,13 @@ const GOOD = new Set(['OK', 'INFORMATIONAL']);
  * @param {Plan} plan What to run
  * @return {Promise<number>} The exit code
  */
-async function runScript({ role, cases, target, folder, port }) {
+async function runScript({ role, cases, target, folder, port, over }) {
   const env = { ...process.env, AGENT: role, CASES: cases, OUT: folder };
   if (role === 'client') {
-    const client = [process.execPath, join(peers, 'client.mjs'), String(port), role, target];
-    return run(script, [role, String(port), '--', ...client], { env });
+    const client = [join(peers, 'client.mjs'), String(port), role, target, ...over];
+    return run(script, [role, String(port), '--', process.execPath, ...client], { env });
   }
-  return withServer(port, target, () => run(script, [role, String(port)], { env }));
+  return withServer({ port, target, over }, () => run(script, [role, String(port)], { env }));
 }
 
 /**
@@ -58,7 +60,7 @@ async function runScript({ role, cases, target, folder, port }) {
  * @param {Plan} plan What to run
  * @return {Promise<number>} The exit code
  */
-async function runContainer({ role, cases, target, folder, port }) {
+async function runContainer({ role, cases, target, folder, port, over }) {
   const url = `ws://127.0.0.1:${port}`;
   const spec = {
     url,
@@ -83,12 +85,12 @@ async function runContainer({ role, cases, target, folder, port }) {
     `${folder}:/reports`
   ];
   const command = [...args, IMAGE, 'wstest', '-m', mode, '-u', '0', '-s', '/reports/spec.json'];
-  if (role === 'server') return withServer(port, target, () => run('docker', command));
+  if (role === 'server') return withServer({ port, target, over }, () => run('docker', command));
 
   const ended = run('docker', command);
   try {
     await until(() => isReachable(port), 'the testsuite to listen');
-    return await runNode([join(peers, 'client.mjs'), String(port), role, target]);
+    return await runNode([join(peers, 'client.mjs'), String(port), role, target, ...over]);
   } finally {
     await run('docker', ['stop', name], { stdio: 'ignore' });
     await ended;
@@ -98,13 +100,13 @@ async function runContainer({ role, cases, target, folder, port }) {
 /**
  * Does something while an echo server runs.
  *
- * @param {number} port Its port
- * @param {string} target The folder of the package
+ * @param {Pick<Plan, 'port' | 'target' | 'over'>} plan What it needs to know
  * @param {() => Promise<number>} body What to do
  * @return {Promise<number>} What that gives
  */
-async function withServer(port, target, body) {
-  const server = spawn(process.execPath, [join(peers, 'server.mjs'), String(port), target], {
+async function withServer({ port, target, over }, body) {
+  const args = [join(peers, 'server.mjs'), String(port), target, ...over];
+  const server = spawn(process.execPath, args, {
     cwd: root,
     stdio: ['ignore', 'ignore', 'inherit']
   });
@@ -137,14 +139,14 @@ function readReports(folder) {
  *
  * @param {'server' | 'client'} role Which end oxws is
  * @param {string} cases Patterns of cases, with commas between them
- * @param {string} target The folder of the package
+ * @param {Pick<Plan, 'target' | 'over'>} rest The rest of the plan
  * @return {Promise<boolean>} Whether it passed
  */
-async function runRole(role, cases, target) {
+async function runRole(role, cases, rest) {
   console.log(`cases ${cases}`);
   const folder = join(root, `autobahn-report-${role}`);
   rmSync(folder, { recursive: true, force: true });
-  const plan = { role, cases, target, folder, port: await freePort() };
+  const plan = { role, cases, folder, port: await freePort(), ...rest };
   const code = await (place === 'docker' ? runContainer : runScript)(plan);
   const { total, faults } = readReports(folder);
   const passed = code === 0 && total > 0 && faults.length === 0;
@@ -163,11 +165,15 @@ export default async function autobahn(args) {
   const { positionals, values } = parseArgs({
     args,
     allowPositionals: true,
-    options: { cases: { type: 'string', default: DEFAULT_CASES }, target: { type: 'string' } }
+    options: {
+      cases: { type: 'string', default: DEFAULT_CASES },
+      target: { type: 'string' },
+      tls: { type: 'boolean', default: false }
+    }
   });
   const [role = 'both'] = positionals;
   if (!['server', 'client', 'both'].includes(role)) {
-    throw new Stop("usage: npm test -- autobahn [server|client|both] [--cases '1.*,10.*']");
+    throw new Stop("usage: npm test -- autobahn [server|client|both] [--cases '1.*,10.*'] [--tls]");
   }
   if (place !== 'docker' && !existsSync(script)) {
     throw new Stop(
@@ -178,9 +184,10 @@ export default async function autobahn(args) {
   const target = values.target ? resolve(process.env.INIT_CWD || '.', values.target) : root;
   await prepare({ addon: target === root });
 
+  const rest = { target, over: values.tls ? ['tls'] : [] };
   const steps = (role === 'both' ? ['server', 'client'] : [role]).map((one) => [
     `Autobahn, as the ${one}`,
-    async () => ((await runRole(one, values.cases, target)) ? 0 : 1)
+    async () => ((await runRole(one, values.cases, rest)) ? 0 : 1)
   ]);
   return Object.fromEntries(steps);
 }
