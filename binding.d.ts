@@ -524,7 +524,10 @@ export declare const RECORD_WRITTEN: number
 /** Begins to read a connection that was taken over while the tokio driver had the work. */
 export declare function releaseConnection(engine: ExternalObject<Engine>, id: number): void
 
-/** Begins to read a connection over TLS that was taken over. */
+/**
+ * Begins to read a connection over TLS that was taken over, when the event loop looks at its
+ * sockets.
+ */
 export declare function releaseSecure(engine: ExternalObject<Engine>, id: number): void
 
 /**

@@ -171,7 +171,7 @@ describe('A connection over TLS', { skip: !isSupported || !isMainThread }, () =>
     assert.match(error.code, /^ERR_SSL_.*ALERT_BAD_RECORD_MAC$/);
     assert.strictEqual(error.library, 'SSL routines');
     assert.strictEqual((await closed)[0], 1006);
-    assert.strictEqual(ws.readyState, WebSocket.CLOSED);
+    await until(() => ws.readyState === WebSocket.CLOSED);
   });
 
   it('takes what comes with the request, wherever that is cut', async (t) => {

@@ -260,9 +260,7 @@ function handOverSecure(socket, isServer, isCompressed) {
   parent.close(() => connection.keepContext());
   // Node's handle asks OpenSSL once more when this call is over.
   setImmediate(() => {
-    if (engine.connectionOf(id) !== connection) return;
-    native.releaseSecure(engine.native, id);
-    engine.wake();
+    if (engine.connectionOf(id) === connection) native.releaseSecure(engine.native, id);
   });
   return connection;
 }
@@ -280,7 +278,8 @@ const ofClients = new WeakSet();
 function connectSecure(options) {
   const isOwn = prepareSecure() && !options.socket && !options.onread;
   const socket = tls.connect(options);
-  if (isOwn) ofClients.add(socket);
+  // A program may have put something else in the place of `tls.connect()`.
+  if (isOwn && socket instanceof tls.TLSSocket) ofClients.add(socket);
   return socket;
 }
 

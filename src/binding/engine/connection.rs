@@ -77,10 +77,12 @@ pub fn adopt_secure(
     id
 }
 
-/// Begins to read a connection over TLS that was taken over.
+/// Begins to read a connection over TLS that was taken over, when the event loop looks at its
+/// sockets.
 #[napi(catch_unwind)]
 pub fn release_secure(engine: &mut External<Engine>, id: u32) {
     engine.reactor.update(id, Connection::release);
+    engine.driver.waker().wake();
 }
 
 /// Makes the search for a function of OpenSSL fail. To be called before `prepareSecure`.

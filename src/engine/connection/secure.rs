@@ -105,6 +105,8 @@ pub(super) struct Secure {
     has_more: bool,
     /// How the incoming side ended.
     end: Option<io::Result<()>>,
+    /// The caller knows that.
+    is_end_told: bool,
     /// Nothing is read yet: somebody else may still ask the session.
     is_held: bool,
     /// The end of the outgoing side is sealed.
@@ -123,6 +125,7 @@ impl Secure {
             has_plaintext: false,
             has_more: false,
             end: None,
+            is_end_told: false,
             is_held: true,
             is_ended: false,
         }
@@ -135,7 +138,8 @@ impl Secure {
 
     /// Whether a read may bring something that no event of the kernel announces.
     pub(super) fn may_have_more(&self) -> bool {
-        let has_read = self.has_plaintext || !self.unopened.is_empty() || self.end.is_some();
+        let has_end = self.end.is_some() && !self.is_end_told;
+        let has_read = self.has_plaintext || !self.unopened.is_empty() || has_end;
         !self.is_held && (has_read || self.has_more)
     }
 
@@ -166,7 +170,10 @@ impl Secure {
         match &mut self.end {
             None => Ok(None),
             // It is given once more where it is asked for once more.
-            Some(end) => mem::replace(end, Ok(())).map(|()| Some(0)),
+            Some(end) => {
+                self.is_end_told = true;
+                mem::replace(end, Ok(())).map(|()| Some(0))
+            }
         }
     }
 
