@@ -234,15 +234,23 @@ function handOverSecure(socket, isServer, isCompressed) {
   if (engine === null) return null;
   const { _handle: handle } = socket;
   const { _parent: parent, _parentWrap: wrap } = handle;
-  const id = native.adoptSecure(
-    engine.native,
-    parent.fd,
-    isServer,
-    isCompressed,
-    handle.getFinished() ?? Buffer.alloc(0),
-    handle.getPeerFinished() ?? Buffer.alloc(0),
-    [parent.bytesRead, parent.bytesWritten]
-  );
+  let id;
+  try {
+    id = native.adoptSecure(
+      engine.native,
+      parent.fd,
+      isServer,
+      isCompressed,
+      handle.getFinished() ?? Buffer.alloc(0),
+      handle.getPeerFinished() ?? Buffer.alloc(0),
+      [parent.bytesRead, parent.bytesWritten]
+    );
+  } catch (error) {
+    // Nobody knows how far that went.
+    debug('a connection over TLS is closed: %s', error);
+    socket.destroy();
+    return null;
+  }
   if (id < 0) {
     debug('a connection over TLS stays with Node.js: reason %d', -id);
     return null;
