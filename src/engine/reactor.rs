@@ -57,7 +57,7 @@ const MIN_GATHERED: usize = 16;
 /// work that it gives to other threads, such as to compress answers, begins earlier then.
 const ENOUGH_INFLATED: usize = 64 * 1024;
 
-/// Pieces of what is published for which memory is kept.
+/// Pieces of what is written for which memory is kept.
 const MAX_ENTRIES: usize = 64 * 1024;
 
 /// Memory for frames that are put together is kept up to here.
@@ -123,7 +123,7 @@ pub struct Reactor {
     /// How the writes of a batch are put in order, kept for its memory.
     grouping: Grouping,
     topics: Topics,
-    /// What is published, by connection, kept for its memory.
+    /// What is written, by connection, kept for its memory.
     entries: Vec<Entry>,
     /// There is, or was, a connection that inflates.
     has_inflated: bool,
@@ -544,19 +544,21 @@ impl Reactor {
         batch: &WriteBatch,
         waiting: &mut Vec<ConnectionId>,
     ) {
-        if batch.topics.is_empty() {
-            self.write_entries(bytes, batch, batch.entries(), waiting);
-            return;
-        }
         let mut entries = mem::take(&mut self.entries);
         let mut progress = Progress::default();
         let mut is_due = true;
+        if batch.topics.is_empty() {
+            batch.add_entries(0..batch.writes.len(), &mut entries);
+            self.write_entries(bytes, batch, &entries, waiting);
+            entries.clear();
+            is_due = false;
+        }
         while is_due {
             let Self { topics, connections, .. } = self;
             is_due = topics.expand(batch, &mut progress, &mut entries, |id, least| {
                 connections.update(id, |connection| connection.compress_from(least as usize));
             });
-            self.write_entries(bytes, batch, entries.iter().copied(), waiting);
+            self.write_entries(bytes, batch, &entries, waiting);
             entries.clear();
         }
         if entries.capacity() <= MAX_ENTRIES {
@@ -569,7 +571,7 @@ impl Reactor {
         &mut self,
         bytes: &[u8],
         batch: &WriteBatch,
-        entries: impl Iterator<Item = Entry> + Clone,
+        entries: &[Entry],
         waiting: &mut Vec<ConnectionId>,
     ) {
         let mut grouping = mem::take(&mut self.grouping);

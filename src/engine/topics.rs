@@ -116,14 +116,15 @@ impl Topics {
 
     /// Adds what is written to single connections.
     fn add_writes(&mut self, batch: &WriteBatch, range: Range<usize>, entries: &mut Vec<Entry>) {
-        for &Write { id, frame } in batch.writes.get(range).unwrap_or_default() {
+        for index in range {
+            let Write { id, frame } = batch.writes[index];
             // What was published to the others is sent to the one as well.
             if self.open.except.last() == Some(&(id, frame)) && self.is_reached(id) {
                 self.open.except.pop();
                 continue;
             }
             self.close(entries);
-            entries.push(Entry { id, run: Run::of(frame) });
+            batch.add_entries(index..index + 1, entries);
         }
     }
 

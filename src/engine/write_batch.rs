@@ -154,9 +154,19 @@ impl WriteBatch {
         before.is_some_and(|before| bytes(frame as usize).is_some_and(|it| it.start == before.end))
     }
 
-    /// What is written to single connections.
-    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + Clone {
-        self.writes.iter().map(|&Write { id, frame }| Entry { id, run: Run::of(frame) })
+    /// Adds what some of the writes give to single connections to `entries`. Frames of a connection
+    /// that follow each other, in memory as well, are one entry: what an echo server answers is.
+    pub(super) fn add_entries(&self, writes: Range<usize>, entries: &mut Vec<Entry>) {
+        for &Write { id, frame } in self.writes.get(writes).unwrap_or_default() {
+            match entries.last_mut() {
+                Some(Entry { id: last, run })
+                    if *last == id && run.end == frame && self.follows(frame) =>
+                {
+                    run.end += 1;
+                }
+                _ => entries.push(Entry { id, run: Run::of(frame) }),
+            }
+        }
     }
 
     /// Forgets everything.
@@ -183,18 +193,13 @@ pub(super) struct Grouping {
 impl Grouping {
     /// Puts what connections with numbers below `numbers` get in order, by counting. Frames that
     /// are not among the first `known` are left out.
-    pub(super) fn arrange(
-        &mut self,
-        entries: impl Iterator<Item = Entry> + Clone,
-        known: usize,
-        numbers: usize,
-    ) {
+    pub(super) fn arrange(&mut self, entries: &[Entry], known: usize, numbers: usize) {
         let Self { places, groups, runs } = self;
         places.resize(numbers, 0);
         groups.clear();
         let known = known as u32;
         let mut count = 0;
-        for Entry { id, run } in entries.clone() {
+        for &Entry { id, run } in entries {
             let Some(place) = places.get_mut(id as usize).filter(|_| run.end <= known) else {
                 continue;
             };
@@ -210,7 +215,7 @@ impl Grouping {
             start += std::mem::replace(place, start);
         }
         runs.resize(count, Run::default());
-        for Entry { id, run } in entries {
+        for &Entry { id, run } in entries {
             let Some(place) = places.get_mut(id as usize).filter(|_| run.end <= known) else {
                 continue;
             };
@@ -251,6 +256,12 @@ mod tests {
         grouping.groups().map(|(id, range)| (id, frames(range))).collect()
     }
 
+    fn entries(batch: &WriteBatch) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        batch.add_entries(0..batch.writes.len(), &mut entries);
+        entries
+    }
+
     /// By looking for each connection.
     fn naive(batch: &WriteBatch, numbers: usize) -> Vec<(ConnectionId, Vec<u32>)> {
         let mut groups: Vec<(ConnectionId, Vec<u32>)> = Vec::new();
@@ -286,7 +297,7 @@ mod tests {
             let mut grouping = Grouping::default();
             for (frames, writes, numbers) in batches {
                 let batch = batch(frames, writes);
-                grouping.arrange(batch.entries(), batch.frames.len(), numbers);
+                grouping.arrange(&entries(&batch), batch.frames.len(), numbers);
                 prop_assert_eq!(arranged(&grouping), naive(&batch, numbers));
             }
         }
@@ -299,7 +310,19 @@ mod tests {
         assert_eq!(first.frames[2].bytes, 10..11);
         assert_eq!(first.used(), 11);
         let mut grouping = Grouping::default();
-        grouping.arrange(first.entries(), first.frames.len(), 8);
+        grouping.arrange(&entries(&first), first.frames.len(), 8);
         assert_eq!(arranged(&grouping), [(0, vec![0, 1]), (1, vec![1, 2])]);
+    }
+
+    #[test]
+    fn joins_what_follows_each_other_for_a_connection() {
+        let mut batch = batch(4, vec![(3, 0), (3, 1), (4, 2), (3, 3)]);
+        assert_eq!(
+            entries(&batch).iter().map(|it| (it.id, it.run.frames())).collect::<Vec<_>>(),
+            [(3, 0..2), (4, 2..3), (3, 3..4)]
+        );
+        // Not in memory.
+        batch.frames[1].bytes = 10..11;
+        assert_eq!(entries(&batch).len(), 4);
     }
 }
