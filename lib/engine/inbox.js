@@ -67,6 +67,8 @@ class Inbox {
     this._count = 0;
     this._index = 0;
     this._slab = createSlab();
+    /** Its memory: to ask a buffer for that is a call out of JavaScript. */
+    this._slabMemory = this._slab.buffer;
     this._slabUsed = 0;
     /** Whether the rest of a batch follows, in the memory that the slab has now. */
     this._isInterrupted = false;
@@ -158,6 +160,7 @@ class Inbox {
       if (isGoingOn) this._lostEnd = this._slabUsed;
       else this._slabUsed = 0;
       this._slab = createSlab();
+      this._slabMemory = this._slab.buffer;
     }
     const start = this._slabUsed;
     this._count = native.pollEngine(this._engine.native, memory, this._slab, start);
@@ -356,7 +359,7 @@ class Inbox {
     if (place < this._lostEnd || this._smallStart >= 0 || this._slab.length === 0) {
       return this._payloadApart(place, length);
     }
-    return new FastBuffer(this._slab.buffer, place, length);
+    return new FastBuffer(this._slabMemory, place, length);
   }
 
   /**
@@ -394,8 +397,8 @@ class Inbox {
    * @private
    */
   _copySmall() {
-    const { buffer } = this._slab;
-    const memory = /** @type {ArrayBuffer} */ (buffer).slice(this._smallStart, this._smallEnd);
+    const slab = /** @type {ArrayBuffer} */ (this._slabMemory);
+    const memory = slab.slice(this._smallStart, this._smallEnd);
     if (this._count > 1) markAsUntransferable(memory);
     return memory;
   }
@@ -407,6 +410,7 @@ class Inbox {
    */
   _renewSlab() {
     this._slab = createSlab();
+    this._slabMemory = this._slab.buffer;
     this._slabUsed = 0;
   }
 }

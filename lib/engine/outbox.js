@@ -290,7 +290,6 @@ class Outbox {
    */
   _isAsSent(data) {
     if (typeof data === 'string') return true;
-    if (data.length < MIN_COMPARED_LENGTH) return false;
     const end = this._scratchUsed;
     this._latestCopy ??= this._scratch.subarray(end - data.length, end);
     return data.equals(this._latestCopy);
@@ -319,7 +318,8 @@ class Outbox {
     values[at + 2] = mask ? first | MASKED : first;
     this._frameCount++;
     this._scratchUsed = start + total;
-    this._latest = mask ? null : data;
+    const isRepeatable = !mask && (length >= MIN_COMPARED_LENGTH || typeof data === 'string');
+    this._latest = isRepeatable ? data : null;
     this._latestFirst = first;
     this._latestCopy = null;
     this._latestTotal = total;

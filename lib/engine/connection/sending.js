@@ -251,7 +251,8 @@ class EngineFrameQueue extends EngineHandle {
     const isText = typeof data === 'string';
     if (!isText && !isBuffer(data)) return false;
     const outbox = this._engine.outbox;
-    let total = mask ? 0 : outbox.repeat(this._id, data, first);
+    // Of text the length isn't needed, and costs more than a comparison.
+    let total = isText && !mask ? outbox.repeat(this._id, data, first) : 0;
     if (total === 0) {
       const length = isText ? Buffer.byteLength(data) : data.length;
       if (length > MAX_COPY_LENGTH) return false;
