@@ -416,17 +416,13 @@ class Outbox {
   }
 
   /**
-   * Leaves a frame that is too long for the scratch to the task, after what was sent before.
+   * Tells whether a frame that is too long for the scratch may be left to the task.
    *
-   * @param {number} id The connection
-   * @param {Buffer} head Its beginning
-   * @param {Buffer} body The rest
+   * @param {number} length Bytes of its payload
    * @return {boolean} `false` where there is no task, or that is too much for it
    */
-  leave(id, head, body) {
-    if (!this._engine.isTasked || body.length > MAX_LEFT_LENGTH) return false;
-    this.flush();
-    return native.sendParts(this._engine.native, id, head, body);
+  canLeave(length) {
+    return this._engine.isTasked && length <= MAX_LEFT_LENGTH;
   }
 
   /**

@@ -81,6 +81,17 @@ describe('What the kernel refuses', () => {
     note(called.sort());
   });
 
+  // Several times: which thread hears of the reset first is a matter of luck.
+  for (let round = 1; round <= 8; round++) {
+    inBothRoles(`is reported though a long message follows, ${round}`, async (test) => {
+      const { note, peer, websocket } = test;
+      peer.socket.resetAndDestroy();
+      websocket.send('small', (error) => note(isRefused(error)));
+      websocket.send(Buffer.alloc(64 * 1024));
+      await closed(websocket);
+    });
+  }
+
   for (const [title, send] of Object.entries({
     'a small message': ({ websocket }, callback) => websocket.send('small', callback),
     'a large message': ({ websocket }, callback) => websocket.send(Buffer.alloc(70_000), callback),

@@ -516,6 +516,8 @@ class EngineFrameQueue extends EngineHandle {
    * @private
    */
   _fail(error) {
+    // What is left to the task is neither written nor lost before.
+    if (!this._isClosed) this._engine.outbox.flush(true);
     this._callBack(this._countWritten());
     const callbacks = this._callbacks;
     this._callbacks = NONE;
@@ -651,9 +653,13 @@ class EngineFrameQueue extends EngineHandle {
   _writeLong(head, body, payload, callback) {
     if (!this._isFree()) return false;
     if (body.length > 0) this._noteParts(head.length + body.length, payload, false);
-    if (!callback && this._engine.outbox.leave(this._id, head, body)) {
-      this._noteSent(head.length + body.length);
-      return true;
+    if (!callback && this._engine.outbox.canLeave(body.length)) {
+      this._engine.outbox.flush();
+      if (!this._isFree()) return false;
+      if (native.sendParts(this._engine.native, this._id, head, body)) {
+        this._noteSent(head.length + body.length);
+        return true;
+      }
     }
     // May find that something waits.
     this.flushAll();
