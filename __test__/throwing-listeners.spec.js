@@ -80,6 +80,32 @@ for (const receives of ['server', 'client']) {
           );
         });
 
+        for (const [how, act] of Object.entries({
+          'in it': (ws) => ws.terminate(),
+          'in its tick': (ws) => process.nextTick(() => ws.terminate())
+        })) {
+          it(`is followed by what came along, though the connection is cut ${how}`, async (t) => {
+            const { receiving, sending } = await connect(t, { isTls, receives, perMessageDeflate });
+            const seen = throwing(receiving);
+            receiving.on('message', (data) => {
+              if (String(data) === 'b') act(receiving);
+              // In another turn than the messages before.
+              if ('ab'.includes(String(data))) throw new Error('for another one');
+            });
+            const closed = once(receiving, 'close');
+            await uncaughtDuring(async () => {
+              for (const text of ['a', 'b', 'c', 'd']) sending.send(text);
+              await closed;
+            });
+            // What is compressed isn't inflated any more, as with ws.
+            const isLost = perMessageDeflate && seen.length === 3;
+            const expected = ['a', 'b', 'c', 'd', 'close 1006'];
+            assert.deepStrictEqual(seen, isLost ? ['a', 'b', 'close 1006'] : expected);
+            await turn();
+            assert.strictEqual(seen.at(-1), 'close 1006');
+          });
+        }
+
         it('is followed by what had to wait for `resume()`, and by the end', async (t) => {
           const { receiving, sending } = await connect(t, { isTls, receives, perMessageDeflate });
           const seen = throwing(receiving);

@@ -277,9 +277,34 @@ class Inbox {
   }
 
   /**
-   * Lets a connection that is about to be closed keep what
-   * the batch still has of it, after what is being handed out: that comes before what the engine
-   * has.
+   * A listener has thrown: the rest of the batch follows in a later turn of the event loop, before
+   * which a connection that is closed already may tell so.
+   */
+  interrupt() {
+    const connection = this._current;
+    if (connection === null || !connection.isClosed) return;
+    this._keepRun(this._records.values[this._index * RECORD_FIELDS], connection);
+    this._current = null;
+  }
+
+  /**
+   * Lets a closed connection keep what follows what was handed out last, and came with that.
+   *
+   * @param {number} id Its number
+   * @param {Connection} connection The connection
+   * @private
+   */
+  _keepRun(id, connection) {
+    const { values } = this._records;
+    for (let index = this._index; index < this._count; index++) {
+      if (values[(index + 1) * RECORD_FIELDS] !== id) break;
+      this._keep(index, connection);
+    }
+  }
+
+  /**
+   * Lets a connection that is about to be closed keep what the batch still has of it, after what is
+   * being handed out: that comes before what the engine has.
    *
    * @param {number} id Its number
    * @param {Connection} connection The connection
@@ -288,17 +313,29 @@ class Inbox {
   _keepRest(id, connection) {
     const { values } = this._records;
     let index = this._index;
-    let at = (index + 1) * RECORD_FIELDS;
     if (connection === this._current) {
-      for (; index < this._count && values[at] === id; at += RECORD_FIELDS) index++;
+      while (index < this._count && values[(index + 1) * RECORD_FIELDS] === id) index++;
     }
-    for (; index < this._count; index++, at += RECORD_FIELDS) {
-      const kind = values[at + 1];
-      if (values[at] !== id || (kind > RECORD_END && kind !== RECORD_UNINFLATABLE)) continue;
-      const place = values[at + 3];
-      const payload = this._payload(place, values[at + 4]);
-      if (payload !== null) connection.keep(kind, values[at + 2], payload, place, true);
+    for (; index < this._count; index++) {
+      if (values[(index + 1) * RECORD_FIELDS] === id) this._keep(index, connection);
     }
+  }
+
+  /**
+   * Lets a connection keep what one record says that the peer has sent.
+   *
+   * @param {number} index Which one of the batch
+   * @param {Connection} connection The connection
+   * @private
+   */
+  _keep(index, connection) {
+    const { values } = this._records;
+    const at = (index + 1) * RECORD_FIELDS;
+    const kind = values[at + 1];
+    if (kind > RECORD_END && kind !== RECORD_UNINFLATABLE) return;
+    const place = values[at + 3];
+    const payload = this._payload(place, values[at + 4]);
+    if (payload !== null) connection.keep(kind, values[at + 2], payload, place, true);
   }
 
   /**
@@ -312,7 +349,12 @@ class Inbox {
     const isCurrent = connection === this._current;
     const isUnread = !isCurrent && connection.keepsRecords;
     const isWanted = isCurrent && !this._hasNextTurn();
-    if (isWanted || isUnread) this._keepRest(id, connection);
+    if (isCurrent && !this._engine.outbox.isDispatching) {
+      // Behind an exception.
+      this._keepRun(id, connection);
+      if (isWanted) this._keepRest(id, connection);
+      this._current = null;
+    } else if (isWanted || isUnread) this._keepRest(id, connection);
     if (!native.drainConnection(engine, id, isWanted, isUnread)) return;
     this._drained ??= new SharedIntegers((MAX_DRAINED + 1) * RECORD_FIELDS);
     const { memory, values } = this._drained;

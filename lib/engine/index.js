@@ -226,6 +226,7 @@ class Engine {
       FrameQueue.leaveDispatch();
       this.outbox.flush();
       this.inbox.endTick();
+      if (thrown) this.inbox.interrupt();
       // Timers and other I/O first. What a listener throws surfaces at once, the rest follows.
       if (thrown || !isDone) {
         this._isUnfinished = true;

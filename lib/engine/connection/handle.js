@@ -66,6 +66,11 @@ class EngineHandle {
     return this._id === id;
   }
 
+  /** Whether it's closed. */
+  get isClosed() {
+    return this._isClosed;
+  }
+
   /** Whether the socket gets the bytes of the connection, not its frames. */
   get givesBytes() {
     return givesBytes(this.mode);
