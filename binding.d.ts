@@ -570,8 +570,8 @@ export declare function setLimits(engine: ExternalObject<Engine>, id: number, ma
 export declare function setNoDelay(engine: ExternalObject<Engine>, id: number, noDelay: boolean): boolean
 
 /**
- * Stops or continues reading. While that is stopped, and the peer ends, `read_ahead` bytes are
- * read to find the end, as by a socket of Node.
+ * Stops or continues reading. While that is stopped, `read_ahead` bytes are read all the same, as
+ * by a socket of Node.
  */
 export declare function setPaused(engine: ExternalObject<Engine>, id: number, paused: boolean, readAhead: number): void
 

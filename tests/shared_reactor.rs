@@ -528,19 +528,21 @@ fn forgets_what_is_on_the_way_from_a_closed_connection() {
 
 #[test]
 fn gives_what_is_on_the_way_to_who_closes_a_connection() {
-    let mut owner = Owner::new();
+    let owner = Owner::new();
     owner.reactor.set_tasked(true);
-    let (id, mut peer) = owner.connect();
-    peer.write_all(b"first").unwrap();
+    let (ours, mut peer) = UnixStream::pair().unwrap();
+    let config = ConnectionConfig { role: Role::Client, raw: false, ..RAW };
+    let id = owner.reactor.with(|reactor| reactor.adopt(ours.as_fd(), config)).unwrap();
+    peer.write_all(b"\x8a\x05first").unwrap();
     owner.wait_until_read();
     owner.reactor.update(id, |it| it.set_paused(true));
-    peer.write_all(b"second").unwrap();
-    // The task notes that there is more; nobody is told.
+    // The task reads more, as of any socket; nobody is told.
+    peer.write_all(b"\x8a\x06second").unwrap();
     thread::sleep(Duration::from_millis(100));
     let drained = owner.reactor.drain(id, true, true);
     let bytes = |payload: &Payload| payload.as_slice(&[]).to_vec();
     let seen = drained.iter().map(|event| match event {
-        ConnectionEvent::Raw(payload) => bytes(payload),
+        ConnectionEvent::Frame(Event::Pong(payload)) => bytes(payload),
         other => panic!("{other:?}"),
     });
     assert_eq!(seen.collect::<Vec<_>>().concat(), b"firstsecond");

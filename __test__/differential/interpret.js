@@ -321,7 +321,9 @@ class Run {
     const end =
       at === 'self' ? by : (this.ends.get(at) ?? (at === 'server' ? this.#asEnd() : null));
     if (!end) return;
-    const lane = `${end.name}${suffix}`;
+    // What a listener does to another endpoint has no place among the events of that.
+    const isOfAnother = by && end !== by && at !== 'server';
+    const lane = isOfAnother ? `${end.name} by ${by.name}` : `${end.name}${suffix}`;
     if (name.startsWith('socket') && !end.ws?._socket) return;
     if (name.startsWith('stream') && !end.stream) return;
     try {

@@ -224,8 +224,15 @@ const OF_RAW_PEER = {
     end.socket?.resume();
   },
   rawEnd: (_run, end) => end.end(),
-  rawReset: (_run, { socket }) => void (socket?.resetAndDestroy ?? socket?.destroy)?.call(socket),
-  rawDestroy: (_run, { socket }) => void socket?.destroy()
+  rawReset: (_run, end) => {
+    const { socket } = end;
+    end.release();
+    (socket?.resetAndDestroy ?? socket?.destroy)?.call(socket);
+  },
+  rawDestroy: (_run, end) => {
+    end.release();
+    end.socket?.destroy();
+  }
 };
 
 /** Operations on the server, and of the program as a whole. */

@@ -36,6 +36,7 @@ class RawPeer {
   /** @type {Buffer[]} */
   #pieces = [];
   #isToEnd = false;
+  #isHolding = false;
 
   /**
    * @param {any} run The run it belongs to
@@ -183,7 +184,10 @@ class RawPeer {
     const { socket } = this;
     const isOver = !socket || socket.destroyed || socket.writableEnded;
     if (isOver) this.#pieces.length = 0;
-    else if (this.#pieces[0].length > 0) socket.write(this.#pieces[0]);
+    else if (this.#pieces[0].length > 0) {
+      this.#hold();
+      socket.write(this.#pieces[0]);
+    }
     this.#pieces.shift();
     this.run.activity++;
     if (this.#pieces.length > 0) {
@@ -194,8 +198,27 @@ class RawPeer {
     this.run.done();
   }
 
+  /**
+   * Has what is written in a tick leave together: nobody is to read part of it, not even on another
+   * thread.
+   */
+  #hold() {
+    if (this.#isHolding) return;
+    this.#isHolding = true;
+    this.socket?.cork();
+    process.nextTick(() => this.release());
+  }
+
+  /** Ends that. */
+  release() {
+    if (!this.#isHolding) return;
+    this.#isHolding = false;
+    this.socket?.uncork();
+  }
+
   /** Sends no more, after what was to be written before. */
   end() {
+    this.release();
     if (this.#pieces.length > 0) this.#isToEnd = true;
     else this.socket?.end();
   }

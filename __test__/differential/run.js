@@ -67,6 +67,7 @@ class Tally {
   constructor() {
     this.compared = 0;
     this.unsteady = 0;
+    this.sometimes = 0;
     this.underLoad = 0;
     this.skipped = 0;
     this.held = 0;
@@ -113,7 +114,10 @@ async function judge(tally, mode, program, [expected, actual], repeat, checker, 
   if (verdict.kind === 'difference') verdict = await confirm(checker, program);
   if (verdict.kind !== 'difference') {
     if (verdict.kind === 'unsteady') tally.unsteady++;
-    else if (verdict.kind === 'held') tally.held++;
+    else if (verdict.kind === 'sometimes') {
+      tally.sometimes++;
+      console.log(`${mode}: ${title} differs sometimes: ${kindOf(verdict.found)}`);
+    } else if (verdict.kind === 'held') tally.held++;
     else {
       tally.underLoad++;
       console.log(`${mode}: ${title} differs under load only: ${kindOf(found)}`);
@@ -202,7 +206,9 @@ function report(tallies, seconds) {
     total += tally.findings;
     console.log(
       `${mode}: ${tally.compared} programs, ${tally.findings} differences, ` +
-        `${tally.unsteady} that ws doesn't repeat, ${tally.held} as when ws writes once a tick, ${tally.asPlain} over TLS as over TCP, ${tally.underLoad} under load only, ${tally.skipped} left out`
+        `${tally.unsteady} that ws doesn't repeat, ${tally.sometimes} that oxws doesn't repeat, ` +
+        `${tally.held} as when ws writes once a tick, ${tally.asPlain} over TLS as over TCP, ` +
+        `${tally.underLoad} under load only, ${tally.skipped} left out`
     );
     for (const [name, count] of tally.used) console.log(`  explained ${count} times: ${name}`);
     for (const [kind, { count }] of tally.kinds) console.log(`  ${count} x ${kind}`);

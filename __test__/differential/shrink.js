@@ -188,7 +188,9 @@ async function shrink(checker, program, verdict) {
       if (performance.now() > deadline) return best;
       const group = candidates.slice(i, i + 8);
       const verdicts = await Promise.all(
-        group.map((candidate) => confirm(checker, candidate, { runsOfWs: 2, runsOfOxws: 1 }))
+        group.map((candidate) =>
+          confirm(checker, candidate, { runsOfWs: 2, runsOfOxws: 1, moreRuns: 0 })
+        )
       );
       const index = verdicts.findIndex((other) => {
         return other.kind === 'difference' && kindOf(other.found) === kind;

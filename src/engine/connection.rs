@@ -181,7 +181,7 @@ pub struct Connection {
     /// How many of them were read together with what is reported already. Those are reported even
     /// if the connection is paused meanwhile.
     begun: u32,
-    /// How much of a paused connection is read before it is reported that the peer has ended.
+    /// How much of a paused connection is read.
     read_ahead: u32,
     /// Bytes that the kernel did not take yet; none instead of an empty queue.
     queue: Option<Box<WriteQueue>>,
@@ -206,7 +206,7 @@ pub struct Connection {
     hang_up: HangUp,
     /// The error of a read that was the end of what came before it.
     end_error: Option<NonZeroU8>,
-    /// The peer has ended or broken a connection that is paused, which is to be looked at.
+    /// A connection that is paused may have something to read, which is to be looked at.
     look_due: bool,
     /// The peer has sent urgent data: a short read doesn't say that the socket is empty.
     urgent: bool,
@@ -411,16 +411,25 @@ impl Connection {
         }
     }
 
-    /// Reads what a socket that isn't read would have read by now; returns whether that is
-    /// all that the peer has sent. The end of the stream is found again later.
+    /// Reads what a socket that isn't read reads ahead all the same; returns whether that is all
+    /// that the peer has sent. The end of the stream is found again later.
     fn fetch_ahead(&mut self) -> bool {
         while self.fed.len() < self.read_ahead as usize {
             self.fed.reserve(MAX_FETCH);
+            let space = self.fed.capacity() - self.fed.len();
             match self.socket.append_to(&mut self.fed) {
                 Ok(Some(0)) => return true,
                 Ok(Some(count)) => {
                     self.bytes_read += count as u64;
                     self.hang_up = self.hang_up.after_read(false);
+                    if self.reads == Reads::Reported {
+                        self.reads = Reads::Due;
+                    }
+                    let has_more = self.socket.may_have_more(count, space);
+                    self.readable = has_more || self.peer_ended || self.urgent;
+                    if !self.readable {
+                        return false;
+                    }
                 }
                 Ok(None) => {
                     self.readable = self.socket.may_have_more(0, MAX_FETCH);
@@ -442,8 +451,9 @@ impl Connection {
         false
     }
 
-    /// Looks whether a paused connection has ended, or is broken. An end is reported after what was
-    /// sent before, so not as long as that isn't read.
+    /// Reads for a paused connection, as any socket does until it has too much of that, and looks
+    /// whether it has ended, or is broken. An end is reported after what was sent before, so not as
+    /// long as that isn't read.
     fn look(&mut self) {
         self.look_due = false;
         let is_ended = self.fetch_ahead();
@@ -453,19 +463,21 @@ impl Connection {
                 self.receiving = Receiving::Ended;
                 self.end_due = true;
             }
-        } else if is_ended {
-            self.read_ahead = 0;
+        } else {
+            self.fed.shrink_to_fit();
+            if is_ended {
+                self.read_ahead = 0;
+            }
         }
     }
 
     /// Stops or continues reading. What waits to be written goes on.
     pub const fn set_paused(&mut self, paused: bool) {
         self.paused = paused;
-        self.look_due = paused && self.peer_ended;
+        self.look_due = paused && self.readable;
     }
 
-    /// Sets how much is read while it is paused, once the peer has ended: after more
-    /// than that the end is not seen.
+    /// Sets how much is read while it is paused: after more than that the end is not seen.
     pub fn set_read_ahead(&mut self, read_ahead: usize) {
         self.read_ahead = u32::try_from(read_ahead).unwrap_or(u32::MAX);
     }
@@ -478,7 +490,7 @@ impl Connection {
     /// Makes it ready to be asked, before it is closed, for what it has read; where it isn't
     /// read also for what it would have read.
     pub(super) fn prepare_to_drain(&mut self, is_unread: bool) {
-        if (self.paused || is_unread) && self.readable && self.receiving != Receiving::Ended {
+        if is_unread && !self.paused && self.readable && self.receiving != Receiving::Ended {
             self.fetch_ahead();
         }
         self.paused = false;
@@ -631,7 +643,7 @@ impl Connection {
         };
         self.readable |= readiness.is_readable() || ended || broken;
         self.peer_ended |= ended || broken;
-        self.look_due |= self.paused && (ended || broken);
+        self.look_due |= self.paused && self.readable;
         self.urgent |= is_urgent(readiness);
         self.writable |= readiness.is_writable() || readiness.is_write_closed() || broken;
     }
@@ -823,10 +835,6 @@ impl Connection {
 
     /// Takes nothing more of the peer, not even its end.
     fn stop_receiving(&mut self) {
-        if self.paused && !self.raw && self.receiving != Receiving::Ended {
-            // It's given to the host when that closes the connection.
-            self.fetch_ahead();
-        }
         self.receiving = Receiving::Ended;
         self.end_due = false;
         self.awaits_memory = false;

@@ -326,6 +326,18 @@ fn asks_for_fresh_memory_and_loses_nothing() {
 }
 
 #[test]
+fn reads_as_much_as_ever_where_little_memory_is_left() {
+    let mut driver = Driver::new();
+    let (id, mut theirs) = driver.pair(SERVER);
+    driver.used = driver.memory.len() - MIN_READ - 10;
+    theirs.write_all(&text_to(Role::Server, &"a".repeat(1000)).repeat(50)).unwrap();
+    assert_eq!(driver.poll(), Status::MemoryFull);
+    assert_eq!(driver.seen.len(), 4);
+    driver.poll();
+    assert_eq!(driver.seen, vec![(id, text(&"a".repeat(1000))); 50]);
+}
+
+#[test]
 fn gives_back_memory_that_holds_no_payload() {
     let mut driver = Driver::new();
     let (id, mut theirs) = driver.pair(SERVER);

@@ -283,6 +283,27 @@ describe('The end of a connection that has messages', () => {
 });
 
 describe('A paused connection', () => {
+  inBothRoles('is read until that is too much, as any socket', async (test) => {
+    const { incoming, note, peer, socket, websocket } = test;
+    websocket.on('message', (data) => note(data.length));
+    websocket.on('ping', (data) => note(data.length));
+    websocket.pause();
+    await sleep(10);
+    const most = socket.readableHighWaterMark;
+    const before = socket.bytesRead;
+    for (const length of [10, most - 100, 90]) {
+      const frame = incoming(length < 126 ? 9 : 2, Buffer.alloc(length));
+      const due = socket.bytesRead + frame.length;
+      peer.socket.write(frame);
+      await until(() => socket.bytesRead >= due, 'the frame to be read');
+    }
+    peer.socket.write(incoming(9, Buffer.alloc(100)));
+    await sleep(50);
+    note(socket.bytesRead - before);
+    websocket.terminate();
+    await closed(websocket);
+  });
+
   for (const how of ['resetAndDestroy', 'destroy', 'end']) {
     for (const payload of [null, 'unread']) {
       const what = `${how}()${payload === null ? '' : ', something unread'}`;

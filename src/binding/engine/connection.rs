@@ -207,8 +207,8 @@ pub fn close_connection(engine: &mut External<Engine>, id: u32, reset: bool) {
     engine.reactor.close(id, reset);
 }
 
-/// Stops or continues reading. While that is stopped, and the peer ends, `read_ahead` bytes are
-/// read to find the end, as by a socket of Node.
+/// Stops or continues reading. While that is stopped, `read_ahead` bytes are read all the same, as
+/// by a socket of Node.
 #[napi(catch_unwind)]
 pub fn set_paused(engine: &mut External<Engine>, id: u32, paused: bool, read_ahead: u32) {
     engine.reactor.update(id, |connection| {

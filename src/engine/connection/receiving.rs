@@ -23,6 +23,10 @@ const MAX_APART_READ: usize = 256 * 1024;
 /// record.
 const MAX_APART_LENGTH: u64 = i32::MAX as u64;
 
+/// A read into less than this that leaves something unread is followed by one into fresh memory:
+/// the rest of what fills 64 KiB for others comes together here, too.
+const MIN_FULL_READ: usize = 32 * 1024;
+
 /// With less memory left, a connection that inflates is not read: messages find room in it rather
 /// than in memory of their own, which costs more to hand over.
 const MIN_COMPRESSED_READ: usize = 16 * 1024;
@@ -113,7 +117,12 @@ impl Connection {
         let Some(count) = count else { return Served::Done };
         let end = start + count;
         *turn.used = end;
-        self.decode(Chunk { start, end, position: 0, kept: start }, id, turn)
+        let served = self.decode(Chunk { start, end, position: 0, kept: start }, id, turn);
+        let is_short = count == length && length < MIN_FULL_READ.min(most) && !inflates;
+        if is_short && self.may_receive() && matches!(served, Served::Done) {
+            return Served::MemoryFull;
+        }
+        served
     }
 
     /// Reads what is the header of a message as large as the latest one, if there is one.
