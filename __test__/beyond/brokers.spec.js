@@ -3,21 +3,18 @@
 // Runs the tests of brokers on those of the package, by a Redis and a NATS of their own.
 
 const assert = require('node:assert');
-const { spawn } = require('node:child_process');
 const { EventEmitter, once } = require('node:events');
+const net = require('node:net');
 const { after, before, describe, it } = require('node:test');
-
-const nats = require('@nats-io/transport-node');
-const Ioredis = require('ioredis');
-const redis = require('redis');
+const { setTimeout: sleep } = require('node:timers/promises');
 
 const { WebSocketServer } = require('../..');
 const { testBroker } = require('../../lib/beyond/broker-kit');
 const { createNatsBroker } = require('../../lib/beyond/nats');
 const { createRedisBroker } = require('../../lib/beyond/redis');
-const { freePort, isReachable } = require('../support/ports');
-const findProgram = require('../support/programs');
+const { freePort } = require('../support/ports');
 const until = require('../support/until');
+const { BROKERS, BrokerServer, reasonToSkip } = require('./brokers');
 const { openRoom, receiveAll } = require('./room');
 
 /** Brokers of one process that know each other. */
@@ -56,65 +53,70 @@ testBroker('in memory', async () => {
   return { create: async () => new MemoryBroker(bus) };
 });
 
-/** What starts a server program, and clients of it. */
-const PROGRAMS = {
-  redis: {
-    program: 'redis-server',
-    args: (port) => ['--port', `${port}`, '--save', '', '--appendonly', 'no'],
-    async connect(port) {
-      const client = redis.createClient({ url: `redis://127.0.0.1:${port}` });
-      client.on('error', () => {});
-      await client.connect();
-      return { broker: createRedisBroker(client), end: () => client.destroy() };
+/** Something between clients and a broker, which ends with the test. */
+async function openProxy(t, port) {
+  const sockets = new Set();
+  let isWithheld = false;
+  let isClosed = false;
+  const server = net.createServer((client) => {
+    if (isClosed) {
+      client.destroy();
+      return;
     }
-  },
-  ioredis: {
-    program: 'redis-server',
-    args: (port) => ['--port', `${port}`, '--save', '', '--appendonly', 'no'],
-    async connect(port) {
-      const client = new Ioredis(port, '127.0.0.1', { keyPrefix: 'oxws:' });
-      client.on('error', () => {});
-      await once(client, 'ready');
-      return {
-        broker: createRedisBroker(client, { prefix: 'room:' }),
-        end: () => client.disconnect()
-      };
+    const broker = net.connect(port, '127.0.0.1');
+    client.pipe(broker);
+    broker.on('data', (data) => {
+      if (!isWithheld) client.write(data);
+    });
+    for (const socket of [client, broker]) {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        sockets.delete(socket);
+        client.destroy();
+        broker.destroy();
+      });
     }
-  },
-  nats: {
-    program: 'nats-server',
-    args: (port) => ['-a', '127.0.0.1', '-p', `${port}`],
-    async connect(port) {
-      const options = { maxReconnectAttempts: -1, reconnectTimeWait: 50 };
-      const connection = await nats.connect({ servers: `127.0.0.1:${port}`, ...options });
-      return {
-        broker: createNatsBroker(connection, { prefix: 'oxws.' }),
-        end: () => connection.close()
-      };
+  });
+  const cut = () => {
+    isWithheld = false;
+    for (const socket of sockets) socket.destroy();
+  };
+  t.after(() => {
+    cut();
+    server.close();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    close() {
+      isClosed = true;
+      cut();
+    },
+    cut,
+    open() {
+      isClosed = false;
+    },
+    port: server.address().port,
+    withholdAnswers() {
+      isWithheld = true;
     }
-  }
-};
+  };
+}
 
-for (const [name, { program, args, connect }] of Object.entries(PROGRAMS)) {
-  const file = findProgram(program);
-  const skip = file === undefined && `no ${program} found`;
+for (const [name, kind] of Object.entries(BROKERS)) {
+  const { connect } = kind;
+  const skip = reasonToSkip(kind);
 
   describe(name, { skip }, () => {
     let port;
-    let child;
-    const start = async () => {
-      child = spawn(file, args(port), { stdio: 'ignore' });
-      await until(() => isReachable(port), program);
-    };
-    const stop = async () => {
-      child.kill();
-      await once(child, 'exit');
-    };
+    let server;
     before(async () => {
-      port = await freePort();
-      await start();
+      server = new BrokerServer(kind, await freePort());
+      port = server.port;
+      await server.start();
     });
-    after(stop);
+    after(() => server.end());
 
     testBroker(name, async () => {
       const ends = [];
@@ -128,6 +130,101 @@ for (const [name, { program, args, connect }] of Object.entries(PROGRAMS)) {
           for (const end of ends) await end();
         }
       };
+    });
+
+    it('publishes once what was on the way when the connection was lost', async (t) => {
+      const proxy = await openProxy(t, port);
+      const [near, far] = [await connect(proxy.port), await connect(port)];
+      t.after(() => Promise.all([near.end(), far.end()]));
+      const here = await openRoom(t, 1, { broker: near.broker });
+      const there = await openRoom(t, 1, { broker: far.broker });
+      there.members[0].ws.subscribe('news');
+      const [{ received }] = there.members;
+      const reach = (text) =>
+        until(() => {
+          here.wss.publish('news', text);
+          return received.includes(text);
+        }, text);
+      await reach('a');
+      proxy.withholdAnswers();
+      here.wss.publish('news', 'once');
+      await until(() => received.includes('once'), 'the message');
+      proxy.cut();
+      await reach('b');
+      await sleep(100);
+      assert.strictEqual(received.filter((text) => text === 'once').length, 1);
+    });
+
+    it('delivers what came while there was no connection', { skip: !kind.keeps }, async (t) => {
+      const proxy = await openProxy(t, port);
+      const [near, far] = [await connect(port), await connect(proxy.port)];
+      t.after(() => Promise.all([near.end(), far.end()]));
+      const here = await openRoom(t, 1, { broker: near.broker });
+      const there = await openRoom(t, 1, { broker: far.broker });
+      there.members[0].ws.subscribe('news');
+      const [{ received }] = there.members;
+      await until(() => {
+        here.wss.publish('news', 'first');
+        return received.includes('first');
+      }, 'the first message');
+      const expected = [];
+      for (let round = 0; round < 3; round++) {
+        proxy.close();
+        for (let number = 0; number < 50; number++) {
+          expected.push(`${round} ${number}`);
+          here.wss.publish('news', expected.at(-1));
+        }
+        await sleep(100);
+        proxy.open();
+        await until(() => received.includes(expected.at(-1)), `message ${expected.at(-1)}`);
+      }
+      await sleep(100);
+      assert.deepStrictEqual(
+        received.filter((text) => text !== 'first'),
+        expected
+      );
+    });
+
+    it('keeps what it has taken when it crashes', { skip: !kind.keeps }, async (t) => {
+      const [near, far] = [await connect(port), await connect(port)];
+      t.after(() => Promise.all([near.end(), far.end()]));
+      const taken = [];
+      // Beside the server: it says what the broker has taken.
+      const { broker } = near;
+      const publish = broker.publish.bind(broker);
+      broker.publish = (topic, payload, isBinary) => {
+        const result = publish(topic, payload, isBinary);
+        result.then(
+          () => taken.push(payload.subarray(15).toString()),
+          () => {}
+        );
+        return result;
+      };
+      const here = await openRoom(t, 1, { broker });
+      const there = await openRoom(t, 1, { broker: far.broker });
+      there.members[0].ws.subscribe('news');
+      const [{ received }] = there.members;
+      await until(() => {
+        here.wss.publish('news', 'first');
+        return received.includes('first');
+      }, 'the first message');
+      let number = 0;
+      const load = setInterval(() => here.wss.publish('news', `${number++}`), 1);
+      t.after(() => clearInterval(load));
+      for (let round = 0; round < 2; round++) {
+        const before = taken.length;
+        await until(() => taken.length > before + 50, 'some load');
+        await server.stop();
+        await sleep(50);
+        await server.start();
+      }
+      const before = taken.length;
+      await until(() => taken.length > before + 50, 'some load');
+      clearInterval(load);
+      await sleep(100);
+      await until(() => taken.every((text) => received.includes(text)), 'all that was taken');
+      const numbers = received.filter((text) => text !== 'first').map(Number);
+      for (let at = 1; at < numbers.length; at++) assert.ok(numbers[at] > numbers[at - 1]);
     });
 
     it('delivers locally while the broker is down, says so, and goes on behind that', async (t) => {
@@ -147,7 +244,7 @@ for (const [name, { program, args, connect }] of Object.entries(PROGRAMS)) {
       };
       await reach('a');
 
-      await stop();
+      await server.stop();
       await until(() => {
         here.wss.publish('news', 'lost');
         return errors.length > 0;
@@ -157,7 +254,7 @@ for (const [name, { program, args, connect }] of Object.entries(PROGRAMS)) {
       assert.strictEqual(here.wss.publish('news', 'b'), 1);
       await receiveAll(here.members, [count + 1]);
 
-      await start();
+      await server.start();
       await reach('c');
       // Nothing was kept for the broker to come back.
       assert.ok(!there.members[0].received.includes('lost'));
@@ -165,6 +262,58 @@ for (const [name, { program, args, connect }] of Object.entries(PROGRAMS)) {
     });
   });
 }
+
+describe('Options of brokers', () => {
+  const redisClient = { duplicate() {}, isReady: true, publish() {} };
+  const connection = Object.fromEntries(
+    ['publish', 'subscribe', 'status', 'isClosed', 'flush'].map((name) => [name, () => []])
+  );
+
+  it('are checked', () => {
+    for (const [options, name, text] of [
+      [{ prefix: 1 }, 'TypeError', 'The option "prefix" must be a string'],
+      [{ stream: 1 }, 'TypeError', 'The option "stream" must be a string'],
+      [
+        { stream: 'a', maxLength: 0 },
+        'RangeError',
+        'The option "maxLength" must be a positive integer'
+      ],
+      [
+        { stream: 'a', maxLength: 1.5 },
+        'RangeError',
+        'The option "maxLength" must be a positive integer'
+      ]
+    ]) {
+      assert.throws(() => createRedisBroker(redisClient, options), { message: text, name });
+    }
+    const jetstream = { consumers: { get() {} } };
+    for (const [options, text] of [
+      [{ prefix: 1 }, 'The option "prefix" must be a string'],
+      [{ stream: 'a' }, 'The option "jetstream" must be a client of "@nats-io/jetstream"'],
+      [
+        { jetstream: {}, stream: 'a' },
+        'The option "jetstream" must be a client of "@nats-io/jetstream"'
+      ],
+      [{ jetstream }, 'The option "stream" must be a string']
+    ]) {
+      assert.throws(() => createNatsBroker(connection, options), {
+        message: text,
+        name: 'TypeError'
+      });
+    }
+  });
+
+  it('take no other clients', () => {
+    for (const client of [undefined, {}, { duplicate() {}, publish() {} }]) {
+      assert.throws(() => createRedisBroker(client), {
+        message: 'The client must be one of "redis" or "ioredis"'
+      });
+      assert.throws(() => createNatsBroker(client), {
+        message: 'The connection must be one of "@nats-io/transport-node"'
+      });
+    }
+  });
+});
 
 describe('The option broker', () => {
   it('has to be a broker', () => {

@@ -73,13 +73,16 @@ export { identical, same, unknown };
 // Brokers.
 
 import type { Broker, BrokerHandlers } from 'oxws';
-import { createNatsBroker } from 'oxws/nats';
+import { createNatsBroker, type JetStream } from 'oxws/nats';
 import { createRedisBroker } from 'oxws/redis';
 
 declare const client: Parameters<typeof createRedisBroker>[0];
 declare const connection: Parameters<typeof createNatsBroker>[0];
+declare const jetstream: JetStream;
 const brokers: Broker[] = [
   createRedisBroker(client, { prefix: 'a' }),
+  createRedisBroker(client, { stream: 'a', maxLength: 100 }),
+  createNatsBroker(connection, { jetstream, stream: 'a' }),
   createNatsBroker(connection)
 ];
 const own: Broker = {

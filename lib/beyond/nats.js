@@ -9,25 +9,36 @@ const { disconnected } = require('./broker-error');
 /** What a subject can't be made of: separators in the wrong place, wildcards, white space, `%`. */
 const UNSAFE = /[^!-~]|[*>%]|^\.|\.$|\.(?=\.)/gu;
 
+/** A request for messages of JetStream ends after this time, and another one follows. */
+const EXPIRES_MS = 10_000;
+/** NATS says this often that there are none. */
+const HEARTBEAT_MS = 1000;
+
 /**
  * Makes a broker of a connection to NATS.
  *
  * @param {any} connection What `connect()` of `@nats-io/transport-node` gave. It stays the
  * caller's:
  *   to be closed after the servers
- * @param {{prefix?: string}} [options] `prefix`, by default `''`: what comes before a topic in its
- *   subject
+ * @param {{prefix?: string, jetstream?: any, stream?: string}} [options] `prefix`, by default `''`:
+ *   what comes before a topic in its subject; `jetstream` and `stream`: what `jetstream()` of
+ *   `@nats-io/jetstream` gave, and the name of the stream that keeps the subjects
  * @return {NatsBroker} The value for the option `broker` of `WebSocketServer`
- * @throws {TypeError} If it's no connection, or the prefix is no string
+ * @throws {TypeError} If it's no connection, or an option is of the wrong type
  */
 function createNatsBroker(connection, options = {}) {
-  const { prefix = '' } = options ?? {};
+  const { jetstream, prefix = '', stream } = options ?? {};
   if (typeof prefix !== 'string') throw new TypeError('The option "prefix" must be a string');
   const methods = ['publish', 'subscribe', 'status', 'isClosed', 'flush'];
   if (methods.some((name) => typeof connection?.[name] !== 'function')) {
     throw new TypeError('The connection must be one of "@nats-io/transport-node"');
   }
-  return new NatsBroker(connection, prefix);
+  if (jetstream === undefined && stream === undefined) return new NatsBroker(connection, prefix);
+  if (typeof jetstream?.consumers?.get !== 'function') {
+    throw new TypeError('The option "jetstream" must be a client of "@nats-io/jetstream"');
+  }
+  if (typeof stream !== 'string') throw new TypeError('The option "stream" must be a string');
+  return new JetStreamBroker(connection, prefix, jetstream, stream);
 }
 
 /**
@@ -112,6 +123,100 @@ class NatsBroker {
       if (type === 'error' && error) this._handlers?.error(error);
     }
     this._isConnected = false;
+  }
+}
+
+/**
+ * Carries messages through JetStream: each process reads the whole stream, and after a time without
+ * a connection goes on where it has stopped.
+ */
+class JetStreamBroker extends NatsBroker {
+  /**
+   * @param {any} connection The connection
+   * @param {string} prefix What comes before a topic in its subject
+   * @param {any} jetstream The client of JetStream
+   * @param {string} stream The name of the stream
+   */
+  constructor(connection, prefix, jetstream, stream) {
+    super(connection, prefix);
+    this._jetstream = jetstream;
+    this._stream = stream;
+    /** The topics that are subscribed to, by subject. @type {Map<string, string>} */
+    this._topics = new Map();
+    /** Fulfilled with what reads the stream. @type {Promise<any> | null} */
+    this._reading = null;
+  }
+
+  /**
+   * @param {string} topic The topic
+   * @param {Buffer} payload What to carry
+   * @return {Promise<unknown>} Fulfilled when the stream has it
+   */
+  async publish(topic, payload) {
+    if (!this._isConnected) throw disconnected('NATS');
+    return this._jetstream.publish(subjectOf(this._prefix, topic), payload);
+  }
+
+  /**
+   * @param {string} topic The topic
+   * @return {Promise<void>} Fulfilled when the stream is read
+   */
+  async subscribe(topic) {
+    this._topics.set(subjectOf(this._prefix, topic), topic);
+    this._reading ??= this._read().catch((error) => {
+      this._reading = null;
+      throw error;
+    });
+    await this._reading;
+  }
+
+  /**
+   * @param {string} topic The topic
+   */
+  unsubscribe(topic) {
+    this._topics.delete(subjectOf(this._prefix, topic));
+  }
+
+  /**
+   * Stops reading.
+   */
+  close() {
+    const handlers = this._handlers;
+    this._reading?.then(
+      (messages) => messages.close(),
+      (error) => handlers?.error(error)
+    );
+    this._reading = null;
+    this._topics.clear();
+    this._handlers = null;
+  }
+
+  /**
+   * Begins to read what the stream gets from now on.
+   *
+   * @return {Promise<any>} Fulfilled with what does it
+   * @private
+   */
+  async _read() {
+    const manager = await this._jetstream.jetstreamManager();
+    const { state } = await manager.streams.info(this._stream);
+    // By its number, not by "new": that would be another one after each time without a connection.
+    const consumer = await this._jetstream.consumers.get(this._stream, {
+      deliver_policy: 'by_start_sequence',
+      opt_start_seq: state.last_seq + 1
+    });
+    const messages = await consumer.consume({
+      callback: (/** @type {any} */ message) => {
+        const topic = this._topics.get(message.subject);
+        if (topic !== undefined) this._handlers?.message(topic, message.data);
+      },
+      expires: EXPIRES_MS,
+      idle_heartbeat: HEARTBEAT_MS
+    });
+    messages.closed().then((/** @type {unknown} */ error) => {
+      if (error instanceof Error) this._handlers?.error(error);
+    });
+    return messages;
   }
 }
 
