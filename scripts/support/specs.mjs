@@ -29,6 +29,10 @@ const OF_THE_REPOSITORY = [
 const OF_CONNECTIONS = [
   'async-context',
   'beyond/backpressure',
+  'beyond/compression',
+  'beyond/model',
+  'beyond/threads',
+  'beyond/topics',
   'compression-bombs',
   'engine/connection',
   'engine/socket',
