@@ -130,6 +130,23 @@ declare class WebSocket extends EventEmitter {
   readonly transport?: 'engine' | 'stream' | null;
 
   /**
+   * Why it's the stream transport that carries the connection; `null` where it isn't, and before
+   * it's open. Not part of ws.
+   */
+  readonly transportReason?:
+    | 'bytes'
+    | 'compression'
+    | 'early'
+    | 'environment'
+    | 'options'
+    | 'program'
+    | 'session'
+    | 'socket'
+    | 'state'
+    | 'system'
+    | null;
+
+  /**
    * What has ended the connection, or is about to: `null` where nothing went wrong. Not part of ws,
    * and optional for that reason, like the two that follow.
    */

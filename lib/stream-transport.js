@@ -5,6 +5,7 @@
 // sender writes frames to it.
 
 const { kWebSocket } = require('./constants');
+const { reasonOf } = require('./engine/reason');
 const listeners = require('./listeners');
 const Receiver = require('./receiver');
 
@@ -34,6 +35,11 @@ class StreamTransport {
   /** @return {'engine' | 'stream'} What carries the connection */
   get name() {
     return 'stream';
+  }
+
+  /** @return {import('./transport').Reason | null} Why it isn't the engine */
+  get reason() {
+    return reasonOf(this._websocket._socket);
   }
 
   /** @return {Receiver} The receiver, which has the bytes already */

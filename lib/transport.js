@@ -8,6 +8,7 @@
 // A name in a type.
 const { kWebSocket: _kWebSocket } = require('./constants');
 
+/** @typedef {import('./engine/reason').Reason} Reason */
 /** @typedef {import('./receiver')} Receiver */
 /** @typedef {import('./sender')} Sender */
 /** @typedef {import('./websocket')} WebSocket */
@@ -81,6 +82,7 @@ const { kWebSocket: _kWebSocket } = require('./constants');
  *
  * @typedef {object} Transport
  * @property {'engine' | 'stream'} name What carries the connection
+ * @property {Reason | null} reason Why it isn't the engine
  * @property {() => Receiver} exposeReceiver Gives a program the receiver: one that gets the bytes
  *   of the socket, from the end of the current message on
  * @property {(receiver: Receiver) => void} replaceReceiver Takes a receiver of the program's

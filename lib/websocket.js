@@ -242,6 +242,16 @@ class WebSocket extends EventEmitter {
     return this[kTransport]?.name ?? null;
   }
 
+  /**
+   * Why it's the stream transport that carries the connection: `null` where it isn't. Not part of
+   * ws.
+   *
+   * @return {import('./transport').Reason | null}
+   */
+  get transportReason() {
+    return this[kTransport]?.reason ?? null;
+  }
+
   /** @return {string | undefined} The URL of a client, normalised */
   get url() {
     // @ts-expect-error set by the client handshake
@@ -734,7 +744,7 @@ for (const name of [
   Object.defineProperty(WebSocket.prototype, name, { enumerable: true });
 }
 
-for (const name of ['closeCause', 'topics', 'writableNeedDrain']) {
+for (const name of ['closeCause', 'topics', 'transportReason', 'writableNeedDrain']) {
   const descriptor = Object.getOwnPropertyDescriptor(WebSocket.prototype, name);
   Object.defineProperty(WebSocket.prototype, name, {
     ...descriptor,

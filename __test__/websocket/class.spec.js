@@ -15,6 +15,7 @@ const ADDITIONS = [
   'subscribe',
   'topics',
   'transport',
+  'transportReason',
   'unsubscribe',
   'waitForDrain',
   'writableNeedDrain'

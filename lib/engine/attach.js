@@ -14,6 +14,7 @@ const PerMessageDeflate = require('../permessage-deflate');
 const Receiver = require('../receiver');
 const Sender = require('../sender');
 const BytesTransport = require('./bytes-transport');
+const { decline } = require('./reason');
 const { handOverSecure, leaveSecure, takeSecure } = require('./secure');
 const { beginReading, handOver, isUntouched } = require('./socket');
 const { isOriginal, takeOverLater } = require('./take-over');
@@ -101,7 +102,7 @@ function attachEngine(websocket, options, generateMask) {
   const socket = /** @type {import('../transport').NetSocket} */ (websocket._socket);
   if (!isPossible(websocket, options, generateMask)) {
     leaveSecure(socket);
-    return null;
+    return decline(socket, 'options');
   }
   const isCompressed = websocket._extensions[PerMessageDeflate.extensionName] !== undefined;
   const limits = shareOptions(options);

@@ -7,6 +7,7 @@
 const { nextTick } = require('../host');
 const { StreamTransport } = require('../stream-transport');
 const { answersAsAlways, updateAnswering } = require('./answering');
+const { mayBeTaken } = require('./mode');
 
 /** @typedef {import('../receiver')} Receiver */
 /** @typedef {import('../transport').Handlers} Handlers */
@@ -27,6 +28,11 @@ class BytesTransport extends StreamTransport {
   constructor(websocket, receiver, sender, connection) {
     super(websocket, receiver, sender, connection);
     this._connection = connection;
+  }
+
+  /** @return {import('../transport').Reason | null} Why the engine doesn't decode */
+  get reason() {
+    return mayBeTaken(this._connection.mode) ? 'compression' : 'bytes';
   }
 
   /** @return {Receiver} The receiver, which stays: a program may do anything with it */

@@ -18,6 +18,7 @@ const EngineConnection = require('./connection');
 const { getEngine } = require('./index');
 const { setImmediate } = require('../host');
 const native = require('../native');
+const { decline, declineFor } = require('./reason');
 const { EngineSocket, hasMethods, isQuiet, rehome, rehomed } = require('./socket');
 
 const debug = debuglog('oxws');
@@ -184,8 +185,7 @@ function isEligible(socket) {
     PROTOCOLS.includes(handle.getProtocol()) &&
     parent?.fd >= 0 &&
     parent.writeQueueSize === 0 &&
-    (wrap === null || isBelow(wrap, parent)) &&
-    (socket._tlsOptions.isServer || hearsNoSessions(socket))
+    (wrap === null || isBelow(wrap, parent))
   );
 }
 
@@ -229,9 +229,11 @@ function hearsNoSessions(socket) {
  * @return {any} Its connection there, or `null` where the socket has stayed as it is
  */
 function handOverSecure(socket, isServer, isCompressed) {
-  if (!prepareSecure() || !isEligible(socket)) return null;
+  if (!prepareSecure()) return decline(socket, 'environment');
+  if (!isEligible(socket)) return decline(socket, 'socket');
+  if (!socket._tlsOptions.isServer && !hearsNoSessions(socket)) return decline(socket, 'session');
   const engine = getEngine(true);
-  if (engine === null) return null;
+  if (engine === null) return decline(socket, 'environment');
   const { _handle: handle } = socket;
   const { _parent: parent, _parentWrap: wrap } = handle;
   let id;
@@ -249,12 +251,9 @@ function handOverSecure(socket, isServer, isCompressed) {
     // Nobody knows how far that went.
     debug('a connection over TLS is closed: %s', error);
     socket.destroy();
-    return null;
+    return decline(socket, 'state');
   }
-  if (id < 0) {
-    debug('a connection over TLS stays with Node.js: reason %d', -id);
-    return null;
-  }
+  if (id < 0) return declineFor(socket, id);
   complete(handle);
   const mode = isCompressed ? 'young' : 'frames';
   const connection = new SecureConnection(engine, id, socket, mode, handle);
@@ -300,9 +299,10 @@ function connectSecure(options) {
  * @return {any} The connection, or `null` where the engine doesn't have it
  */
 function takeSecure(socket, isServer, isCompressed) {
-  return isServer || !ofClients.has(socket)
-    ? takeHandedOver(socket)
-    : handOverSecure(socket, isServer, isCompressed);
+  if (isServer) return takeHandedOver(socket);
+  if (!prepareSecure()) return decline(socket, 'environment');
+  if (!ofClients.has(socket)) return decline(socket, 'program');
+  return handOverSecure(socket, isServer, isCompressed);
 }
 
 /**

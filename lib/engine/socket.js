@@ -14,6 +14,7 @@ const EngineConnection = require('./connection');
 const { isBacklog } = require('./connection/sending');
 const { getEngine } = require('./index');
 const native = require('../native');
+const { decline } = require('./reason');
 
 /** Chunks that the stream has collected are copied together up to this many bytes. */
 const MAX_JOINED_LENGTH = 64 * 1024;
@@ -345,12 +346,13 @@ function hasMethods(socket, prototype) {
  */
 function handOver(socket, isServer, isCompressed) {
   const engine = getEngine();
-  if (engine === null || !isEligible(socket)) return null;
+  if (engine === null) return decline(socket, 'environment');
+  if (!isEligible(socket)) return decline(socket, 'socket');
   const handle = /** @type {import('../transport').UvHandle} */ (
     /** @type {unknown} */ (socket._handle)
   );
   const id = native.adopt(engine.native, handle.fd, isServer, isCompressed, isCompressed);
-  if (id < 0) return null;
+  if (id < 0) return decline(socket, 'system');
   const connection = new EngineConnection(engine, id, socket, isCompressed ? 'young' : 'frames');
   connection.isResettable = typeof handle.reset === 'function';
   connection.priorBytesRead = handle.bytesRead;

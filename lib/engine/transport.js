@@ -90,6 +90,11 @@ class EngineTransport {
     return 'engine';
   }
 
+  /** @return {import('../transport').Reason | null} Why it isn't the engine: it is */
+  get reason() {
+    return null;
+  }
+
   /** The socket is read by the engine, whose limits are not those of a receiver. */
   get needsDrain() {
     return false;
