@@ -1,5 +1,5 @@
-// `npm run attacks [-- --seconds N] [--rounds N] [--only IDS] [--save]`: what one attacker can make a
-// server hold or burn, ws beside oxws.
+// `npm run attacks [-- --seconds N] [--rounds N] [--only IDS] [--save]`: what one attacker can make
+// a server hold or burn, ws beside oxws.
 //
 // Each attack runs against each server in turn, while a client that does nothing wrong measures how
 // long it waits for an echo. The exit code is 1 where oxws holds more, burns more for each byte, or
