@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { faultsOf, GLIBC } from './support/binary.mjs';
 import { firstLine, main, root, run, Stop } from './support/command.mjs';
 import { requireDependencies } from './support/dependencies.mjs';
+import { encodeFlags, pathFlags } from './support/paths.mjs';
 import { libraryName, requireNode, requireRust } from './support/toolchain.mjs';
 
 /** The oldest macOS, by processor: that of Node 20, and the first for the processor. */
@@ -104,8 +105,11 @@ async function build(target) {
     throw new Stop(`rustup has no standard library for ${target.triple}`);
   }
 
-  const env = { ...process.env, RUSTFLAGS: `${process.env.RUSTFLAGS || ''} ${flags}`.trim() };
-  if (env.RUSTFLAGS === '') delete env.RUSTFLAGS;
+  const words = `${process.env.RUSTFLAGS || ''} ${flags}`.split(' ').filter(Boolean);
+  const env = {
+    ...process.env,
+    CARGO_ENCODED_RUSTFLAGS: encodeFlags([...words, ...pathFlags(root)])
+  };
   if (target.platform === 'darwin') env.MACOSX_DEPLOYMENT_TARGET = MACOS[target.arch];
   const libnode = target.triple.endsWith('windows-gnu') ? emptyLibnode() : undefined;
   if (libnode !== undefined) env.LIBNODE_PATH = libnode;

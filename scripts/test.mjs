@@ -20,6 +20,7 @@ const SUITES = {
   runtimes: true,
   target: true,
   asan: false,
+  reproducible: false,
   ws: true,
   ecosystem: true,
   autobahn: true,
