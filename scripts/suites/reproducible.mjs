@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { capture, root, run, Stop } from '../support/command.mjs';
 import { encodeFlags, pathFlags } from '../support/paths.mjs';
 import { libraryName, requireRust } from '../support/toolchain.mjs';
+import { WASM_ARGUMENTS, WASM_FLAGS, WASM_MODULE } from '../support/wasm.mjs';
 
 /** Of different lengths: what depends on the path would be found by its place, too. */
 const FOLDERS = ['one', 'another-folder'];
@@ -15,50 +16,79 @@ const FOLDERS = ['one', 'another-folder'];
 /** @return {import('../support/steps.mjs').Steps} The steps of the suite */
 export default function reproducible() {
   requireRust();
-  return { 'two builds of one commit': compare };
+  return { 'two builds of one commit': compareBuilds };
 }
 
 /**
  * @return {Promise<number>} 0 where both builds are the same
  */
-async function compare() {
+async function compareBuilds() {
   const temporary = mkdtempSync(join(tmpdir(), 'oxws-builds-'));
   try {
-    const binaries = [];
-    for (const name of FOLDERS) binaries.push(await build(join(temporary, name)));
-    const [first, second] = binaries;
-    for (const [index, binary] of binaries.entries()) {
-      const hash = createHash('sha256').update(binary).digest('hex');
-      console.log(`${FOLDERS[index]}: ${binary.length} bytes, SHA-256 ${hash}`);
-    }
-    const traces = [temporary, root, homedir()].filter((path) => first.includes(path));
-    if (traces.length > 0) console.log(`paths of this machine: ${traces.join(', ')}`);
-    if (first.equals(second)) return traces.length > 0 ? 1 : 0;
-    const at = first.findIndex((byte, index) => byte !== second[index]);
-    console.log(`They differ from byte ${at} on.`);
-    return 1;
+    const builds = [];
+    for (const name of FOLDERS) builds.push(await build(join(temporary, name)));
+    const paths = [temporary, root, homedir()];
+    const faults = Object.keys(builds[0]).flatMap((name) => {
+      const [first, second] = builds.map((each) => each[name]);
+      const hash = createHash('sha256').update(first).digest('hex');
+      console.log(`${name}: ${first.length} bytes, SHA-256 ${hash}`);
+      return faultsOf(name, first, second, paths);
+    });
+    for (const fault of faults) console.log(fault);
+    return faults.length > 0 ? 1 : 0;
   } finally {
     rmSync(temporary, { recursive: true });
   }
 }
 
 /**
+ * @param {string} name What was built
+ * @param {Buffer} first How it was built once
+ * @param {Buffer} second The same, built again
+ * @param {string[]} paths What must not be in it
+ * @return {string[]} What is wrong
+ */
+function faultsOf(name, first, second, paths) {
+  const faults = paths.filter((path) => first.includes(path)).map((path) => `${name} has ${path}`);
+  if (first.equals(second)) return faults;
+  const at = first.findIndex((byte, index) => byte !== second[index]);
+  return [...faults, `the second ${name} has another byte at ${at}`];
+}
+
+/**
  * Builds the sources of the latest commit.
  *
  * @param {string} folder Where
- * @return {Promise<Buffer>} The binary
+ * @return {Promise<Record<string, Buffer>>} The addon and the WebAssembly module
  */
 async function build(folder) {
   mkdirSync(folder);
   const archive = join(folder, 'sources.tar');
   capture('git', ['archive', '--output', archive, 'HEAD']);
   capture('tar', ['-xf', archive, '-C', folder]);
-  const env = { ...process.env, CARGO_ENCODED_RUSTFLAGS: encodeFlags(pathFlags(folder)) };
-  // Each with a folder of its own for what is compiled.
-  env.CARGO_TARGET_DIR = join(folder, 'target');
-  const args = ['build', '--release', '--locked', '--lib', '--quiet'];
-  if ((await run('cargo', args, { cwd: folder, env })) !== 0) {
+  const target = join(folder, 'target');
+  const addon = ['build', '--release', '--locked', '--lib'];
+  await compile(folder, target, addon, []);
+  await compile(folder, target, WASM_ARGUMENTS, WASM_FLAGS);
+  return {
+    addon: readFileSync(join(target, 'release', libraryName())),
+    'WebAssembly module': readFileSync(join(target, WASM_MODULE))
+  };
+}
+
+/**
+ * @param {string} folder Where the sources are
+ * @param {string} target The folder for what is compiled
+ * @param {string[]} args Arguments of cargo
+ * @param {string[]} flags Arguments of the compiler, besides those for paths
+ */
+async function compile(folder, target, args, flags) {
+  const env = {
+    ...process.env,
+    CARGO_ENCODED_RUSTFLAGS: encodeFlags([...flags, ...pathFlags(folder)]),
+    CARGO_TARGET_DIR: target
+  };
+  if ((await run('cargo', [...args, '--quiet'], { cwd: folder, env })) !== 0) {
     throw new Stop('a build failed; the compiler says why above');
   }
-  return readFileSync(join(folder, 'target', 'release', libraryName()));
 }

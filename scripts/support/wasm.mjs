@@ -6,15 +6,23 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { capture, root, run, Stop } from './command.mjs';
+import { encodeFlags, pathFlags } from './paths.mjs';
 import { requireRust } from './toolchain.mjs';
 
 const TARGET = 'wasm32-unknown-unknown';
 const FOLDERS = ['crates', 'src/javascript', 'src/protocol', 'src/wasm'];
-const FILES = ['Cargo.lock', 'Cargo.toml', 'build.rs', 'src/lib.rs'];
+const FILES = ['Cargo.lock', 'Cargo.toml', 'build.rs', 'scripts/support/paths.mjs', 'src/lib.rs'];
 const OUTPUT = 'binding.wasm.js';
 const TARGET_FOLDER = join('target', 'wasm');
 /** Of the WebAssembly proposals the one that every supported Node has, for UTF-8 and masking. */
-const FLAGS = '-C target-feature=+simd128';
+export const WASM_FLAGS = ['-C', 'target-feature=+simd128'];
+/** How cargo builds the module. */
+export const WASM_ARGUMENTS = [
+  ...['rustc', '--release', '--locked', '--lib', '--crate-type', 'cdylib'],
+  ...['--target', TARGET, '--no-default-features', '--features', 'wasm']
+];
+/** Where the module is then, in the folder for what is compiled. */
+export const WASM_MODULE = join(TARGET, 'release', 'oxws.wasm');
 
 /**
  * Hashes what the module is made of.
@@ -27,7 +35,7 @@ function hashSources() {
       .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
       .filter((name) => /\.(rs|toml)$/.test(name))
   );
-  const hash = createHash('sha256').update(FLAGS);
+  const hash = createHash('sha256').update(WASM_FLAGS.join(' '));
   for (const name of [...FILES, ...below.sort()]) {
     hash.update(`\0${name}\0`).update(readFileSync(join(root, name)));
   }
@@ -68,13 +76,16 @@ export async function requireWasm({ force = false } = {}) {
   requireRust();
   await requireTarget();
   console.log('Building the WebAssembly module ...');
-  const args = ['rustc', '--release', '--locked', '--lib', '--crate-type', 'cdylib'];
-  args.push('--target', TARGET, '--no-default-features', '--features', 'wasm');
-  const env = { ...process.env, CARGO_TARGET_DIR: TARGET_FOLDER, RUSTFLAGS: FLAGS };
-  if ((await run('cargo', args, { env })) !== 0) {
+  const flags = encodeFlags([...WASM_FLAGS, ...pathFlags(root)]);
+  const env = {
+    ...process.env,
+    CARGO_TARGET_DIR: TARGET_FOLDER,
+    CARGO_ENCODED_RUSTFLAGS: flags
+  };
+  if ((await run('cargo', WASM_ARGUMENTS, { env })) !== 0) {
     throw new Stop('the WebAssembly module did not build; the compiler says why above.');
   }
-  const module = readFileSync(join(root, TARGET_FOLDER, TARGET, 'release', 'oxws.wasm'));
+  const module = readFileSync(join(root, TARGET_FOLDER, WASM_MODULE));
   const text = deflateRawSync(module, { level: 9 }).toString('base64');
   writeFileSync(output, `${first}'use strict';\n\nmodule.exports = '${text}';\n`);
   console.log(`${OUTPUT}: ${(text.length / 1024).toFixed(0)} KiB`);
