@@ -85,6 +85,10 @@ class StreamTransport {
     this._frames.flush();
   }
 
+  flushToCount() {
+    this._frames.flush();
+  }
+
   /** Nothing answers pings but the listener of the receiver. */
   updateAnswering() {}
 

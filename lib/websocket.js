@@ -207,7 +207,9 @@ class WebSocket extends EventEmitter {
 
     // Frames that wait for the end of the tick only do so to leave together: they don't count as
     // waiting.
-    this[kTransport].flush();
+    // What counts them for a limit needs to know exactly.
+    if (/** @type {any} */ (this)[kBackpressure] !== null) this[kTransport].flush();
+    else this[kTransport].flushToCount();
     // Without a sender nothing waits there.
     return this._socket._writableState.length + (this[kTransport].sender?._bufferedBytes ?? 0);
   }

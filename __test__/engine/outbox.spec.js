@@ -56,6 +56,43 @@ describe('The messages of a tick', { skip }, () => {
     }
   });
 
+  it('leave so though a program looks before each whether something waits', async (t) => {
+    const ends = await connectMany(t, 5);
+    const before = ends.map(({ ws }) => callsOf(ws));
+    const start = performance.now();
+    for (let round = 0; round < 50; round++) {
+      for (const { ws } of ends) {
+        assert.strictEqual(ws.bufferedAmount, 0);
+        ws.send(`${round}`);
+      }
+    }
+    // Once in a millisecond everything is written out.
+    const most = 2 + performance.now() - start;
+    await receiveAll(ends, 50);
+    for (const [index, { received, ws }] of ends.entries()) {
+      assert.deepStrictEqual(
+        received,
+        Array.from({ length: 50 }, (_, round) => `${round}`)
+      );
+      assert.ok(callsOf(ws) - before[index] <= most, `${callsOf(ws) - before[index]} of ${most}`);
+    }
+  });
+
+  it('are counted when they are too much for the kernel', async (t) => {
+    const [{ client, received, ws }] = await connectMany(t, 1);
+    client.pause();
+    const payload = 'x'.repeat(1000);
+    let count = 0;
+    for (; ws.bufferedAmount === 0; count++) ws.send(payload);
+    const waiting = ws.bufferedAmount;
+    assert.ok(waiting <= 16 * 1024 + 2 * 1004, `${waiting}`);
+    ws.send(payload);
+    assert.strictEqual(ws.bufferedAmount, waiting + 1004);
+    client.resume();
+    await until(() => received.length === count + 1, 'all messages');
+    assert.strictEqual(ws.bufferedAmount, 0);
+  });
+
   it('leave so for frames that programs make as well', async (t) => {
     const { Sender } = require('../..');
     const ends = await connectMany(t, 3);

@@ -97,6 +97,9 @@ class Outbox {
     this._holding = [];
     /** @type {Connection[]} Connections that have callbacks of what was not flushed yet. */
     this._expecting = [];
+    /** How often everything was written out to tell what is buffered, and when it was last. */
+    this.counts = 0;
+    this.countedAt = Number.NEGATIVE_INFINITY;
     this._departure = new Departure(() => this.flush());
   }
 

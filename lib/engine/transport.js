@@ -118,6 +118,10 @@ class EngineTransport {
     this._connection.flush();
   }
 
+  flushToCount() {
+    this._connection.flushToCount();
+  }
+
   updateAnswering() {
     updateAnswering(this._websocket, this._connection);
   }

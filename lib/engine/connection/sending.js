@@ -9,7 +9,7 @@ const { Writable } = require('node:stream');
 const { isBuffer } = require('../../buffer-util');
 const { EMPTY_BUFFER, kBackpressure, kWebSocket } = require('../../constants');
 const { createSocketError } = require('../../errors');
-const { nextTick, setImmediate } = require('../../host');
+const { nextTick, now, setImmediate } = require('../../host');
 const { COMPRESSED, MAX_COMPRESSED_LENGTH, MAX_COPY_LENGTH, RAW } = require('../outbox');
 const EngineHandle = require('./handle');
 const native = require('../../native');
@@ -19,6 +19,13 @@ const { isCallable, setApart } = require('../../send-callback');
 /** An empty list for all connections: an idle one needs none of its own. @type {any[]} */
 const NONE = [];
 Object.freeze(NONE);
+
+/**
+ * For how long, in milliseconds, and up to how many bytes what a connection sends counts as written
+ * when everything has just been.
+ */
+const UNCOUNTED_MS = 1;
+const MAX_UNCOUNTED_LENGTH = 16 * 1024;
 
 /**
  * How much waited when a connection whose socket has a timeout was last active: few have one.
@@ -122,6 +129,15 @@ function toSharedBytes(text) {
 /** @typedef {{from: number, length: number}} Held */
 
 /**
+ * What is known of the bytes that a connection has sent.
+ *
+ * @typedef {object} Counted
+ * @property {number} count How often everything had been written out then
+ * @property {number} from Up to where they were before that
+ * @property {number} latest Up to where they were when somebody asked last
+ */
+
+/**
  * The subscriptions of a connection.
  *
  * @typedef {object} Published
@@ -165,6 +181,8 @@ class EngineFrameQueue extends EngineHandle {
      * @type {Held | null}
      */
     this._held = null;
+    /** What was found when somebody asked for what is buffered. @type {Counted | null} */
+    this._counted = null;
     /** What has the messages of topics go straight to the engine. @type {Published | null} */
     this.published = null;
     /** @type {((error?: Error | null) => void) | null} Of a write of the socket. */
@@ -411,6 +429,28 @@ class EngineFrameQueue extends EngineHandle {
    */
   flush() {
     if (this._held === null) this.flushAll();
+  }
+
+  /**
+   * Does the same so that it can be told how much of it waits, but not each time that a program
+   * asks, as some do before or after each message: for a moment, few bytes count as written.
+   */
+  flushToCount() {
+    if (this._held !== null) return;
+    const { outbox } = this._engine;
+    this._counted ??= { count: -1, from: 0, latest: 0 };
+    const counted = this._counted;
+    if (counted.count !== outbox.counts) {
+      counted.count = outbox.counts;
+      counted.from = counted.latest;
+    }
+    counted.latest = this._sentBytes;
+    const isLittle = this._sentBytes - counted.from <= MAX_UNCOUNTED_LENGTH;
+    // Of what is published to it, it doesn't know.
+    if (isLittle && this.published === null && now() - outbox.countedAt < UNCOUNTED_MS) return;
+    this.flushAll();
+    outbox.counts++;
+    outbox.countedAt = now();
   }
 
   /**
