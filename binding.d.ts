@@ -436,9 +436,9 @@ export declare function pollEngine(engine: ExternalObject<Engine>, records: Buff
 
 /**
  * Finds Node's OpenSSL, of this version, so that connections over TLS can be taken over that are
- * made later; whether that is possible.
+ * made later; whether that is possible, and wanted on this platform.
  */
-export declare function prepareSecure(version: string): boolean
+export declare function prepareSecure(version: string, isAskedFor: boolean): boolean
 
 /** Publishes to the other members; returns how many have subscribed. */
 export declare function publishToThreads(member: ExternalObject<ThreadMember>, topic: string, payload: Buffer): number

@@ -1,7 +1,9 @@
 'use strict';
 
 // What a user does with the socket of a connection keeps its order with the frames that were sent:
-// the same script on ws and on oxws, over TLS and over a `Duplex`.
+// the same script on ws and on oxws, over TLS and over a `Duplex`, both on the stream transport.
+
+process.env.OXWS_TLS = 'node';
 
 const assert = require('node:assert');
 const { once } = require('node:events');

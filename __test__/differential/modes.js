@@ -10,7 +10,7 @@ const MODES = {
   auto: { OXWS_DRIVER: 'auto' },
   tokio: { OXWS_DRIVER: 'tokio' },
   threads: { OXWS_DRIVER: 'tokio', OXWS_THREADS: '2' },
-  openssl: { OXWS_TLS: 'openssl' },
+  tls: { OXWS_TLS: 'node' },
   stream: { OXWS_TRANSPORT: 'stream' },
   wasm: { OXWS_BINDING: 'wasm' }
 };

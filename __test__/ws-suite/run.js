@@ -26,7 +26,7 @@ const redirect = require('./redirect');
 const ROOT = path.join(__dirname, '..', '..');
 
 /** What carries connections over TLS. */
-const carrier = process.env.OXWS_TLS === 'openssl' ? 'openssl' : 'node';
+const carrier = process.env.OXWS_TLS === 'node' ? 'node' : 'openssl';
 
 /** @typedef {{ node?: number, tls?: string, reason: string }} Known A known failure */
 

@@ -8,7 +8,8 @@
 // the user holds, as in `socket.js`, and what it is asked about the TLS connection Node's handle
 // still answers. Every doubt leaves the socket as it is, with the stream transport.
 //
-//   OXWS_TLS=openssl|node   what carries connections over TLS; `node` by default
+//   OXWS_TLS=openssl|node   what carries connections over TLS; by default OpenSSL on Linux with
+//                           glibc, on x64 and arm64, and Node elsewhere
 
 const net = require('node:net');
 const tls = require('node:tls');
@@ -147,14 +148,15 @@ let isReady;
  */
 function prepareSecure() {
   if (isReady === undefined) {
+    const { OXWS_TLS: carrier } = process.env;
     isReady =
-      process.env.OXWS_TLS === 'openssl' &&
+      carrier !== 'node' &&
       process.env.OXWS_TRANSPORT !== 'stream' &&
       process.versions.bun === undefined &&
       process.versions.openssl !== undefined &&
       native.prepareSecure !== undefined &&
       isKnown &&
-      native.prepareSecure(process.versions.openssl);
+      native.prepareSecure(process.versions.openssl, carrier === 'openssl');
     debug('TLS is carried by %s', isReady ? 'the engine' : 'Node.js');
   }
   return isReady;

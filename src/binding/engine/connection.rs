@@ -37,11 +37,19 @@ pub fn adopt(
     adopted.ok().and_then(|id| i32::try_from(id).ok()).unwrap_or(-1)
 }
 
+/// Whether connections over TLS are taken over where nobody has asked for it: on the platforms on
+/// which the tests run.
+const SECURE_BY_DEFAULT: bool = cfg!(all(
+    target_os = "linux",
+    target_env = "gnu",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+));
+
 /// Finds Node's OpenSSL, of this version, so that connections over TLS can be taken over that are
-/// made later; whether that is possible.
+/// made later; whether that is possible, and wanted on this platform.
 #[napi(catch_unwind)]
-pub fn prepare_secure(version: String) -> bool {
-    openssl::prepare(&version)
+pub fn prepare_secure(version: String, is_asked_for: bool) -> bool {
+    (is_asked_for || SECURE_BY_DEFAULT) && openssl::prepare(&version)
 }
 
 /// Takes a connection over TLS into the engine, as `adopt` does: a duplicate of its descriptor, and
