@@ -311,6 +311,9 @@ export declare const FRAME_RAW: number
  */
 export declare function hasReady(engine: ExternalObject<Engine>): boolean
 
+/** What the payload of each ping begins with: three bytes as a number. The last one counts pings. */
+export declare function heartbeatMark(): number
+
 /** Why data can't be inflated. */
 export interface InflateFailure {
   /** The message of the error. */
@@ -376,6 +379,9 @@ export declare const LARGE_INPUT: number
 /** Bytes of output from which on that is so. */
 export declare const LARGE_OUTPUT: number
 
+/** Milliseconds between the latest ping that was answered and its answer; nothing before. */
+export declare function latencyOf(engine: ExternalObject<Engine>, id: number): number | null
+
 /** Leaves: nothing can be taken any more. */
 export declare function leaveThreads(member: ExternalObject<ThreadMember>): void
 
@@ -413,6 +419,9 @@ export interface NegotiationResult {
 
 /** In place of a connection, where something has happened to none in particular. */
 export declare const NO_CONNECTION: number
+
+/** Whether a pong answers a ping of the heartbeat, of a connection in raw mode. */
+export declare function notePong(engine: ExternalObject<Engine>, id: number, payload: Buffer): boolean
 
 /** One parameter of an extension as text. */
 export interface ParameterText {
@@ -670,6 +679,9 @@ export declare function threadTopics(): number
  */
 export declare function throwUncaught(exception: unknown): void
 
+/** Of a connection that `turnTimers` gives: it is to be given up. Of the others something waits. */
+export declare const TIMER_EXPIRED: number
+
 /**
  * A connection gets what is published: the connection, and how many bytes a message has at least
  * that it compresses.
@@ -703,11 +715,20 @@ export declare function topicsMemory(engine: ExternalObject<Engine>): number
 /** The declared lengths of the frames of the message that is under way, added up. */
 export declare function totalPayloadLength(decoder: ExternalObject<RecordDecoder>): number
 
+/**
+ * Lets time pass, and sends the pings that are due. Gives the connections that are to be given
+ * up, with `TIMER_EXPIRED`, and those of which something waits; nothing where there are none.
+ */
+export declare function turnTimers(engine: ExternalObject<Engine>, elapsedMs: number): Uint32Array | null
+
 /** Masks or unmasks `buffer` in place. */
 export declare function unmask(buffer: Buffer, key: Buffer): void
 
 /** Ends a subscription. What was published before may still be taken. */
 export declare function unsubscribeThread(member: ExternalObject<ThreadMember>, topic: string): void
+
+/** Takes the heartbeat from a connection. */
+export declare function unwatchConnection(engine: ExternalObject<Engine>, id: number): void
 
 /** Describes the error of a text that is not UTF-8 once inflated. */
 export declare function utf8Error(): ErrorDescription
@@ -717,6 +738,9 @@ export declare function utf8Error(): ErrorDescription
  * the one that the package needs.
  */
 export declare function version(): string
+
+/** Gives a connection a heartbeat. */
+export declare function watchConnection(engine: ExternalObject<Engine>, id: number, intervalMs: number, timeoutMs: number): void
 
 /**
  * Writes a head and a body as they are, straight from where they lie; returns how many bytes wait

@@ -27,6 +27,7 @@ export import FormatParameters = WebSocket.FormatParameters;
 export import FormatValue = WebSocket.FormatValue;
 export import FrameOptions = WebSocket.FrameOptions;
 export import GenerateMaskCallback = WebSocket.GenerateMaskCallback;
+export import HeartbeatOptions = WebSocket.HeartbeatOptions;
 export import MessageEvent = WebSocket.MessageEvent;
 export import Operated = WebSocket.Operated;
 export import PerMessageDeflateOptions = WebSocket.PerMessageDeflateOptions;

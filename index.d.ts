@@ -148,9 +148,15 @@ declare class WebSocket extends EventEmitter {
 
   /**
    * What has ended the connection, or is about to: `null` where nothing went wrong. Not part of ws,
-   * and optional for that reason, like the two that follow.
+   * and optional for that reason, like the three that follow.
    */
   readonly closeCause?: (Error & { code?: string }) | null;
+
+  /**
+   * Milliseconds that the peer has taken to answer the latest ping of the option `heartbeat`;
+   * `null` before, and without that option.
+   */
+  readonly latency?: number | null;
 
   /**
    * Whether more than the option `highWaterMark` was buffered, and `'drain'` is still to come.
@@ -399,6 +405,14 @@ declare namespace WebSocket {
     mask?: boolean | undefined;
   }
 
+  /** The times of a heartbeat. */
+  interface HeartbeatOptions {
+    /** Milliseconds without a received byte after which a ping goes out. */
+    interval: number;
+    /** Milliseconds after that ping. @default `interval` */
+    timeout?: number | undefined;
+  }
+
   /** Options of `waitForDrain()`. */
   interface DrainOptions {
     /** Bytes that may still be buffered. @default 0 */
@@ -477,6 +491,7 @@ declare namespace WebSocket {
   /** What the class has as optional, for the sake of `@types/ws`; in fact all is there. */
   interface Operated {
     readonly closeCause: (Error & { code?: string }) | null;
+    readonly latency: number | null;
     readonly writableNeedDrain: boolean;
     waitForDrain(options?: DrainOptions): Promise<void>;
   }
@@ -511,6 +526,14 @@ declare namespace WebSocket {
      * @default 30000
      */
     closeTimeout?: number | undefined;
+    /**
+     * Ends the connection (1006) of a peer of which nothing is heard: after `interval` milliseconds
+     * without a byte of it a ping goes out, after `timeout` more the connection is terminated. A
+     * number stands for both. Not in ws.
+     *
+     * @default none
+     */
+    heartbeat?: number | HeartbeatOptions | false | null | undefined;
     /**
      * Bytes of `bufferedAmount` beyond which `writableNeedDrain` is `true` and the event `'drain'`
      * comes. An integer; 0 for none. Not in ws.

@@ -33,6 +33,7 @@ const OPTIONS = {
     'autoPong',
     'backpressurePolicy',
     'closeTimeout',
+    'heartbeat',
     'highWaterMark',
     'maxBackpressure',
     'maxBufferedChunks',

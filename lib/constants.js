@@ -31,6 +31,8 @@ const kCloseCause = Symbol('close-cause');
 const kAutoPong = Symbol('auto-pong');
 /** On each `WebSocket`: `pong()` as it was when the class was made. */
 const kOriginalPong = Symbol('original-pong');
+/** On a `WebSocket`: the times of its heartbeat; `null` without. */
+const kHeartbeat = Symbol('heartbeat');
 /**
  * On the class `Sender`: `send()` as it was when its file was loaded, before any tool replaced
  * it.
@@ -55,6 +57,7 @@ module.exports = {
   kBackpressure,
   kCloseCause,
   kForOnEventAttribute,
+  kHeartbeat,
   kListener,
   kOriginalPong,
   kOriginalSend,

@@ -9,6 +9,7 @@
 // be sent any more.
 
 const { createCause, setCloseCause } = require('./beyond/close-cause');
+const { stopHeartbeat, takesPong } = require('./beyond/heartbeat');
 const { EMPTY_BUFFER, kStatusCode, kTransport, kWebSocket, NOOP } = require('./constants');
 const { nextTick, setImmediate } = require('./host');
 const { CLOSED, CLOSING, OPEN } = require('./ready-state');
@@ -104,6 +105,7 @@ function startCloseTimer(websocket) {
     socket.destroy();
   }, websocket._closeTimeout);
   websocket[kTransport].updateAnswering();
+  stopHeartbeat(websocket);
 }
 
 /**
@@ -303,7 +305,8 @@ function onPing(data) {
  * @private
  */
 function onPong(data) {
-  this[kWebSocket].emit('pong', data);
+  const websocket = this[kWebSocket];
+  if (!takesPong(websocket, data)) websocket.emit('pong', data);
 }
 
 /**

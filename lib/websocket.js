@@ -10,6 +10,7 @@ const EventEmitter = require('node:events');
 
 const { prepareBackpressure, waitForDrain } = require('./beyond/backpressure');
 const { sendPrepared } = require('./beyond/deliver');
+const { latencyOf, prepareHeartbeat, startHeartbeat } = require('./beyond/heartbeat');
 const { PreparedMessage } = require('./beyond/message');
 const { checkConnectionOptions } = require('./beyond/options');
 const topics = require('./beyond/topics');
@@ -28,6 +29,7 @@ const {
   kAutoPong,
   kBackpressure,
   kCloseCause,
+  kHeartbeat,
   kOriginalPong,
   kOriginalSend,
   kTopics,
@@ -177,6 +179,7 @@ class WebSocket extends EventEmitter {
 
     this._closeTimeout = settings.closeTimeout;
     prepareBackpressure(this, settings);
+    prepareHeartbeat(this, settings);
   }
 
   /**
@@ -290,6 +293,7 @@ class WebSocket extends EventEmitter {
       attachEngine(this, receiverOptions, options.generateMask) ??
       attachStream(this, receiverOptions, options.generateMask);
     attachSocket(socket);
+    startHeartbeat(this);
 
     this._readyState = OPEN;
     this.emit('open');
@@ -426,6 +430,16 @@ class WebSocket extends EventEmitter {
    */
   waitForDrain(options) {
     return waitForDrain(this, options);
+  }
+
+  /**
+   * How many milliseconds the peer has taken to answer the latest ping of the heartbeat that it has
+   * answered; `null` before, and without one. Not part of ws.
+   *
+   * @return {number | null}
+   */
+  get latency() {
+    return latencyOf(this);
   }
 
   /**
@@ -746,7 +760,7 @@ for (const name of [
   Object.defineProperty(WebSocket.prototype, name, { enumerable: true });
 }
 
-for (const name of ['closeCause', 'topics', 'transportReason', 'writableNeedDrain']) {
+for (const name of ['closeCause', 'latency', 'topics', 'transportReason', 'writableNeedDrain']) {
   const descriptor = Object.getOwnPropertyDescriptor(WebSocket.prototype, name);
   Object.defineProperty(WebSocket.prototype, name, {
     ...descriptor,
@@ -758,7 +772,7 @@ for (const name of ['closeCause', 'topics', 'transportReason', 'writableNeedDrai
 }
 
 // Here, not on each object: most never have one of their own.
-for (const name of [kBackpressure, kCloseCause]) {
+for (const name of [kBackpressure, kCloseCause, kHeartbeat]) {
   Object.defineProperty(WebSocket.prototype, name, { value: null, writable: true });
 }
 

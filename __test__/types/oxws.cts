@@ -61,6 +61,8 @@ const slow: WebSocket.ServerOptions & WebSocket.ClientOptions = {
   highWaterMark: 1,
   maxBackpressure: 1
 };
+const beats: WebSocket.ServerOptions[] = [{ heartbeat: 1 }, { heartbeat: { interval: 1 } }];
+new WebSocket('ws://127.0.0.1', { heartbeat: { interval: 1, timeout: 1 } });
 client.on('drain', () => client.writableNeedDrain === true);
 client.on('dropped', (data, isBinary) => [data, isBinary.valueOf()]);
 const drained: Promise<void> | undefined = client.waitForDrain?.({ threshold: 1 });
@@ -68,9 +70,12 @@ client.send('x', { droppable: true });
 client.onclose = ({ cause }) => cause?.code === 'ERR_OXWS_BACKPRESSURE';
 wss.on('connection', async (ws) => {
   await ws.waitForDrain({ signal: AbortSignal.timeout(1) });
-  const { closeCause, writableNeedDrain }: WebSocket.Operated = ws;
+  const { closeCause, latency, writableNeedDrain }: WebSocket.Operated = ws;
+  latency?.toFixed();
   wss.publish('a', 'b', { droppable: !writableNeedDrain && closeCause === null });
 });
+// @ts-expect-error a heartbeat has an interval
+const wrongBeat: WebSocket.ServerOptions = { heartbeat: { timeout: 1 } };
 // @ts-expect-error no such policy
 const wrongPolicy: WebSocket.ServerOptions = { backpressurePolicy: 'wait' };
 

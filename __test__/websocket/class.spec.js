@@ -11,6 +11,7 @@ const ADDITIONS = [
   'binding',
   'closeCause',
   'isSubscribed',
+  'latency',
   'publish',
   'subscribe',
   'topics',

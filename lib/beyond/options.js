@@ -13,6 +13,9 @@ const NUMBERS = {
   maxBackpressure: [0, Number.MAX_SAFE_INTEGER]
 };
 
+/** The longest time of a timer, in milliseconds. */
+const MAX_TIME = 2 ** 31 - 1;
+
 /** What a message does that would exceed `maxBackpressure`. */
 const POLICIES = ['close', 'drop'];
 
@@ -46,10 +49,29 @@ function checkConnectionOptions(options) {
     const value = options[name];
     if (value !== undefined && value !== null) checkNumber(name, value, least, most);
   }
+  checkHeartbeat(options.heartbeat);
   const { backpressurePolicy } = options;
   if (backpressurePolicy === undefined || backpressurePolicy === null) return;
   if (!POLICIES.includes(backpressurePolicy)) {
     throw new TypeError('The option "backpressurePolicy" must be "close" or "drop"');
+  }
+}
+
+/**
+ * Checks the option `heartbeat`.
+ *
+ * @param {any} value The option
+ * @throws {TypeError} If it has the wrong type
+ * @throws {RangeError} If a time is out of its range
+ */
+function checkHeartbeat(value) {
+  if (value === undefined || value === null || value === false) return;
+  if (typeof value === 'number') checkNumber('heartbeat', value, 1, MAX_TIME);
+  else if (typeof value !== 'object') {
+    throw new TypeError('The option "heartbeat" must be a number or an object');
+  } else {
+    checkNumber('heartbeat.interval', value.interval, 1, MAX_TIME);
+    if (value.timeout !== undefined) checkNumber('heartbeat.timeout', value.timeout, 1, MAX_TIME);
   }
 }
 

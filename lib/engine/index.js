@@ -15,6 +15,7 @@ const native = require('../native');
 const { DriverChoice } = require('./driver');
 const Inbox = require('./inbox');
 const { Outbox } = require('./outbox');
+const { EngineTimers } = require('./timers');
 
 const { STATUS_IDLE } = native;
 
@@ -57,6 +58,9 @@ class Engine {
     this._release = () => this._releaseAll();
     /** @type {number[]} Connections that were fed and have not been served since. */
     this._fed = [];
+
+    /** @type {EngineTimers | null} What gives connections a heartbeat, once one has it. */
+    this._timers = null;
 
     this.inbox = new Inbox(this);
     this.outbox = new Outbox(this);
@@ -131,6 +135,12 @@ class Engine {
     if ((before === 0) !== (this._references === 0)) {
       native.setEngineReferenced(this.native, this._references > 0);
     }
+  }
+
+  /** What gives connections a heartbeat. */
+  get timers() {
+    this._timers ??= new EngineTimers(this);
+    return this._timers;
   }
 
   /**

@@ -30,6 +30,7 @@ const OF_CONNECTIONS = [
   'async-context',
   'beyond/backpressure',
   'beyond/compression',
+  'beyond/heartbeat',
   'beyond/model',
   'beyond/threads',
   'beyond/topics',

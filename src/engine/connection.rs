@@ -16,6 +16,7 @@ use super::compression::incoming::{Compression, Inflating, Outcome};
 use super::event::{ConnectionConfig, ConnectionEvent, ConnectionId, FailedCall, Sink};
 use super::fault::Injected;
 use super::threads::background::Place;
+use super::timers;
 use crate::protocol::deflate::Decompressor;
 use crate::protocol::{Decoder, DecoderConfig, Limits, Role};
 pub use secure::{Next, Opened, Session};
@@ -199,6 +200,9 @@ pub struct Connection {
     starved: bool,
     /// A ping may be answered without the host.
     answers: bool,
+    /// The number of the latest ping of its heartbeat that was answered, of which the timers are to
+    /// know.
+    answered: Option<NonZeroU8>,
     /// A read may bring something.
     readable: bool,
     /// Reads bring the end of the stream sooner or later, which no further event announces.
@@ -261,6 +265,7 @@ impl Connection {
             held: false,
             starved: false,
             answers: false,
+            answered: None,
             readable: false,
             peer_ended: false,
             hang_up: HangUp::Unknown,
@@ -535,6 +540,29 @@ impl Connection {
         self.answers = answers;
     }
 
+    /// Tells whether a pong answers a ping of a heartbeat, which is nobody else's business.
+    pub fn note_pong(&mut self, payload: &[u8]) -> bool {
+        let sequence = timers::sequence_of(payload);
+        self.answered = sequence.or(self.answered);
+        sequence.is_some()
+    }
+
+    /// The number of the latest ping that was answered since this was asked.
+    pub(super) const fn take_answered(&mut self) -> Option<NonZeroU8> {
+        self.answered.take()
+    }
+
+    /// The role in which it may be pinged; none where nothing can be sent any more.
+    pub(super) fn pinging_role(&self) -> Option<Role> {
+        let is_open = matches!(self.sending, Sending::Open) && self.failure.is_none();
+        is_open.then(|| self.decoder.role())
+    }
+
+    /// Whether something has arrived that was not looked at yet.
+    pub(super) fn has_unread(&self) -> bool {
+        !self.fed.is_empty() || self.socket.has_unread()
+    }
+
     /// The role in which a ping may be answered now: not where the answer had to wait, so that a
     /// peer that does not read costs no memory, nor where the ping would not have been read.
     pub(super) fn answering_role(&self) -> Option<Role> {
@@ -672,7 +700,7 @@ impl Connection {
     }
 
     /// Whether the kernel is to be given something as soon as it takes more.
-    fn waits(&self) -> bool {
+    pub(super) fn waits(&self) -> bool {
         self.queue.is_some() || self.socket.is_waiting()
     }
 

@@ -19,6 +19,8 @@ mod reactor;
 #[cfg(unix)]
 mod shared;
 #[cfg(unix)]
+mod timers;
+#[cfg(unix)]
 mod topic_command;
 #[cfg(unix)]
 mod topics;
@@ -36,6 +38,7 @@ pub use self::{
     reactor::{MaskingKeys, Reactor, batch::BATCH_MEMORY},
     shared::SharedReactor,
     threads::background::Spawner,
+    timers::{Heartbeat, heartbeat_mark},
     topic_command::{TopicAction, TopicCommand, TopicId},
     topics::{Progress, Topics},
     write_batch::{Entry, Frame, Run, Write, WriteBatch},

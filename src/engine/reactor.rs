@@ -33,6 +33,7 @@ use super::event::{
 use super::fault::{Fault, Injected};
 use super::threads::background::{Background, Spawner, WAKER};
 use super::threads::workers::{Finished, Workers};
+use super::timers::{self, Due, Heartbeat, Timers};
 use super::topics::{Progress, Topics};
 use super::write_batch::{Entry, Frame, Grouping, WriteBatch};
 use crate::protocol::deflate::Decompressor;
@@ -45,7 +46,7 @@ mod connections;
 mod gathering;
 
 /// A control frame has at most 125 bytes of payload (RFC 6455, section 5.5).
-const MAX_PONG_LENGTH: usize = MAX_HEADER_LENGTH + 125;
+const MAX_CONTROL_LENGTH: usize = MAX_HEADER_LENGTH + 125;
 
 /// Where unpredictable masking keys come from; none where there are none.
 pub type MaskingKeys = fn() -> Option<[u8; 4]>;
@@ -123,6 +124,7 @@ pub struct Reactor {
     /// How the writes of a batch are put in order, kept for its memory.
     grouping: Grouping,
     topics: Topics,
+    timers: Timers,
     /// What is written, by connection, kept for its memory.
     entries: Vec<Entry>,
     /// There is, or was, a connection that inflates.
@@ -155,6 +157,7 @@ impl Reactor {
             outgoing: Vec::new(),
             grouping: Grouping::default(),
             topics: Topics::default(),
+            timers: Timers::default(),
             entries: Vec::new(),
             has_inflated: false,
         })
@@ -347,7 +350,12 @@ impl Reactor {
             self.gathering.add(reader);
         }
         // Connections that have had no turn have the next one before those that have.
-        for detached in left.into_iter().chain(jobs) {
+        for mut detached in left.into_iter().chain(jobs) {
+            if !self.timers.is_empty() {
+                let connection = &mut detached.connection;
+                let answered = connection.take_answered();
+                self.timers.note(detached.id, connection.bytes_read(), answered);
+            }
             self.connections.attach(detached);
         }
         if has_panicked {
@@ -391,6 +399,9 @@ impl Reactor {
                 served
             };
             let served = connection.guard(serve).unwrap_or(Served::Done);
+            if !self.timers.is_empty() {
+                self.timers.note(id, connection.bytes_read(), connection.take_answered());
+            }
             if let Served::RecordsFull | Served::MemoryFull = served {
                 self.connections.push_ready_first(id);
             } else {
@@ -512,6 +523,18 @@ impl Reactor {
         masking_keys: MaskingKeys,
     ) -> Option<usize> {
         let role = self.connections.get(id)?.answering_role()?;
+        self.write_control(id, role, Opcode::Pong, payload, masking_keys)
+    }
+
+    /// Writes a control frame. Returns how many bytes wait then, or nothing where it can't be made.
+    fn write_control(
+        &mut self,
+        id: ConnectionId,
+        role: Role,
+        opcode: Opcode,
+        payload: &[u8],
+        masking_keys: MaskingKeys,
+    ) -> Option<usize> {
         let masking_key = match role {
             Role::Client => Some(masking_keys()?),
             Role::Server => None,
@@ -519,11 +542,11 @@ impl Reactor {
         let header = FrameHeader {
             fin: true,
             rsv1: false,
-            opcode: Opcode::Pong,
+            opcode,
             masking_key,
             payload_length: payload.len() as u64,
         };
-        let mut frame = [0; MAX_PONG_LENGTH];
+        let mut frame = [0; MAX_CONTROL_LENGTH];
         let start = header.encode(&mut frame);
         let end = start + payload.len();
         let space = frame.get_mut(start..end)?;
@@ -532,6 +555,78 @@ impl Reactor {
             mask_in_place(space, key, 0);
         }
         Some(self.write(id, &mut [IoSlice::new(&frame[..end])]))
+    }
+
+    /// Gives a connection a heartbeat. The time that it goes by is that of
+    /// [`SharedReactor::turn_timers`](super::SharedReactor::turn_timers).
+    pub fn watch(&mut self, id: ConnectionId, heartbeat: Heartbeat) {
+        if let Some(received) = self.connections.get(id).map(Connection::bytes_read) {
+            self.timers.watch(id, heartbeat, received);
+        }
+    }
+
+    /// Takes the heartbeat from a connection; what it has asked is still nobody else's business.
+    pub fn unwatch(&mut self, id: ConnectionId) {
+        self.timers.forget(id);
+    }
+
+    /// The time in microseconds between the latest ping of a heartbeat that was answered and its
+    /// answer.
+    #[must_use]
+    pub fn latency_us(&self, id: ConnectionId) -> Option<u32> {
+        self.timers.latency_us(id)
+    }
+
+    /// Lets time pass: pings the connections of which nothing was heard for their interval. Adds to
+    /// `expired` those that are to be given up, which have no heartbeat any more, and to `waiting`
+    /// those of which something waits to be written.
+    ///
+    /// Time in which the process was held up should not be counted: what arrived in it is still to
+    /// be read.
+    pub(super) fn turn_timers(
+        &mut self,
+        elapsed_ms: u64,
+        masking_keys: MaskingKeys,
+        expired: &mut Vec<ConnectionId>,
+        waiting: &mut Vec<ConnectionId>,
+    ) {
+        let mut due = Vec::new();
+        self.timers.advance(elapsed_ms, &mut due);
+        for id in due {
+            let Some(connection) = self.connections.get(id) else {
+                self.timers.forget(id);
+                continue;
+            };
+            let (received, written) = (connection.bytes_read(), connection.bytes_written());
+            let waits = connection.waits();
+            match self.timers.judge(id, received, written, waits) {
+                Due::Nothing => {}
+                Due::Ping => match connection.pinging_role() {
+                    // Nothing can be sent any more: it is about to be closed.
+                    None => self.timers.forget(id),
+                    Some(_) if waits => self.timers.note_ping(id, written, false),
+                    Some(role) => {
+                        if self.ping(id, role, masking_keys) > 0 {
+                            waiting.push(id);
+                        }
+                    }
+                },
+                Due::GiveUp if connection.has_unread() => self.timers.note_unread(id),
+                Due::GiveUp => {
+                    self.timers.forget(id);
+                    expired.push(id);
+                }
+            }
+        }
+    }
+
+    /// Sends a ping of the heartbeat. Returns how many bytes wait then.
+    fn ping(&mut self, id: ConnectionId, role: Role, masking_keys: MaskingKeys) -> usize {
+        let payload = timers::payload_of(self.timers.next_sequence(id));
+        let pending = self.write_control(id, role, Opcode::Ping, &payload, masking_keys);
+        let written = self.connections.get(id).map_or(0, Connection::bytes_written);
+        self.timers.note_ping(id, written, pending.is_some());
+        pending.unwrap_or(0)
     }
 
     /// Writes a batch whose frames are in `bytes`, all of a connection in one go; adds to `waiting`
@@ -662,6 +757,7 @@ impl Reactor {
         let Some(connection) = self.connections.remove(id) else { return };
         self.gathering.withdraw(id, |_| {});
         self.topics.forget(id);
+        self.timers.forget(id);
         // Closing the descriptor alone leaves it registered while it has duplicates elsewhere. It
         // cannot fail for a descriptor that is registered, and nothing could be done about it.
         let raw = connection.socket().as_fd().as_raw_fd();

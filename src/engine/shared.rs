@@ -346,6 +346,19 @@ impl SharedReactor {
         }
     }
 
+    /// Lets time pass for the heartbeats; see [`Reactor::watch`]. Adds to `expired` the connections
+    /// that are to be given up, to `waiting` those of which something waits to be written.
+    pub fn turn_timers(
+        &self,
+        elapsed_ms: u64,
+        expired: &mut Vec<ConnectionId>,
+        waiting: &mut Vec<ConnectionId>,
+    ) {
+        let mut core = self.core();
+        core.reactor.turn_timers(elapsed_ms, self.masking_keys, expired, waiting);
+        self.leave(core);
+    }
+
     /// Ends raw mode; see [`Reactor::begin_frames`]. Not while bytes are on the way.
     pub fn begin_frames(&self, id: ConnectionId) -> bool {
         let mut core = self.core();

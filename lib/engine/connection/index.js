@@ -127,6 +127,52 @@ class EngineConnection extends EngineFrameQueue {
   }
 
   /**
+   * Begins a heartbeat.
+   *
+   * @param {{interval: number, timeout: number}} settings Its times
+   * @param {(websocket: import('../../websocket')) => void} onExpired Called with the WebSocket if
+   *   nothing is heard of the peer
+   */
+  startHeartbeat(settings, onExpired) {
+    if (this._isClosed) return;
+    this._engine.timers.watch(this._id, settings, onExpired);
+  }
+
+  /**
+   * Ends it.
+   */
+  stopHeartbeat() {
+    if (!this._isClosed) native.unwatchConnection(this._engine.native, this._id);
+  }
+
+  /**
+   * The time that the latest answer to one of its pings has taken, in milliseconds.
+   */
+  get latency() {
+    if (this._isClosed) return null;
+    return native.latencyOf(this._engine.native, this._id) ?? null;
+  }
+
+  /**
+   * Notes an answer that somebody else has found among the bytes.
+   *
+   * @param {Buffer} payload The payload
+   */
+  notePong(payload) {
+    if (!this._isClosed) native.notePong(this._engine.native, this._id, payload);
+  }
+
+  /**
+   * Says that nothing is heard of the peer.
+   *
+   * @param {(websocket: import('../../websocket')) => void} onExpired Who has to know
+   */
+  expire(onExpired) {
+    const websocket = this._socket[kWebSocket];
+    if (websocket) this.context.runInAsyncScope(onExpired, undefined, websocket);
+  }
+
+  /**
    * From the end of the current message on the socket gets the bytes as they come.
    */
   giveBytes() {

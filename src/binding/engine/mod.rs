@@ -3,6 +3,7 @@
 pub mod connection;
 pub mod flush;
 pub mod poll;
+pub mod timers;
 
 use std::sync::Arc;
 

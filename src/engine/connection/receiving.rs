@@ -297,6 +297,8 @@ impl Connection {
                         return Served::Done;
                     }
                 }
+                Ok(Some(Event::Pong(payload)))
+                    if self.note_pong(payload.as_slice(&turn.memory[chunk.start..])) => {}
                 Ok(Some(mut event)) => {
                     match event.payload_mut() {
                         Payload::InPlace(range) => {

@@ -116,6 +116,13 @@ impl Socket {
         }
     }
 
+    /// Whether the kernel has something of the peer's that was not read.
+    pub(crate) fn has_unread(&self) -> bool {
+        let mut byte = [0; 1];
+        let peeked = retry_on_intr(|| recv(&self.fd, &mut byte[..], RecvFlags::PEEK));
+        peeked.is_ok_and(|(count, _)| count > 0)
+    }
+
     /// Whether nothing may be read before some of what waits is written.
     pub(crate) fn is_clogged(&self) -> bool {
         self.secure.as_deref().is_some_and(Secure::is_clogged)
