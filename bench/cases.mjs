@@ -116,20 +116,23 @@ export const cases = [
     unit: 'deliveries',
     broadcast: true
   },
-  ...[32, 128].map((connections) => ({
-    id: `chat-${connections}`,
-    title: `Chat room, ${connections} connections, each sends 32 texts of 20 B to all`,
-    mode: /** @type {const} */ ('broadcast'),
-    load: {
-      connections,
-      size: 20,
-      'in-flight': 32,
-      text: /** @type {true} */ (true),
-      all: /** @type {true} */ (true)
-    },
-    unit: 'deliveries',
-    broadcast: true
-  })),
+  ...[{ connections: 32 }, { connections: 128 }, { connections: 32, tls: true }].map(
+    ({ connections, tls = false }) => ({
+      id: `${tls ? 'tls-' : ''}chat-${connections}`,
+      title: `${tls ? 'TLS, chat' : 'Chat'} room, ${connections} connections, each sends 32 texts of 20 B to all`,
+      mode: /** @type {const} */ ('broadcast'),
+      load: {
+        connections,
+        size: 20,
+        'in-flight': 32,
+        text: /** @type {true} */ (true),
+        all: /** @type {true} */ (true)
+      },
+      unit: 'deliveries',
+      broadcast: true,
+      tls
+    })
+  ),
   ...[32, 128].map((connections) => ({
     id: `publish-${connections}`,
     title: `Chat room by a topic, ${connections} connections, each sends 32 texts of 20 B to all`,

@@ -18,8 +18,9 @@ use super::descriptor::{receive, send_all};
 /// The plaintext of a record (RFC 8446, section 5.1).
 const MAX_RECORD: usize = 16 * 1024;
 
-/// Plaintext that is sealed before the kernel is asked to take it: four records.
-const MAX_SEALED: usize = 4 * MAX_RECORD;
+/// Plaintext that is sealed before the kernel is asked to take it: five records, so that a message
+/// of 64 KiB and its header are one call.
+const MAX_SEALED: usize = 5 * MAX_RECORD;
 
 /// The least that is read at once, however little space there is for what it holds, and the most.
 const MIN_READ: usize = MAX_RECORD;
