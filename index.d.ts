@@ -172,6 +172,12 @@ declare class WebSocket extends EventEmitter {
    */
   waitForDrain?(options?: WebSocket.DrainOptions): Promise<void>;
 
+  /**
+   * Closes the connection with 1000, or gives up the handshake; fulfilled when it's closed. Emits
+   * `'error'` to nobody. Not part of ws, and optional for that reason.
+   */
+  [Symbol.asyncDispose]?(): Promise<void>;
+
   /** Listener for `'open'`; independent of those added with `addEventListener()`. */
   onopen: ((event: WebSocket.Event) => void) | null;
   /** Listener for `'error'`; independent of those added with `addEventListener()`. */
@@ -405,6 +411,28 @@ declare namespace WebSocket {
     mask?: boolean | undefined;
   }
 
+  /** Options of `shutdown()`. */
+  interface ShutdownOptions {
+    /** Close code. @default 1001 */
+    code?: number | undefined;
+    /** Close reason, at most 123 bytes. @default none */
+    reason?: string | undefined;
+    /** Milliseconds over which the connections are closed. @default 0 */
+    spread?: number | undefined;
+    /** Milliseconds that the last ones have to close. @default `closeTimeout` of the server */
+    timeout?: number | undefined;
+    /** Terminates what is left. @default none */
+    signal?: AbortSignal | undefined;
+  }
+
+  /** How the connections of a server have ended. */
+  interface ShutdownResult {
+    /** With a closing handshake. */
+    closed: number;
+    /** Without one. */
+    terminated: number;
+  }
+
   /** The times of a heartbeat. */
   interface HeartbeatOptions {
     /** Milliseconds without a received byte after which a ping goes out. */
@@ -493,6 +521,7 @@ declare namespace WebSocket {
     readonly closeCause: (Error & { code?: string }) | null;
     readonly latency: number | null;
     readonly writableNeedDrain: boolean;
+    [Symbol.asyncDispose](): Promise<void>;
     waitForDrain(options?: DrainOptions): Promise<void>;
   }
 
@@ -972,6 +1001,25 @@ declare namespace WebSocket {
      * @param cb Called at `'close'`; with an error when the server was closed already
      */
     close(cb?: (err?: Error) => void): void;
+
+    /**
+     * Ends the server and its connections: no more are taken (503), those that exist are closed in
+     * random order, and terminated where that takes too long. Not part of ws, like the next two.
+     *
+     * @returns a promise of how they have ended, fulfilled when the server is closed; rejected when
+     *     an option isn't valid, or without `clientTracking`
+     */
+    shutdown(options?: ShutdownOptions): Promise<ShutdownResult>;
+
+    /**
+     * Terminates all connections. The server goes on.
+     *
+     * @throws {Error} without `clientTracking`
+     */
+    closeAllConnections(): void;
+
+    /** `shutdown()` without options. */
+    [Symbol.asyncDispose](): Promise<void>;
 
     /**
      * Completes an opening handshake. `callback` is called before this returns, unless

@@ -81,7 +81,8 @@ const OPTIONS = {
   ReceiverOptions: ['binaryType', 'extensions', 'isServer'],
   FrameOptions: ['fin', 'mask', 'maskBuffer', 'opcode', 'readOnly', 'rsv1'],
   SendOptions: ['binary', 'compress', 'droppable', 'fin', 'mask'],
-  PublishOptions: ['droppable', 'except']
+  PublishOptions: ['droppable', 'except'],
+  ShutdownOptions: ['code', 'reason', 'signal', 'spread', 'timeout']
 };
 
 const EVENTS = {

@@ -9,6 +9,7 @@ const http = require('node:http');
 
 const { PreparedMessage } = require('./beyond/message');
 const { checkConnectionOptions } = require('./beyond/options');
+const { closeAllConnections, isShuttingDown, shutDown } = require('./beyond/shutdown');
 const topics = require('./beyond/topics');
 const { CLOSE_TIMEOUT, kTopics, kWebSocket } = require('./constants');
 const { checkOwnOptions } = require('./deflate/options');
@@ -221,6 +222,29 @@ class WebSocketServer extends EventEmitter {
   }
 
   /**
+   * Ends the server and its connections: no more are taken, those that exist are closed in random
+   * order, and terminated if that takes too long.
+   *
+   * @param {any} [options] `code` (1001), `reason` (none), `spread` (0): over how many
+   *     milliseconds they are closed; `timeout` (`closeTimeout`): how many the last ones have for
+   *     that; `signal`: terminates what is left
+   * @return {Promise<{closed: number, terminated: number}>} How they have ended, once the server
+   *     is closed; rejected if an option isn't valid, or without `clientTracking`
+   */
+  shutdown(options) {
+    return shutDown(this, options);
+  }
+
+  /**
+   * Terminates all connections. The server goes on.
+   *
+   * @throws {Error} Without `clientTracking`
+   */
+  closeAllConnections() {
+    closeAllConnections(this);
+  }
+
+  /**
    * Answers an upgrade request.
    *
    * @param {IncomingMessage} req The request
@@ -283,7 +307,7 @@ class WebSocketServer extends EventEmitter {
           'socket, possibly due to a misconfiguration'
       );
     }
-    if (this._state > RUNNING) {
+    if (this._state > RUNNING || isShuttingDown(this)) {
       rejectHandshake(socket, 503);
       return;
     }
@@ -585,6 +609,18 @@ function createUntracker(wss) {
     clients.delete(this);
     if (wss._shouldEmitClose && !clients.size) nextTick(emitClose, wss);
   };
+}
+
+// Not in each Node.js.
+if (Symbol.asyncDispose) {
+  Object.defineProperty(WebSocketServer.prototype, Symbol.asyncDispose, {
+    configurable: true,
+    /** @this {WebSocketServer} */
+    async value() {
+      await this.shutdown();
+    },
+    writable: true
+  });
 }
 
 module.exports = WebSocketServer;

@@ -13,6 +13,7 @@ const { sendPrepared } = require('./beyond/deliver');
 const { latencyOf, prepareHeartbeat, startHeartbeat } = require('./beyond/heartbeat');
 const { PreparedMessage } = require('./beyond/message');
 const { checkConnectionOptions } = require('./beyond/options');
+const { dispose } = require('./beyond/shutdown');
 const topics = require('./beyond/topics');
 const { toBuffer } = require('./buffer-util');
 const { abortRequest, openConnection } = require('./handshake/client');
@@ -778,6 +779,18 @@ for (const name of [kBackpressure, kCloseCause, kHeartbeat]) {
 
 for (const type of ['open', 'error', 'close', 'message']) {
   Object.defineProperty(WebSocket.prototype, `on${type}`, onEventAttribute(type));
+}
+
+// Not in each Node.js.
+if (Symbol.asyncDispose) {
+  Object.defineProperty(WebSocket.prototype, Symbol.asyncDispose, {
+    configurable: true,
+    /** @this {WebSocket} */
+    value() {
+      return dispose(this);
+    },
+    writable: true
+  });
 }
 
 Object.assign(WebSocket.prototype, EventTarget);

@@ -74,6 +74,15 @@ wss.on('connection', async (ws) => {
   latency?.toFixed();
   wss.publish('a', 'b', { droppable: !writableNeedDrain && closeCause === null });
 });
+
+// The end of a server.
+
+const shut: Promise<WebSocket.ShutdownResult> = wss.shutdown({ code: 1012, spread: 1, timeout: 1 });
+shut.then(({ closed, terminated }) => closed + terminated);
+wss.closeAllConnections();
+const disposed: Promise<void> = wss[Symbol.asyncDispose]();
+// @ts-expect-error a reason is text
+wss.shutdown({ reason: Buffer.alloc(1) });
 // @ts-expect-error a heartbeat has an interval
 const wrongBeat: WebSocket.ServerOptions = { heartbeat: { timeout: 1 } };
 // @ts-expect-error no such policy

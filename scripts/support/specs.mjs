@@ -32,6 +32,7 @@ const OF_CONNECTIONS = [
   'beyond/compression',
   'beyond/heartbeat',
   'beyond/model',
+  'beyond/shutdown',
   'beyond/threads',
   'beyond/topics',
   'compression-bombs',
