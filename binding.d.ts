@@ -159,8 +159,11 @@ export declare function counters(engine: ExternalObject<Engine>, id: number): Ar
 /** Makes a decoder for one role; `permessage_deflate` tells whether RSV1 may be set. */
 export declare function createDecoder(isServer: boolean, permessageDeflate: boolean): ExternalObject<RecordDecoder>
 
-/** Makes an engine whose work is done in `dispatch`; nothing where there is no libuv. */
-export declare function createEngine(dispatch: () => void): ExternalObject<Engine> | null
+/**
+ * Makes an engine whose work is done in `dispatch`, one of `count` of this thread; nothing where
+ * there is no libuv.
+ */
+export declare function createEngine(dispatch: () => void, count: number): ExternalObject<Engine> | null
 
 /**
  * Makes what calls `on_pending` where libuv calls back for what was done at once, such as a

@@ -97,10 +97,10 @@ for (const receives of ['server', 'client']) {
               for (const text of ['a', 'b', 'c', 'd']) sending.send(text);
               await closed;
             });
+            const texts = seen.slice(0, -1);
+            assert.deepStrictEqual(texts, ['a', 'b', 'c', 'd'].slice(0, texts.length));
             // What is compressed isn't inflated any more, as with ws.
-            const isLost = perMessageDeflate && seen.length === 3;
-            const expected = ['a', 'b', 'c', 'd', 'close 1006'];
-            assert.deepStrictEqual(seen, isLost ? ['a', 'b', 'close 1006'] : expected);
+            assert.ok(texts.length >= (perMessageDeflate ? 2 : 4), String(seen));
             await turn();
             assert.strictEqual(seen.at(-1), 'close 1006');
           });

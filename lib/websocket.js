@@ -368,6 +368,8 @@ class WebSocket extends EventEmitter {
     if (this.readyState === CONNECTING || this.readyState === CLOSED) return;
 
     this._paused = false;
+    // What was sent before is called back before what arrives is handed out.
+    this[kTransport].flush();
     if (!this[kTransport].needsDrain) this._socket.resume();
   }
 

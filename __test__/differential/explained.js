@@ -278,8 +278,9 @@ function without(pair, numbers) {
 function hasSooner(expected, actual) {
   const isMessage = (line = '') => /\| (?:message|text|binary|cont) /.test(line);
   const index = actual.findIndex((line, i) => line !== expected[i]);
-  if (index === -1 || isMessage(expected[index])) return false;
-  return isMessage(actual[index]) || / (?:threw|returned) /.test(actual[index]);
+  if (index === -1) return false;
+  if (/ (?:threw|returned) /.test(actual[index])) return true;
+  return isMessage(actual[index]) && !isMessage(expected[index]);
 }
 
 module.exports = explanations;

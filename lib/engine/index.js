@@ -33,13 +33,16 @@ const MAX_LARGE_BYTES = 4 * 1024 * 1024;
  * An engine of one JavaScript thread: a reactor, and what goes there and comes from there.
  */
 class Engine {
-  constructor() {
+  /**
+   * @param {number} [count=1] How many of them this thread has
+   */
+  constructor(count = 1) {
+    const dispatch = () => {
+      this.turn++;
+      this._dispatch();
+    };
     /** @type {any} */
-    this.native =
-      native.createEngine(() => {
-        this.turn++;
-        this._dispatch();
-      }) ?? null;
+    this.native = native.createEngine(dispatch, count) ?? null;
     /** Counts turns of the event loop in which something has arrived. */
     this.turn = 0;
     /** @type {(Connection | undefined)[]} By their number. */
@@ -172,6 +175,8 @@ class Engine {
   wake() {
     if (this._isWoken) return;
     this._isWoken = true;
+    // What was sent before is called back before what arrives is handed out.
+    if (this.outbox.isExpected) this.outbox.flush();
     nextTick(this._onWoken);
   }
 
@@ -291,7 +296,7 @@ function createEngines(isPinned = false) {
   const mayHaveTask = !isPinned && processors > 1;
   const driver = mayHaveTask ? process.env.OXWS_DRIVER : undefined;
   const count = driver === 'tokio' || driver === 'auto' ? native.engineThreads() : 1;
-  const created = Array.from({ length: count }, () => new Engine());
+  const created = Array.from({ length: count }, () => new Engine(count));
   const usable = created.filter((engine) => engine.native !== null);
   for (const engine of usable) {
     engine.chooseDriver(driver);

@@ -17,7 +17,7 @@ const native = require('../native');
 const { decline } = require('./reason');
 
 /** Chunks that the stream has collected are copied together up to this many bytes. */
-const MAX_JOINED_LENGTH = 64 * 1024;
+const MAX_JOINED_LENGTH = 256 * 1024;
 
 /** What must not have been replaced on a socket that the engine takes over. */
 const METHODS = /** @type {const} */ ([

@@ -9,8 +9,13 @@ const { setImmediate } = require('../host');
 /** Bytes that are worked on in a turn of the event loop, about half a millisecond. */
 const SLICE_LENGTH = 64 * 1024;
 
-/** @type {(() => number)[]} Pieces of work that take turns. */
+/** Pieces of work that take turns: what they have done so far is in memory. */
+const MAX_AT_ONCE = 4;
+
+/** @type {(() => number)[]} Pieces of work, of which the first ones take turns. */
 const waiting = [];
+/** Whose turn it is. */
+let next = 0;
 
 /**
  * Does work slice by slice.
@@ -27,9 +32,11 @@ function workInSlices(step) {
 function turn() {
   let budget = SLICE_LENGTH;
   while (budget > 0 && waiting.length > 0) {
-    const step = /** @type {() => number} */ (waiting.shift());
+    if (next >= Math.min(waiting.length, MAX_AT_ONCE)) next = 0;
+    const step = waiting[next];
     const length = step();
-    if (length > 0) waiting.push(step);
+    if (length > 0) next++;
+    else waiting.splice(next, 1);
     budget -= length;
   }
   if (waiting.length > 0) setImmediate(turn);

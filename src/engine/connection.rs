@@ -746,7 +746,6 @@ impl Connection {
         self.look_due
             && self.paused
             && self.begun == 0
-            && !self.raw
             && !self.is_withheld()
             && !self.awaits_memory
             && self.receiving != Receiving::Ended

@@ -171,9 +171,9 @@ impl Reactor {
     }
 
     /// Sets how much work may have been begun on other threads whose result the caller has not
-    /// taken, 0 for any number.
-    pub fn set_work_limit(&mut self, limit: fn() -> usize) {
-        self.background.set_limit(limit);
+    /// taken, 0 for any number, by so many reactors together.
+    pub fn set_work_limit(&mut self, limit: fn() -> usize, sharers: usize) {
+        self.background.set_limit(limit, sharers);
     }
 
     /// A descriptor that is readable while the kernel has something for [`poll`](Self::poll).

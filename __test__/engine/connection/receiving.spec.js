@@ -304,6 +304,36 @@ describe('A paused connection', () => {
     await closed(websocket);
   });
 
+  inBothRoles('gives what it had read when somebody has asked for its receiver', async (test) => {
+    const { incoming, note, peer, socket, websocket } = test;
+    websocket.on('message', (data) => note(String(data)));
+    websocket.once('message', () => {
+      socket.pause();
+      note(typeof websocket._receiver);
+      socket.pause();
+    });
+    for (const texts of [['one', 'two'], ['three']]) {
+      const frames = Buffer.concat(texts.map((text) => incoming(1, text)));
+      const due = socket.bytesRead + frames.length;
+      peer.socket.write(frames);
+      await until(() => socket.bytesRead >= due, 'the frames to be read');
+      await sleep(5);
+    }
+    websocket.terminate();
+    await closed(websocket);
+  });
+
+  inBothRoles('calls back before it gives what had to wait', async (test) => {
+    const { incoming, note, peer, websocket } = test;
+    websocket.on('message', (data) => note(String(data)));
+    websocket.pause();
+    peer.socket.write(incoming(1, 'message'));
+    await sleep(20);
+    websocket.send('sent', () => note('called back'));
+    websocket.resume();
+    await sleep(20);
+  });
+
   for (const how of ['resetAndDestroy', 'destroy', 'end']) {
     for (const payload of [null, 'unread']) {
       const what = `${how}()${payload === null ? '' : ', something unread'}`;

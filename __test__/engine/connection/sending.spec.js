@@ -81,6 +81,29 @@ describe('What the kernel refuses', () => {
     note(called.sort());
   });
 
+  inBothRoles('is a reset for the first write only', async (test) => {
+    const { note, peer, role, websocket } = test;
+    peer.socket.resetAndDestroy();
+    for (const size of [20_000, 20_000, 1]) {
+      // Header and payload are one write of a client, which waits for the failure of the first.
+      const tell = (error) => note(role === 'server' ? error?.code : isRefused(error));
+      websocket.send(Buffer.alloc(size), tell);
+    }
+    await closed(websocket);
+  });
+
+  inBothRoles('is found by the first write of what was corked', async (test) => {
+    const { note, peer, socket, websocket } = test;
+    socket.cork();
+    for (let count = 0; count < 20; count++) {
+      websocket.send(Buffer.alloc(8_000), (error) => note(error?.code));
+    }
+    // Nothing that it sent is unread: its end is no reset before something arrives.
+    peer.socket.destroy();
+    socket.uncork();
+    await closed(websocket);
+  });
+
   // Several times: which thread hears of the reset first is a matter of luck.
   for (let round = 1; round <= 8; round++) {
     inBothRoles(`is reported though a long message follows, ${round}`, async (test) => {

@@ -134,8 +134,9 @@ class EngineHandle {
    * @protected
    */
   _setPaused(isPaused) {
-    const { readableHighWaterMark } = this._socket;
-    native.setPaused(this._engine.native, this._id, isPaused, readableHighWaterMark);
+    // A socket that gets the bytes has what was read ahead itself.
+    const ahead = this.givesBytes ? 0 : this._socket.readableHighWaterMark;
+    native.setPaused(this._engine.native, this._id, isPaused, ahead);
   }
 
   ref() {

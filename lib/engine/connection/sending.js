@@ -4,6 +4,7 @@
 // What a connection of the engine sends: the frames of the sender and the bytes of the socket, in
 // one order, and the callbacks of both.
 
+const { constants } = require('node:os');
 const { Writable } = require('node:stream');
 
 const { isBuffer } = require('../../buffer-util');
@@ -33,6 +34,8 @@ const MAX_UNCOUNTED_LENGTH = 16 * 1024;
  * @type {WeakMap<object, number>}
  */
 const waitingThen = new WeakMap();
+
+const { EPIPE } = constants.errno;
 
 /** The `write()` that was not wrapped. @type {Function} */
 const writeToStream = Writable.prototype.write;
@@ -168,6 +171,8 @@ class EngineFrameQueue extends EngineHandle {
     /** @type {{end: number, callback: (error?: Error | null) => void}[]} */
     this._callbacks = NONE;
     this._isExpecting = false;
+    /** Whether a write has failed. */
+    this._hasFailed = false;
     /** What gets the frames; set once the connection carries a WebSocket. */
     this.handlers = /** @type {import('../../transport').Handlers} */ (
       /** @type {unknown} */ (null)
@@ -542,10 +547,15 @@ class EngineFrameQueue extends EngineHandle {
     if (this._isClosed) return null;
     const failure = native.socketFailure(this._engine.native, this._id);
     if (!failure) return null;
-    const error = createSocketError({ ...failure, writing: isWriting || failure.writing });
+    const { message, number } = failure;
+    // The kernel tells a reset once; whoever writes after that only hears that it's over.
+    const isOld = isWriting && this._hasFailed && number > 0 && message === undefined;
+    if (isWriting) this._hasFailed = true;
+    const writing = isWriting || failure.writing;
+    const error = createSocketError({ ...failure, number: isOld ? EPIPE : number, writing });
     // A panic is no failure of the socket's: the WebSocket tells of it. Its record would come after
     // the socket is closed.
-    if (failure.number === 0 && failure.message === undefined) this.handlers.fail(error);
+    if (number === 0 && message === undefined) this.handlers.fail(error);
     return error;
   }
 

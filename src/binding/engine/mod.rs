@@ -45,17 +45,19 @@ pub struct Engine {
     topics: Vec<TopicCommand>,
 }
 
-/// Makes an engine whose work is done in `dispatch`; nothing where there is no libuv.
+/// Makes an engine whose work is done in `dispatch`, one of `count` of this thread; nothing where
+/// there is no libuv.
 #[napi(catch_unwind)]
 pub fn create_engine(
     env: &Env,
     dispatch: Function<'_, (), ()>,
+    count: u32,
 ) -> Result<Option<External<Engine>>> {
     let Ok(mut reactor) = Reactor::new() else { return Ok(None) };
     set_hang_up_is_end(Libuv::find().is_none_or(|libuv| libuv.ends_at_hang_up()));
     let spawner = |job| GATE.pass(job, |job| drop(spawn_blocking(job)));
     reactor.set_spawner(Arc::new(spawner), work_threads());
-    reactor.set_work_limit(|| GATE.limit());
+    reactor.set_work_limit(|| GATE.limit(), count as usize);
     // libuv tells as long as there is something.
     reactor.set_guessing(true);
     let Ok(descriptor) = reactor.as_fd().try_clone_to_owned() else { return Ok(None) };

@@ -139,8 +139,8 @@ impl<W: Work> Drop for Report<W> {
 /// Starts work and collects its results. Without a spawner work is done at once.
 pub(crate) struct Background<W: Work> {
     spawner: Option<Spawner>,
-    /// How much may have a place at a time, 0 for any number.
-    limit: Option<fn() -> usize>,
+    /// How much may have a place at a time, 0 for any number; and how many share that.
+    limit: Option<(fn() -> usize, usize)>,
     /// What waits for a place.
     waiting: VecDeque<(ConnectionId, u64, Box<W>)>,
     /// Made with the first piece of work.
@@ -165,9 +165,10 @@ impl<W: Work> Background<W> {
         self.spawner = Some(spawner);
     }
 
-    /// Sets how much work may have been begun whose result was not taken, 0 for any number.
-    pub(crate) fn set_limit(&mut self, limit: fn() -> usize) {
-        self.limit = Some(limit);
+    /// Sets how much work may have been begun whose result was not taken, 0 for any number, by so
+    /// many of this kind together.
+    pub(crate) fn set_limit(&mut self, limit: fn() -> usize, sharers: usize) {
+        self.limit = Some((limit, sharers));
     }
 
     /// Starts what is due, as far as there are places. What isn't awaited any more is left out:
@@ -210,7 +211,7 @@ impl<W: Work> Background<W> {
 
     /// Whether there is a place for more work.
     fn has_place(&self) -> bool {
-        let limit = self.limit.map_or(0, |limit| limit());
+        let limit = self.limit.map_or(0, |(limit, sharers)| limit().div_ceil(sharers.max(1)));
         let taken = |queue: &Arc<ResultQueue<_>>| queue.places.taken.load(Ordering::Relaxed);
         limit == 0 || self.queue.as_ref().map_or(0, taken) < limit
     }
@@ -263,7 +264,7 @@ mod tests {
         let spawned = Arc::clone(&jobs);
         let mut background = Background::default();
         background.set_spawner(Arc::new(move |job| lock(&spawned).push(job)));
-        background.set_limit(|| 2);
+        background.set_limit(|| 4, 2);
         let mut due = Due::default();
         for number in 0..5 {
             due.add(number, Box::new(Echo(number)));
