@@ -54,6 +54,12 @@ function usesStreams({ program, mode }) {
   );
 }
 
+/** A pause by a listener: it comes sooner where messages do. */
+const PAUSES = /"(?:pause|socketPause)"/;
+
+/** Operations that only look, in a lane of their own where it's at another endpoint. */
+const LOOKS = new Set(['look', 'lookServer', 'streamLook']);
+
 /** Modes in which another thread reads. */
 const THREADED = new Set(['auto', 'tokio', 'threads']);
 
@@ -160,7 +166,9 @@ const explanations = [
       // What its listeners do comes of it as well.
       const numbers = new Set();
       for (const [lane, lines] of Object.entries(next.actual)) {
-        if (isCompressed(lane) && hasSooner(next.expected[lane] ?? [], lines)) {
+        const isPaused = () => PAUSES.test(JSON.stringify(pair.program.reactions?.[lane] ?? []));
+        const expected = next.expected[lane] ?? [];
+        if (isCompressed(lane) && (hasSooner(expected, lines) || isPaused())) {
           numbers.add(numberOf(lane));
         }
       }
@@ -241,8 +249,8 @@ const explanations = [
     explain(pair) {
       const numbers = new Set();
       for (const [end, reactions] of Object.entries(pair.program.reactions ?? {})) {
-        for (const { at } of operationsOf(reactions)) {
-          if (at === undefined || at === 'self') continue;
+        for (const { at, do: name } of operationsOf(reactions)) {
+          if (at === undefined || at === 'self' || LOOKS.has(name)) continue;
           if (at === 'server')
             for (const { number } of pair.program.connections) numbers.add(number);
           else if (numberOf(at) !== numberOf(end)) numbers.add(numberOf(at));
