@@ -188,6 +188,22 @@ describe('A heartbeat', () => {
     assert.strictEqual(ws.closeCause.code, 'ERR_OXWS_HEARTBEAT');
   });
 
+  it('is that of one connection, though another one had its number before', async (t) => {
+    const { addMember, members } = await openRoom(t, 1, {
+      heartbeat: { interval: 100, timeout: 400 }
+    });
+    for (let round = 0; round < 20; round++) {
+      const { client, ws } = members.at(-1);
+      client.terminate();
+      await once(ws, 'close');
+      await addMember();
+    }
+    const { ws } = members.at(-1);
+    await until(() => ws.latency !== null, 'an answer');
+    await sleep(300);
+    assert.strictEqual(ws.readyState, WebSocket.OPEN);
+  });
+
   it('passes on pongs that nobody has asked for', async (t) => {
     const { socket, ws } = await connectRaw(t, { heartbeat: BEAT });
     const pongs = [];
