@@ -4,6 +4,7 @@
 // `oxws/nats`: topics of several processes and hosts through NATS, by a connection that the user
 // has made with `@nats-io/transport-node`.
 
+const { setTimeout } = require('../host');
 const { disconnected } = require('./broker-error');
 
 /** What a subject can't be made of: separators in the wrong place, wildcards, white space, `%`. */
@@ -13,6 +14,8 @@ const UNSAFE = /[^!-~]|[*>%]|^\.|\.$|\.(?=\.)/gu;
 const EXPIRES_MS = 10_000;
 /** NATS says this often that there are none. */
 const HEARTBEAT_MS = 1000;
+/** A stream that could not be read is read again after this time. */
+const RETRY_INTERVAL_MS = 200;
 
 /**
  * Makes a broker of a connection to NATS.
@@ -111,6 +114,13 @@ class NatsBroker {
   }
 
   /**
+   * Goes on after a time without a connection. Nothing is to do: the client subscribes again.
+   *
+   * @protected
+   */
+  async _resume() {}
+
+  /**
    * Follows whether there is a connection.
    *
    * @private
@@ -118,7 +128,10 @@ class NatsBroker {
   async _watch() {
     for await (const { type, error } of this._connection.status()) {
       if (type === 'disconnect' || type === 'close') this._isConnected = false;
-      if (type === 'reconnect') this._isConnected = true;
+      if (type === 'reconnect') {
+        this._isConnected = true;
+        this._resume();
+      }
       if (type === 'disconnect') this._handlers?.error(disconnected('NATS'));
       if (type === 'error' && error) this._handlers?.error(error);
     }
@@ -143,8 +156,13 @@ class JetStreamBroker extends NatsBroker {
     this._stream = stream;
     /** The topics that are subscribed to, by subject. @type {Map<string, string>} */
     this._topics = new Map();
-    /** Fulfilled with what reads the stream. @type {Promise<any> | null} */
+    /** Fulfilled when the stream is read. @type {Promise<void> | null} */
     this._reading = null;
+    /** What reads it, and a number for each that does; those of before are ignored. */
+    this._messages = /** @type {any} */ (null);
+    this._readers = 0;
+    /** The number of the next message. */
+    this._next = 0;
   }
 
   /**
@@ -181,11 +199,9 @@ class JetStreamBroker extends NatsBroker {
    * Stops reading.
    */
   close() {
-    const handlers = this._handlers;
-    this._reading?.then(
-      (messages) => messages.close(),
-      (error) => handlers?.error(error)
-    );
+    this._readers++;
+    this._messages?.stop();
+    this._messages = null;
     this._reading = null;
     this._topics.clear();
     this._handlers = null;
@@ -194,29 +210,66 @@ class JetStreamBroker extends NatsBroker {
   /**
    * Begins to read what the stream gets from now on.
    *
-   * @return {Promise<any>} Fulfilled with what does it
    * @private
    */
   async _read() {
+    this._next = (await this._findLast()) + 1;
+    await this._consume(++this._readers);
+  }
+
+  /**
+   * @return {Promise<number>} The number of the latest message of the stream
+   * @private
+   */
+  async _findLast() {
     const manager = await this._jetstream.jetstreamManager();
-    const { state } = await manager.streams.info(this._stream);
-    // By its number, not by "new": that would be another one after each time without a connection.
+    return (await manager.streams.info(this._stream)).state.last_seq;
+  }
+
+  /**
+   * Reads on with another consumer. What the client does by itself takes up to half a minute.
+   *
+   * @protected
+   */
+  async _resume() {
+    if (this._reading === null || this._next === 0) return;
+    const reader = ++this._readers;
+    while (reader === this._readers) {
+      try {
+        // It may have been made anew, and counts from 1 again.
+        if ((await this._findLast()) < this._next - 1) this._next = 1;
+        await this._consume(reader);
+        return;
+      } catch (error) {
+        this._handlers?.error(/** @type {Error} */ (error));
+        await new Promise((resolve) => setTimeout(resolve, RETRY_INTERVAL_MS).unref());
+      }
+    }
+  }
+
+  /**
+   * @param {number} reader The number of what reads
+   * @private
+   */
+  async _consume(reader) {
+    this._messages?.stop();
+    this._messages = null;
     const consumer = await this._jetstream.consumers.get(this._stream, {
       deliver_policy: 'by_start_sequence',
-      opt_start_seq: state.last_seq + 1
+      opt_start_seq: this._next
     });
     const messages = await consumer.consume({
       callback: (/** @type {any} */ message) => {
+        if (reader !== this._readers) return;
+        this._next = message.seq + 1;
         const topic = this._topics.get(message.subject);
         if (topic !== undefined) this._handlers?.message(topic, message.data);
       },
       expires: EXPIRES_MS,
       idle_heartbeat: HEARTBEAT_MS
     });
-    messages.closed().then((/** @type {unknown} */ error) => {
-      if (error instanceof Error) this._handlers?.error(error);
-    });
-    return messages;
+    if (reader === this._readers) this._messages = messages;
+    else messages.stop();
   }
 }
 
