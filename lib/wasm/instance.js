@@ -240,7 +240,7 @@ function instance() {
  */
 class Handle {
   /**
-   * @param {Instance} instance The instance
+   * @param {Instance} owner The instance
    * @param {string} free The function that frees it
    * @param {number} number Its number
    */
