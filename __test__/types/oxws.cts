@@ -87,6 +87,7 @@ wss.shutdown({ reason: Buffer.alloc(1) });
 const wrongBeat: WebSocket.ServerOptions = { heartbeat: { timeout: 1 } };
 // @ts-expect-error no such policy
 const wrongPolicy: WebSocket.ServerOptions = { backpressurePolicy: 'wait' };
+void [slow, beats, drained, disposed, wrongBeat, wrongPolicy];
 
 // Arguments that may be left out, and their types.
 

@@ -28,14 +28,14 @@ const KEY_LENGTH = 4;
 
 /** @typedef {((error: Error) => void) | undefined} Callback */
 /**
- * Who waits.
+ * One that waits.
  *
  * @typedef {{threshold: number, resolve: (value?: any) => void,
  *   reject: (error: unknown) => void}} Waiting
  */
 
 /**
- * What is buffered of a connection, and who waits for it to become less.
+ * What is buffered of a connection, and what waits for it to become less.
  */
 class Backpressure {
   /**
@@ -45,9 +45,9 @@ class Backpressure {
   constructor(websocket, options) {
     this._websocket = websocket;
     /** 0 for none, as the next one. @type {number} */
-    this._mark = options.highWaterMark > 0 ? options.highWaterMark : 0;
+    this._mark = options.highWaterMark || 0;
     /** @type {number} */
-    this._limit = options.maxBackpressure > 0 ? options.maxBackpressure : 0;
+    this._limit = options.maxBackpressure || 0;
     this._drops = options.backpressurePolicy === 'drop';
     /** Whether more than the mark was buffered, and some of it still is. */
     this._isAbove = false;
@@ -289,7 +289,7 @@ class Backpressure {
   }
 
   /**
-   * Waits until not more than so much is buffered.
+   * Waits until no more than this much is buffered.
    *
    * @param {number} threshold How much
    * @param {AbortSignal | undefined} signal Ends the waiting
@@ -329,7 +329,7 @@ class Backpressure {
 }
 
 /**
- * @return {Error} Why nobody waits any longer
+ * @return {Error} Why the waiting ends
  */
 function closedError() {
   return createCause('ERR_OXWS_CLOSED', 'The WebSocket is closed');
@@ -348,7 +348,7 @@ function prepareBackpressure(websocket, options) {
 }
 
 /**
- * Waits until not more than so much of what a WebSocket has sent is buffered.
+ * Waits until no more than this much of what a WebSocket has sent is buffered.
  *
  * @param {any} websocket The WebSocket
  * @param {any} [options] `threshold`, 0 by default; `signal`

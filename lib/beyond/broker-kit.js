@@ -223,9 +223,9 @@ class Room {
   /**
    * Publishes until something arrives: from then on the broker sends the topic.
    *
-   * @param {any} server Who publishes
+   * @param {any} server The one that publishes
    * @param {string} topic The topic
-   * @param {Client} client Who gets it
+   * @param {Client} client The one that gets it
    */
   async reach(server, topic, client) {
     const limit = Date.now() + TIMEOUT_MS;

@@ -72,7 +72,7 @@ function leastCompressed(websocket) {
 function deliver(websocket, message, isDroppable) {
   if (!takesMessages(websocket)) return false;
   const backpressure = websocket[kBackpressure];
-  if (backpressure !== null && backpressure.refusesShared(message, isDroppable)) return true;
+  if (backpressure?.refusesShared(message, isDroppable)) return true;
   const sender = websocket._sender;
   // A message may not get between the fragments of another one, RFC 6455, section 5.4.
   if (sender._firstFragment === false)

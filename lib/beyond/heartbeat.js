@@ -8,8 +8,8 @@
 // it, whichever mode it's in, the engine pings (`engine/timers.js`); on the stream transport it's
 // done here, by one timer for all connections of the thread.
 //
-// A pong that answers such a ping is nobody else's business. The engine keeps it to itself, but for
-// a connection that gives bytes, whose receiver finds it.
+// A pong that answers such a ping is of no interest to the program. The engine keeps it to itself,
+// but for a connection that gives bytes, whose receiver finds it.
 
 const { randomInt } = require('node:crypto');
 

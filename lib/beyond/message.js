@@ -18,7 +18,7 @@ const BINARY = 2;
 const MIN_KEPT_LENGTH = 512;
 
 /**
- * A message, whoever gets it.
+ * A message, whichever connections get it.
  */
 class Message {
   /**
@@ -242,13 +242,13 @@ class SharedBlob {
  * @property {Buffer | null} bytes The result, once it's there
  * @property {Buffer | null} frame The frame with that
  * @property {{callback: (error: Error | null, data?: Buffer) => void, perMessageDeflate: any}[]}
- *   waiting Who waits for it
+ *   waiting What waits for it
  */
 
 /**
- * Gives a result to all who wait for it.
+ * Gives a result to all that wait for it.
  *
- * @param {Deflated['waiting']} waiting Who waits
+ * @param {Deflated['waiting']} waiting What waits
  * @param {number} start The first of them
  * @param {Buffer} bytes The result
  */

@@ -12,7 +12,7 @@
 const { setTimeout } = require('../host');
 const { disconnected } = require('./broker-error');
 
-/** How many messages a stream keeps, unless told otherwise. */
+/** How many messages a stream keeps, by default. */
 const MAX_LENGTH = 10_000;
 /** How many are read at once. */
 const READ_COUNT = 1000;

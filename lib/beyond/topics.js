@@ -1,14 +1,15 @@
 // @ts-check
 'use strict';
 
-// The topics of a server: who has subscribed to what, and what is published there.
+// The topics of a server: which connections have subscribed to what, and what is published there.
 //
 // A `WebSocket` of a server has its `Topics` under `kTopics`, and from its first subscription on
 // its `Subscriber`.
 //
-// The engine knows the subscriptions of its connections, too, and who is attached: then a message
-// is one command for all of them. Whoever has something in the way of its messages is apart, and
-// gets each by way of its sender, as does whoever the engine does not carry.
+// The engine knows the subscriptions of its connections, too, and which are attached: then a
+// message is one command for all of them. A connection that has something in the way of its
+// messages is apart, and gets each by way of its sender, as does one that the engine does not
+// carry.
 
 const { kTopics } = require('../constants');
 const { MAX_COMPRESSED_LENGTH, MAX_COPY_LENGTH } = require('../engine/outbox');
@@ -99,11 +100,11 @@ class Topics {
   }
 
   /**
-   * Sends a message to all who have subscribed to a topic.
+   * Sends a message to all that have subscribed to a topic.
    *
    * @param {string} name The topic
    * @param {Message} message The message
-   * @param {Excepted} excepted Who doesn't get it
+   * @param {Excepted} excepted The connections that don't get it
    * @param {boolean} isDroppable Whether it's dropped where it would exceed `maxBackpressure`
    * @return {number} For how many connections it is queued
    */
@@ -118,7 +119,7 @@ class Topics {
    *
    * @param {string} name The topic
    * @param {Message} message The message
-   * @param {Excepted} excepted Who doesn't get it
+   * @param {Excepted} excepted The connections that don't get it
    * @param {boolean} isDroppable As for `publish()`
    * @return {number} For how many connections it is queued
    */
@@ -140,7 +141,7 @@ class Topics {
       if (maxBackpressure > 0) outbox.limitPublished(message.length, maxBackpressure);
       outbox.reserve(commands, message.length);
     }
-    // Who is apart now: more may be once the message is handed over, which have it then.
+    // Those that are apart now: more may be once the message is handed over, which have it then.
     const chosen = topic.apart.size > 0 ? chooseFrom(topic.apart, excepted) : null;
     let count = 0;
     for (const part of topic.parts) {
@@ -150,7 +151,7 @@ class Topics {
   }
 
   /**
-   * Notes that the server is closed. It has nothing to do with the broker any more once nobody is
+   * Notes that the server is closed. It has nothing to do with the broker any more once none is
    * subscribed.
    */
   end() {
@@ -368,7 +369,7 @@ class Subscriber {
  * @param {Part} part What the engine knows of it
  * @param {Message} message The message
  * @param {boolean} compresses Whether it's compressed for those that do that
- * @param {Excepted} excepted Who doesn't get it
+ * @param {Excepted} excepted The connections that don't get it
  * @return {number} How many get it
  */
 function publishTo(topic, { attached, number, outbox }, message, compresses, excepted) {
@@ -385,11 +386,11 @@ const NO_NUMBERS = [];
 Object.freeze(NO_NUMBERS);
 
 /**
- * Finds the attached subscribers among those who don't get a message.
+ * Finds the attached subscribers among those that don't get a message.
  *
  * @param {Topic} topic The topic
  * @param {any} outbox The outbox of their engine
- * @param {any} excepted Who doesn't get it
+ * @param {any} excepted The connections that don't get it
  * @return {number[]} The numbers of their connections
  */
 function findAttached(topic, outbox, excepted) {
@@ -407,7 +408,7 @@ function findAttached(topic, outbox, excepted) {
  *
  * @param {Set<Subscriber>} subscribers The subscribers
  * @param {Message} message The message
- * @param {Excepted} excepted Who doesn't get it
+ * @param {Excepted} excepted The connections that don't get it
  * @param {boolean} isDroppable Whether it's dropped where it would exceed `maxBackpressure`
  * @return {number} For how many it is queued
  */
@@ -417,7 +418,7 @@ function deliverToSubscribers(subscribers, message, excepted, isDroppable) {
 
 /**
  * @param {Set<Subscriber>} subscribers Subscribers
- * @param {Excepted} excepted Who doesn't get a message
+ * @param {Excepted} excepted The connections that don't get a message
  * @return {any[]} The WebSockets of the others
  */
 function chooseFrom(subscribers, excepted) {
@@ -639,14 +640,14 @@ function toMessage(data, options) {
 }
 
 /**
- * Who doesn't get a message: a WebSocket, several, or nobody.
+ * The connections that don't get a message: a WebSocket, several, or none.
  *
  * @typedef {any} Excepted
  */
 
 /**
  * @param {any} except The option
- * @return {Excepted} Who doesn't get the message
+ * @return {Excepted} The connections that don't get the message
  * @throws {TypeError} If it's neither a WebSocket nor several
  */
 function toExcepted(except) {
@@ -679,7 +680,7 @@ function exceptError() {
 }
 
 /**
- * @param {Excepted} excepted Who doesn't get a message
+ * @param {Excepted} excepted The connections that don't get a message
  * @param {any} websocket A WebSocket
  * @return {boolean} Whether it's among them
  */

@@ -92,8 +92,8 @@ impl Entry {
         self.is_pinged = false;
     }
 
-    /// Says what is to be done now with one that has received and sent so many bytes, some of which
-    /// may wait.
+    /// Says what is to be done now with one that has received and sent this many bytes, some of
+    /// which may wait.
     fn judge(&mut self, received: u64, written: u64, waits: bool, now: u64) -> Due {
         // What waits goes on: the peer takes it.
         if received != self.seen || self.is_pinged && waits && written != self.written {
@@ -127,7 +127,7 @@ impl Timers {
         self.count == 0
     }
 
-    /// Looks after a connection that has received so many bytes.
+    /// Looks after a connection that has received this many bytes.
     pub(super) fn watch(&mut self, id: ConnectionId, heartbeat: Heartbeat, received: u64) {
         if self.slots.is_empty() {
             self.slots.resize_with(SLOTS as usize, Vec::new);
@@ -241,7 +241,7 @@ impl Timers {
     }
 
     /// Notes that a connection was pinged, or could not be because something waits; and that it
-    /// has sent so many bytes.
+    /// has sent this many bytes.
     pub(super) fn note_ping(&mut self, id: ConnectionId, written: u64, is_sent: bool) {
         let now = self.now;
         let Some(entry) = self.entry(id) else { return };
