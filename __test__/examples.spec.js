@@ -349,7 +349,9 @@ describe('The examples', { timeout: 120_000 }, () => {
       /** @type {Set<number>} */
       const heard = new Set();
       const clients = [];
-      for (let index = 0; index < 6; index++) {
+      // Each process of nginx takes turns for itself: six need not reach all three.
+      while (clients.length < 6 || (servers.size < 3 && clients.length < 30)) {
+        const index = clients.length;
         const { ws } = await connect(address);
         ws.on('message', (data) => {
           const text = String(data);

@@ -3,7 +3,7 @@
 
 // Makes JavaScript errors of what the native part says about what a peer did.
 
-const { getSystemErrorName } = require('node:util');
+const { getSystemErrorMap, getSystemErrorName } = require('node:util');
 
 const { kStatusCode } = require('./constants');
 const native = require('./native');
@@ -59,6 +59,9 @@ function createInflateError({ errno, message, code, closeCode }) {
   return Object.assign(new Error(message), { errno, code, [kStatusCode]: closeCode });
 }
 
+/** What a system call says of a peer that is gone. Not from `node:os`, which tests replace. */
+const EPIPE = -([...getSystemErrorMap()].find(([, [name]]) => name === 'EPIPE')?.[0] ?? -32);
+
 /** What is said of a mistake of ours. Where it is, the native part has printed. */
 const PANIC = 'the engine has panicked';
 
@@ -99,5 +102,6 @@ module.exports = {
   createInternalError,
   createProtocolError,
   createSocketError,
+  EPIPE,
   PANIC
 };

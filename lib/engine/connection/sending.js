@@ -4,12 +4,11 @@
 // What a connection of the engine sends: the frames of the sender and the bytes of the socket, in
 // one order, and the callbacks of both.
 
-const { constants } = require('node:os');
 const { Writable } = require('node:stream');
 
 const { isBuffer } = require('../../buffer-util');
 const { EMPTY_BUFFER, kBackpressure, kWebSocket } = require('../../constants');
-const { createSocketError } = require('../../errors');
+const { createSocketError, EPIPE } = require('../../errors');
 const { nextTick, now, setImmediate } = require('../../host');
 const { COMPRESSED, MAX_COMPRESSED_LENGTH, MAX_COPY_LENGTH, RAW } = require('../outbox');
 const EngineHandle = require('./handle');
@@ -34,8 +33,6 @@ const MAX_UNCOUNTED_LENGTH = 16 * 1024;
  * @type {WeakMap<object, number>}
  */
 const waitingThen = new WeakMap();
-
-const { EPIPE } = constants.errno;
 
 /** The `write()` that was not wrapped. @type {Function} */
 const writeToStream = Writable.prototype.write;
