@@ -42,6 +42,11 @@ class Link {
     return this.client.isOpen && this.server.isOpen;
   }
 
+  /** Whether it has been ready, whatever has become of it since. */
+  get wasReady() {
+    return this.server.ws !== null && this.client.ws.readyState !== 0;
+  }
+
   fail(text) {
     this.round.failures.push(`${this.kind} ${this.number}: ${text}`);
   }
@@ -242,6 +247,8 @@ class Round {
   /** Waits until all has arrived, where it must. */
   async #drain() {
     const open = () => this.links.filter(({ isCut }) => !isCut);
+    // The latest may be shaking hands still, over TLS for longer than all else takes to arrive.
+    await this.#until(() => this.links.every(({ wasReady }) => wasReady), 'connections open');
     await this.#until(() => {
       // Listeners pause as well.
       for (const link of this.links) {
