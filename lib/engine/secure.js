@@ -9,8 +9,7 @@
 // still answers. Every doubt leaves the socket as it is, with the stream transport.
 //
 //   OXWS_TLS=openssl|node   what carries connections over TLS; by default OpenSSL on Linux with
-//                           glibc, on x64 and arm64, and Node elsewhere, and where OXWS_DRIVER has
-//                           the engine work on another thread
+//                           glibc, on x64 and arm64, and Node elsewhere
 
 const net = require('node:net');
 const tls = require('node:tls');
@@ -149,12 +148,9 @@ let isReady;
  */
 function prepareSecure() {
   if (isReady === undefined) {
-    const { OXWS_DRIVER: driver, OXWS_TLS: carrier } = process.env;
-    // Two engines in a thread: connections were seen to stand still that way.
-    const hasTask = driver === 'tokio' || driver === 'auto';
+    const { OXWS_TLS: carrier } = process.env;
     isReady =
       carrier !== 'node' &&
-      (carrier === 'openssl' || !hasTask) &&
       process.env.OXWS_TRANSPORT !== 'stream' &&
       process.versions.bun === undefined &&
       process.versions.openssl !== undefined &&
