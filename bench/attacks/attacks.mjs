@@ -293,30 +293,13 @@ export const ATTACKS = [
     id: 'closes',
     title: 'Handshakes, and a close frame',
     connections: BUSY,
-    run: (attacker) =>
-      several(BUSY, async () => {
-        while (attacker.goesOn) {
-          const socket = (await attacker.open()).resume();
-          const ended = new Promise((resolve) => socket.once('close', resolve));
-          attacker.write(socket, frame(CLOSE, Buffer.from([3, 232]), { key: KEY }));
-          await Promise.race([ended, sleep(1000)]);
-        }
-      })
+    run: (attacker) => openAndSend(attacker, frame(CLOSE, Buffer.from([3, 232]), { key: KEY }))
   },
   {
     id: 'violations',
     title: 'Handshakes, and a frame that is none',
     connections: BUSY,
-    run: (attacker) =>
-      several(BUSY, async () => {
-        while (attacker.goesOn) {
-          const socket = (await attacker.open()).resume();
-          const ended = new Promise((resolve) => socket.once('close', resolve));
-          attacker.write(socket, frame(BINARY, 'a', { key: KEY, rsv: 7 }));
-          await Promise.race([ended, sleep(1000)]);
-          socket.destroy();
-        }
-      })
+    run: (attacker) => openAndSend(attacker, frame(BINARY, 'a', { key: KEY, rsv: 7 }))
   },
   {
     id: 'subprotocols',
@@ -356,6 +339,25 @@ export const ATTACKS = [
     }
   }
 ];
+
+/**
+ * Shakes hands, sends a frame that ends the connection, and awaits that end, again and again.
+ *
+ * @param {Attacker} attacker The attacker
+ * @param {Buffer} last The frame
+ * @return {Promise<unknown>}
+ */
+function openAndSend(attacker, last) {
+  return several(BUSY, async () => {
+    while (attacker.goesOn) {
+      const socket = (await attacker.open()).resume();
+      const ended = new Promise((resolve) => socket.once('close', resolve));
+      attacker.write(socket, last);
+      await Promise.race([ended, sleep(1000)]);
+      socket.destroy();
+    }
+  });
+}
 
 /**
  * Shakes hands with a long header, again and again.
