@@ -16,7 +16,8 @@ const { checkConnectionOptions } = require('./beyond/options');
 const { dispose } = require('./beyond/shutdown');
 const topics = require('./beyond/topics');
 const { toBuffer } = require('./buffer-util');
-const { abortRequest, openConnection } = require('./handshake/client');
+const { openConnection } = require('./handshake/client');
+const { abortRequest } = require('./handshake/failure');
 const { nextTick } = require('./host');
 const {
   attachSocket,

@@ -9,20 +9,14 @@ const http = require('node:http');
 const https = require('node:https');
 const net = require('node:net');
 
+const { abortRequest, abortSocket, failHandshake, kAborted } = require('./failure');
+const { acceptExtensions, acceptProtocol, composeOffer } = require('./offer');
 const { prepareForRedirects } = require('./redirect');
 const { parseAddress, targetOf, urlFault } = require('./url');
-const { setCloseCause } = require('../beyond/close-cause');
 const { CLOSE_TIMEOUT } = require('../constants');
 const { connectSecure } = require('../engine/secure');
-const extension = require('../extension');
-const { nextTick } = require('../host');
 const { acceptKey } = require('../native');
-const PerMessageDeflate = require('../permessage-deflate');
-const { CLOSING, CONNECTING } = require('../ready-state');
-const subprotocol = require('../subprotocol');
-
-/** On a request: its WebSocket gave it up, so its errors don't matter. */
-const kAborted = Symbol('kAborted');
+const { CONNECTING } = require('../ready-state');
 
 // RFC 6455, section 4.1: the version is 13. HyBi 8 differs from it in the name of one header only.
 const PROTOCOL_VERSIONS = [8, 13];
@@ -55,21 +49,7 @@ const RESERVED_OPTIONS = {
   port: undefined
 };
 
-/**
- * One request of an opening handshake; a redirect makes another one.
- *
- * @typedef {object} Attempt
- * @property {any} websocket The WebSocket that is to be opened
- * @property {string | URL} address Where the request goes, as the user or the redirect gave it
- * @property {URL} url Where the request goes
- * @property {any} request The options of the request, and of the WebSocket
- * @property {any} nextOptions The options for the request after a redirect
- * @property {string[]} protocols The subprotocols, as the user gave them
- * @property {Set<string>} offered The subprotocols, checked
- * @property {string} key The value of `Sec-WebSocket-Key`
- * @property {any} perMessageDeflate The offered extension, if any
- * @property {any} req The request; `null` when it's over
- */
+/** @typedef {import('./offer').Attempt} Attempt */
 
 /**
  * Starts an opening handshake.
@@ -173,76 +153,16 @@ function sendRequest(attempt) {
  * @private
  */
 function addHeaders(attempt) {
-  const { request, protocols } = attempt;
-  /** @type {Record<string, any>} */
-  const headers = {
+  const { request } = attempt;
+
+  request.headers = {
     ...request.headers,
     'Sec-WebSocket-Version': request.protocolVersion,
     'Sec-WebSocket-Key': attempt.key,
     Connection: 'Upgrade',
-    Upgrade: 'websocket'
+    Upgrade: 'websocket',
+    ...composeOffer(attempt)
   };
-
-  request.headers = headers;
-
-  if (request.perMessageDeflate) {
-    const perMessageDeflate = new PerMessageDeflate({
-      ...request.perMessageDeflate,
-      isServer: false,
-      maxPayload: request.maxPayload
-    });
-
-    attempt.perMessageDeflate = perMessageDeflate;
-    headers['Sec-WebSocket-Extensions'] = extension.format({
-      [PerMessageDeflate.extensionName]: perMessageDeflate.offer()
-    });
-  }
-
-  if (protocols.length) {
-    attempt.offered = checkSubprotocols(protocols);
-    headers['Sec-WebSocket-Protocol'] = protocols.join(',');
-  }
-
-  if (request.origin) {
-    headers[request.protocolVersion < 13 ? 'Sec-WebSocket-Origin' : 'Origin'] = request.origin;
-  }
-}
-
-/**
- * Checks the subprotocols to offer. RFC 6455, section 4.1: each is a token, and none comes twice.
- *
- * @param {any[]} protocols What the user gave
- * @return {Set<string>} The subprotocols
- * @throws {SyntaxError} If one isn't a token or comes twice
- * @private
- */
-function checkSubprotocols(protocols) {
-  const offered = new Set();
-
-  for (const protocol of protocols) {
-    if (!isSubprotocol(protocol) || offered.has(protocol)) {
-      throw new SyntaxError('An invalid or duplicated subprotocol was specified');
-    }
-    offered.add(protocol);
-  }
-
-  return offered;
-}
-
-/**
- * @param {any} value Any value
- * @return {boolean} Whether it's a valid subprotocol
- * @private
- */
-function isSubprotocol(value) {
-  if (typeof value !== 'string') return false;
-
-  try {
-    // The header with nothing else in it: white space or a comma would make another name of it.
-    return subprotocol.parse(value).has(value);
-  } catch {
-    return false;
-  }
 }
 
 /**
@@ -400,114 +320,4 @@ function responseFault(attempt, res) {
   }
 }
 
-/**
- * Takes over the subprotocol that the server chose. Deviation (ws 8.x): a server that chooses none
- * of those that were offered fails the handshake, where RFC 6455, section 4.1, leaves it to the
- * client.
- *
- * @param {Attempt} attempt The attempt
- * @param {http.IncomingMessage} res The response
- * @return {string | undefined} What is wrong
- * @private
- */
-function acceptProtocol({ websocket, offered }, res) {
-  const chosen = res.headers['sec-websocket-protocol'];
-
-  if (chosen === undefined) return offered.size ? 'Server sent no subprotocol' : undefined;
-  if (!offered.size) return 'Server sent a subprotocol but none was requested';
-  if (!offered.has(chosen)) return 'Server sent an invalid subprotocol';
-
-  websocket._protocol = chosen;
-}
-
-/**
- * Takes over the extensions that the server accepted. RFC 6455, section 9.1: they must be among
- * those that were offered.
- *
- * @param {Attempt} attempt The attempt
- * @param {http.IncomingMessage} res The response
- * @return {string | undefined} What is wrong
- * @private
- */
-function acceptExtensions({ websocket, perMessageDeflate }, res) {
-  const header = res.headers['sec-websocket-extensions'];
-  const { extensionName } = PerMessageDeflate;
-
-  if (header === undefined) return;
-  if (!perMessageDeflate) {
-    return 'Server sent a Sec-WebSocket-Extensions header but no extension was requested';
-  }
-
-  try {
-    const accepted = extension.parse(header);
-    const names = Object.keys(accepted);
-
-    if (names.length !== 1 || names[0] !== extensionName) {
-      return 'Server indicated an extension that was not requested';
-    }
-
-    perMessageDeflate.accept(accepted[extensionName]);
-  } catch {
-    return 'Invalid Sec-WebSocket-Extensions header';
-  }
-
-  websocket._extensions[extensionName] = perMessageDeflate;
-}
-
-/**
- * Emits what a failed handshake ends with: `'error'`, then `'close'`.
- *
- * @param {any} websocket The WebSocket
- * @param {Error} error Why it failed
- * @private
- */
-function failHandshake(websocket, error) {
-  websocket._readyState = CLOSING;
-  websocket._errorEmitted = true;
-  setCloseCause(websocket, error);
-  websocket.emit('error', error);
-  websocket.emitClose();
-}
-
-/**
- * Gives up a handshake whose response hasn't come, or isn't one. The events follow in the next
- * tick.
- *
- * @param {any} websocket The WebSocket
- * @param {any} req The request
- * @param {string} reason The text of the error
- */
-function abortRequest(websocket, req, reason) {
-  websocket._readyState = CLOSING;
-
-  const error = new Error(reason);
-
-  Error.captureStackTrace(error, abortRequest);
-  req[kAborted] = true;
-  req.abort();
-  // The request doesn't take its socket along once the response is complete.
-  if (req.socket && !req.socket.destroyed) req.socket.destroy();
-
-  nextTick(failHandshake, websocket, error);
-}
-
-/**
- * Gives up a handshake whose response is wrong. The events follow with those of the socket.
- *
- * @param {any} websocket The WebSocket
- * @param {import('node:stream').Duplex} socket The socket
- * @param {string} reason The text of the error
- * @private
- */
-function abortSocket(websocket, socket, reason) {
-  websocket._readyState = CLOSING;
-
-  socket.destroy(new Error(reason));
-  socket.once('error', (error) => {
-    setCloseCause(websocket, error);
-    websocket.emit('error', error);
-  });
-  socket.once('close', () => websocket.emitClose());
-}
-
-module.exports = { abortRequest, openConnection };
+module.exports = { openConnection };
