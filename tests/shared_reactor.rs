@@ -100,6 +100,15 @@ impl Owner {
         }
     }
 
+    /// Waits until something is true of a connection.
+    fn wait_until(&self, id: ConnectionId, is_true: impl Fn(&Connection) -> bool) {
+        let start = Instant::now();
+        while !self.reactor.inspect(id, &is_true).unwrap() {
+            assert!(start.elapsed() < PATIENCE, "it did not come");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Takes what there is, a few events at a time.
     fn take(&mut self) {
         loop {
@@ -281,11 +290,7 @@ fn forgets_what_was_read_of_a_connection_that_it_cannot_write_to() {
     owner.wait_until_read();
     drop(gone);
     assert!(owner.reactor.send_long(broken, b"to ", b"nobody"));
-    let start = Instant::now();
-    while owner.reactor.inspect(broken, |it| it.failure().is_none()).unwrap() {
-        assert!(start.elapsed() < PATIENCE, "it did not fail");
-        thread::sleep(Duration::from_millis(1));
-    }
+    owner.wait_until(broken, |it| it.failure().is_some());
     owner.take_until(|owner| {
         owner
             .others
@@ -296,6 +301,30 @@ fn forgets_what_was_read_of_a_connection_that_it_cannot_write_to() {
     assert_eq!(owner.bytes[broken as usize], b"");
     assert_eq!(owner.bytes[other as usize], b"read");
     assert_eq!(owner.reactor.inspect(broken, Connection::pending), Some(9));
+}
+
+#[test]
+fn keeps_what_was_read_of_a_paused_connection_that_it_cannot_write_to() {
+    let mut owner = Owner::new();
+    let (broken, mut gone) = owner.connect();
+    owner.reactor.set_tasked(true);
+    gone.write_all(b"on the way, ").unwrap();
+    owner.wait_until_read();
+    owner.reactor.update(broken, |it| it.set_paused(true));
+    gone.write_all(b"read ahead").unwrap();
+    owner.wait_until(broken, |it| it.bytes_read() == 22);
+    drop(gone);
+    assert!(owner.reactor.send_long(broken, b"to ", b"nobody"));
+    owner.wait_until(broken, |it| it.failure().is_some());
+    let fails = |(_, what): &(_, ConnectionEvent)| matches!(what, ConnectionEvent::Failed(..));
+    owner.take_until(|owner| owner.others.iter().any(fails));
+    assert_eq!(owner.bytes[broken as usize], b"on the way, ");
+    let rest = owner.reactor.drain(broken, true, true);
+    let bytes = |event: &ConnectionEvent| match event {
+        ConnectionEvent::Raw(payload) => payload.as_slice(&[]).to_vec(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(rest.iter().map(bytes).collect::<Vec<_>>().concat(), b"read ahead");
 }
 
 #[test]

@@ -875,8 +875,13 @@ impl Connection {
     fn report_failure<S: Sink>(&mut self, id: ConnectionId, turn: &mut Turn<'_, S>) {
         let Some(Failure { call, error, .. }) = self.failure.as_deref() else { return };
         let event = ConnectionEvent::Failed(*call, copy_of(error));
+        // Paused, it had read what is on its way, and that comes before what it reads ahead.
+        let is_forgotten = *call == FailedCall::Write && !self.paused;
         self.failure_due = false;
         self.stop_receiving();
+        if is_forgotten {
+            turn.sink.forget(id);
+        }
         turn.sink.push(id, event);
     }
 }

@@ -135,4 +135,7 @@ pub trait Sink {
     }
     /// Takes an event. Called only while there is room.
     fn push(&mut self, id: ConnectionId, event: ConnectionEvent);
+    /// Drops what it has of a connection that can't be written to, as far as the host hasn't taken
+    /// it: without a task in between that would not have been read.
+    fn forget(&mut self, _id: ConnectionId) {}
 }

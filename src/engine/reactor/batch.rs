@@ -64,10 +64,6 @@ impl Sink for EventList {
         if let Some(Payload::Owned(bytes)) = event.payload_mut() {
             self.owned += bytes.len();
         }
-        if matches!(event, ConnectionEvent::Failed(FailedCall::Write, _)) {
-            self.list.retain(|(of, _)| *of != id);
-            self.broken.push(id);
-        }
         if mem::take(&mut self.is_next_turn) {
             self.list.push_back((NO_CONNECTION, ConnectionEvent::NextTurn));
         }
@@ -80,6 +76,11 @@ impl Sink for EventList {
             _ => self.charges.push((id, weight)),
         }
         self.list.push_back((id, event));
+    }
+
+    fn forget(&mut self, id: ConnectionId) {
+        self.list.retain(|(of, _)| *of != id);
+        self.broken.push(id);
     }
 }
 
