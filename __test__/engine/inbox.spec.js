@@ -295,6 +295,35 @@ describe('What the engine receives', { skip }, () => {
     assert.deepStrictEqual(numbers, [...numbers.keys()]);
   });
 
+  it('leaves out all that follows what it leaves out of a connection that is closed', async (t) => {
+    const { port, wss } = await serve(t);
+    const ends = [];
+    const closed = [];
+    for (let index = 0; index < 2; index++) {
+      const { socket, ws } = await connectRaw(t, undefined, { port, wss });
+      const end = { numbers: [], socket, ws };
+      closed.push(once(ws, 'close'));
+      ws.on('message', (data) => {
+        end.numbers.push(data.readUInt16BE(0));
+        // The batch has a part of what this one has sent, the engine the rest.
+        if (end.numbers.length === 1) ends[1 - index].ws.terminate();
+      });
+      ends.push(end);
+    }
+    const frames = Array.from({ length: 3000 }, (_value, number) => {
+      const payload = Buffer.alloc(2);
+      payload.writeUInt16BE(number);
+      return frame(2, payload, { key: KEY });
+    });
+    ends[0].socket.write(frames[0]);
+    ends[1].socket.write(Buffer.concat(frames));
+    await until(() => ends.some(({ ws }) => ws.readyState === WebSocket.CLOSED), 'an end');
+    for (const { socket } of ends) socket.destroy();
+    await Promise.all(closed);
+    assert.ok(ends.some(({ numbers }) => numbers.length > 0));
+    for (const { numbers } of ends) assert.deepStrictEqual(numbers, [...numbers.keys()]);
+  });
+
   it('delivers to the others what is behind an exception', async (t) => {
     const { url, wss } = await serve(t);
     const received = [];

@@ -47,10 +47,11 @@ async function connect(t, { client, clientOptions, server, serverOptions } = {})
 }
 
 /**
- * A server, a raw TCP client behind the opening handshake and the server's end of the connection.
+ * A server, by default a new one, a raw TCP client behind the opening handshake and the server's
+ * end of the connection.
  */
-async function connectRaw(t, options) {
-  const { port, wss } = await serve(t, options);
+async function connectRaw(t, options, served = undefined) {
+  const { port, wss } = served ?? (await serve(t, options));
   const accepted = once(wss, 'connection');
   const socket = net.connect(port, '127.0.0.1');
   t.after(() => socket.destroy());

@@ -298,27 +298,39 @@ class Inbox {
     const { values } = this._records;
     for (let index = this._index; index < this._count; index++) {
       if (values[(index + 1) * RECORD_FIELDS] !== id) break;
-      this._keep(index, connection);
+      if (this._isReceived(index)) this._keep(index, connection);
     }
   }
 
   /**
-   * Lets a connection that is about to be closed keep what the batch still has of it, after what is
-   * being handed out: that comes before what the engine has.
+   * Finds what the batch still has of a connection, after what is being handed out of it.
    *
    * @param {number} id Its number
    * @param {Connection} connection The connection
+   * @return {number[]} Which records of the batch
    * @private
    */
-  _keepRest(id, connection) {
+  _restOf(id, connection) {
     const { values } = this._records;
+    const rest = [];
     let index = this._index;
     if (connection === this._current) {
       while (index < this._count && values[(index + 1) * RECORD_FIELDS] === id) index++;
     }
     for (; index < this._count; index++) {
-      if (values[(index + 1) * RECORD_FIELDS] === id) this._keep(index, connection);
+      if (values[(index + 1) * RECORD_FIELDS] === id && this._isReceived(index)) rest.push(index);
     }
+    return rest;
+  }
+
+  /**
+   * @param {number} index A record of the batch
+   * @return {boolean} Whether it is something that the peer has sent
+   * @private
+   */
+  _isReceived(index) {
+    const kind = this._records.values[(index + 1) * RECORD_FIELDS + 1];
+    return kind <= RECORD_END || kind === RECORD_UNINFLATABLE;
   }
 
   /**
@@ -331,11 +343,9 @@ class Inbox {
   _keep(index, connection) {
     const { values } = this._records;
     const at = (index + 1) * RECORD_FIELDS;
-    const kind = values[at + 1];
-    if (kind > RECORD_END && kind !== RECORD_UNINFLATABLE) return;
     const place = values[at + 3];
     const payload = this._payload(place, values[at + 4]);
-    if (payload !== null) connection.keep(kind, values[at + 2], payload, place, true);
+    if (payload !== null) connection.keep(values[at + 1], values[at + 2], payload, place, true);
   }
 
   /**
@@ -349,12 +359,19 @@ class Inbox {
     const isCurrent = connection === this._current;
     const isUnread = !isCurrent && connection.keepsRecords;
     const isWanted = isCurrent && !this._hasNextTurn();
+    const rest = this._restOf(id, connection);
     if (isCurrent && !this._engine.outbox.isDispatching) {
       // Behind an exception.
       this._keepRun(id, connection);
-      if (isWanted) this._keepRest(id, connection);
       this._current = null;
-    } else if (isWanted || isUnread) this._keepRest(id, connection);
+    }
+    if (isWanted || isUnread) {
+      // It comes before what the engine has.
+      for (const index of rest) this._keep(index, connection);
+    } else if (rest.length > 0) {
+      // It was read later than a socket of libuv would have been, and so was what the engine has.
+      return;
+    }
     if (!native.drainConnection(engine, id, isWanted, isUnread)) return;
     this._drained ??= new SharedIntegers((MAX_DRAINED + 1) * RECORD_FIELDS);
     const { memory, values } = this._drained;
