@@ -28,6 +28,7 @@ export import FormatValue = WebSocket.FormatValue;
 export import FrameOptions = WebSocket.FrameOptions;
 export import GenerateMaskCallback = WebSocket.GenerateMaskCallback;
 export import HeartbeatOptions = WebSocket.HeartbeatOptions;
+export import Http2ServerOptions = WebSocket.Http2ServerOptions;
 export import MessageEvent = WebSocket.MessageEvent;
 export import Operated = WebSocket.Operated;
 export import PerMessageDeflateOptions = WebSocket.PerMessageDeflateOptions;

@@ -15,6 +15,14 @@ import {
   IncomingMessage,
   OutgoingHttpHeaders
 } from 'node:http';
+import {
+  ClientHttp2Session,
+  Http2SecureServer,
+  Http2Server,
+  Http2ServerRequest,
+  IncomingHttpHeaders,
+  ServerHttp2Stream
+} from 'node:http2';
 import { RequestOptions as HTTPSRequestOptions, Server as HTTPSServer } from 'node:https';
 import { createConnection } from 'node:net';
 import { Duplex, DuplexOptions, Writable } from 'node:stream';
@@ -674,6 +682,11 @@ declare namespace WebSocket {
     headers?: { [key: string]: string } | undefined;
     /** Without effect: the address decides. */
     host?: string | undefined;
+    /**
+     * Session of HTTP/2 on which the connection is a stream (RFC 8441), in place of a connection of
+     * its own. The server has to support that. Not part of ws. @default none
+     */
+    http2?: ClientHttp2Session | undefined;
     /** Redirects to follow at most. @default 10 */
     maxRedirects?: number | undefined;
     /** Value of the `Origin` header, `Sec-WebSocket-Origin` for version 8. @default none */
@@ -921,6 +934,19 @@ declare namespace WebSocket {
     WebSocket?: U | undefined;
   }
 
+  /** Options of a `WebSocketServer` on a server of HTTP/2. Not part of ws. */
+  interface Http2ServerOptions<
+    U extends ConnectionConstructor = typeof WebSocket.WebSocket,
+    V extends typeof IncomingMessage = typeof IncomingMessage
+  > extends Omit<ServerOptions<U, V>, 'server'> {
+    /**
+     * Server of HTTP/2 whose streams, and upgrade requests with `allowHTTP1`, to serve; it is
+     * started and closed by the user. It has to announce it by
+     * `settings: { enableConnectProtocol: true }`.
+     */
+    server: Http2Server | Http2SecureServer;
+  }
+
   /**
    * The options of a server as they are read from it. The sizes of windows are numbers only, as in
    * `@types/ws`: so a server of ours may be passed where one of those types is expected.
@@ -985,7 +1011,7 @@ declare namespace WebSocket {
      * @param callback Called once the server listens; with `port` only
      * @throws {TypeError} unless exactly one of `port`, `server` and `noServer` is given
      */
-    constructor(options?: ServerOptions<T, U>, callback?: () => void);
+    constructor(options?: ServerOptions<T, U> | Http2ServerOptions<T, U>, callback?: () => void);
 
     /**
      * Where the server listens: a string for a pipe or Unix socket, `null` once closed.
@@ -1032,6 +1058,18 @@ declare namespace WebSocket {
       socket: Duplex,
       upgradeHead: Buffer,
       callback: (client: Served<T>, request: InstanceType<U>) => void
+    ): void;
+
+    /**
+     * Answers a request of a client over HTTP/2 that opens a stream for a WebSocket, an extended
+     * `CONNECT` (RFC 8441). Only needed with `noServer`. Not part of ws.
+     *
+     * @throws {Error} when the stream belongs to a WebSocket already
+     */
+    handleConnect(
+      stream: ServerHttp2Stream,
+      headers: IncomingHttpHeaders,
+      callback: (client: Served<T>, request: Http2ServerRequest) => void
     ): void;
 
     /**

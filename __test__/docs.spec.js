@@ -61,6 +61,7 @@ const OPTIONS = {
     'followRedirects',
     'generateMask',
     'handshakeTimeout',
+    'http2',
     'maxRedirects',
     'origin',
     'perMessageDeflate',

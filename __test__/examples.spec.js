@@ -185,6 +185,16 @@ describe('The examples', { timeout: 120_000 }, () => {
     );
   });
 
+  it('http2: has several WebSockets and a request on one connection', async () => {
+    const example = start('http2');
+    const lines = ['one', 'two', 'three'].map((name) => `The client got /${name} got "hello"`);
+
+    await until(
+      () =>
+        [...lines, 'got a page at /index.html'].every((line) => example.output().includes(line)),
+      example.output
+    );
+  });
   it('https: makes a certificate where none is given', {
     skip: findProgram('openssl') === undefined && 'no openssl found'
   }, async () => {

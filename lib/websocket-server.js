@@ -8,10 +8,11 @@ const EventEmitter = require('node:events');
 const http = require('node:http');
 
 const { PreparedMessage } = require('./beyond/message');
+const { acceptStream, connectListeners, speaksHttp2 } = require('./beyond/http2-server');
 const { checkConnectionOptions } = require('./beyond/options');
 const { closeAllConnections, isShuttingDown, shutDown } = require('./beyond/shutdown');
 const topics = require('./beyond/topics');
-const { CLOSE_TIMEOUT, kTopics, kWebSocket } = require('./constants');
+const { CLOSE_TIMEOUT, EMPTY_BUFFER, kTopics, kWebSocket } = require('./constants');
 const { checkOwnOptions } = require('./deflate/options');
 const { prepareSecure } = require('./engine/secure');
 const { attachSecure } = require('./engine/attach');
@@ -272,8 +273,29 @@ class WebSocketServer extends EventEmitter {
 
     const key = /** @type {string} */ (req.headers['sec-websocket-key']);
 
-    verifyClient(this.options, req, socket, () => {
-      this.completeUpgrade(offer.extensions, key, offer.protocols, req, socket, head, callback);
+    verifyClient(
+      this.options,
+      req,
+      () =>
+        this.completeUpgrade(offer.extensions, key, offer.protocols, req, socket, head, callback),
+      (status, message, headers) => rejectHandshake(socket, status, message, headers)
+    );
+  }
+
+  /**
+   * Answers a request by which a client over HTTP/2 opens a stream for a WebSocket: a `CONNECT`
+   * whose `:protocol` is `websocket`. RFC 8441. Not part of ws.
+   *
+   * @param {import('node:http2').ServerHttp2Stream} stream The stream
+   * @param {import('node:http2').IncomingHttpHeaders} headers The headers of the request
+   * @param {(websocket: WebSocket, req: import('node:http2').Http2ServerRequest) => void} callback
+   *     Called with the new WebSocket
+   * @throws {Error} If the stream belongs to a WebSocket already
+   */
+  handleConnect(stream, headers, callback) {
+    acceptStream(this, stream, headers, (websocket, request) => {
+      openWebSocket(this, websocket, stream, EMPTY_BUFFER);
+      callback(websocket, request);
     });
   }
 
@@ -310,7 +332,7 @@ class WebSocketServer extends EventEmitter {
 
     const websocket = new this.options.WebSocket(null, undefined, this.options);
     websocket[kTopics] = this[kTopics];
-    const headers = acceptHeaders(this.options, websocket, extensions, key, protocols, req);
+    const headers = acceptHeaders(this.options, websocket, { extensions, protocols }, key, req);
 
     // RFC 6455, section 4.2.2, leaves other headers open: listeners may change the lines.
     this.emit('headers', headers, req);
@@ -318,18 +340,30 @@ class WebSocketServer extends EventEmitter {
     socket.write(`${headers.join('\r\n')}\r\n\r\n`);
     socket.removeListener('error', destroyOnError);
 
-    websocket.setSocket(socket, head, {
-      allowSynchronousEvents: this.options.allowSynchronousEvents,
-      maxBufferedChunks: this.options.maxBufferedChunks,
-      maxFragments: this.options.maxFragments,
-      maxPayload: this.options.maxPayload,
-      skipUTF8Validation: this.options.skipUTF8Validation
-    });
-
-    if (this.clients) trackClient(this, websocket);
-
+    openWebSocket(this, websocket, socket, head);
     callback(websocket, req);
   }
+}
+
+/**
+ * Gives a WebSocket its socket, and keeps it in `clients`.
+ *
+ * @param {WebSocketServer} wss The server
+ * @param {any} websocket The WebSocket, whose handshake is done
+ * @param {Duplex} socket Its socket
+ * @param {Buffer} head What arrived after the request already
+ * @private
+ */
+function openWebSocket(wss, websocket, socket, head) {
+  websocket.setSocket(socket, head, {
+    allowSynchronousEvents: wss.options.allowSynchronousEvents,
+    maxBufferedChunks: wss.options.maxBufferedChunks,
+    maxFragments: wss.options.maxFragments,
+    maxPayload: wss.options.maxPayload,
+    skipUTF8Validation: wss.options.skipUTF8Validation
+  });
+
+  if (wss.clients) trackClient(wss, websocket);
 }
 
 /**
@@ -363,7 +397,8 @@ function attachTo(wss, server) {
       /** @type {IncomingMessage} */ req,
       /** @type {Duplex} */ socket,
       /** @type {Buffer} */ head
-    ) => wss.handleUpgrade(req, socket, head, emitConnection)
+    ) => wss.handleUpgrade(req, socket, head, emitConnection),
+    ...(speaksHttp2(server) && connectListeners(wss, emitConnection))
   });
 
   for (const [event, listener] of listeners) server.on(event, listener);

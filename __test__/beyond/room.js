@@ -3,6 +3,7 @@
 // A server with some clients, for tests of topics; all end with the test.
 
 const { once } = require('node:events');
+const http2 = require('node:http2');
 const https = require('node:https');
 const { Duplex } = require('node:stream');
 
@@ -53,6 +54,25 @@ async function serveTls(t, options) {
   return { url: `wss://127.0.0.1:${server.address().port}`, wss };
 }
 
+/** A server over HTTP/2, and the session on which all its clients are. */
+async function serveHttp2(t, options) {
+  const settings = { enableConnectProtocol: true };
+  const server = http2.createSecureServer({ ...certificate, settings });
+  const sessions = [];
+  server.on('session', (session) => sessions.push(session));
+  const wss = new WebSocketServer({ server, ...options });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  const url = `wss://127.0.0.1:${port}`;
+  const session = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
+  t.after(() => {
+    for (const each of [session, ...sessions]) each.destroy();
+    server.close();
+  });
+  return { session, url, wss };
+}
+
 /** Joins by a `Duplex` in place of a socket. */
 async function joinByDuplex(t, { wss }, options) {
   const [near, far] = duplexPair();
@@ -95,6 +115,10 @@ const KINDS = {
     join: (t, served, options) => join(t, served, { rejectUnauthorized: false, ...options }),
     serve: serveTls
   },
+  http2: {
+    join: (t, served, options) => join(t, served, { http2: served.session, ...options }),
+    serve: serveHttp2
+  },
   duplex: {
     join: joinByDuplex,
     async serve(t, options) {
@@ -106,8 +130,8 @@ const KINDS = {
 };
 
 /**
- * A server of a kind (`tcp`, `tls`, `duplex`), and so many clients: the server's end of each, what
- * it has received and how it ended.
+ * A server of a kind (`tcp`, `tls`, `http2`, `duplex`), and this many clients: the server's end of
+ * each, what it has received and how it ended.
  */
 async function openRoom(t, count, options, kind = 'tcp', clientOptions = undefined) {
   const served = await KINDS[kind].serve(t, options);

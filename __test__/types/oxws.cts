@@ -1,6 +1,7 @@
 // What oxws declares beyond `@types/ws`, and what it refuses, in CommonJS.
 
 import http = require('node:http');
+import http2 = require('node:http2');
 
 import { Duplex, type Writable } from 'node:stream';
 
@@ -232,3 +233,17 @@ channels.on('connection', (ws) => {
 client.subscribe('a');
 // @ts-expect-error a topic is a string
 wss.publish(1, 'text');
+
+// HTTP/2.
+
+const overHttp2 = new WebSocket.Server({ server: http2.createServer() });
+overHttp2.on('connection', (ws) => ws.send('text'));
+declare const http2Stream: http2.ServerHttp2Stream;
+new WebSocket.Server({ noServer: true }).handleConnect(
+  http2Stream,
+  { ':path': '/' },
+  (ws, request) => ws.send(request.authority)
+);
+new WebSocket('ws://127.0.0.1', { http2: http2.connect('http://127.0.0.1') });
+// @ts-expect-error a session of a client
+new WebSocket('ws://127.0.0.1', { http2: http2.createServer() });

@@ -111,7 +111,9 @@ class Pulse {
    * @private
    */
   _countLeft() {
-    const { _handle: handle, bytesWritten = 0, writableLength } = this.websocket._socket;
+    const { _handle: handle, session, writableLength } = this.websocket._socket;
+    // A stream of HTTP/2 doesn't count them, but the socket below all of its session does.
+    const { bytesWritten = 0 } = session?.socket ?? this.websocket._socket;
     // What libuv has it reports by itself: of TLS below that.
     const { writeQueueSize = 0 } = handle?._parent ?? handle ?? {};
     return bytesWritten - writableLength - writeQueueSize;

@@ -13,6 +13,7 @@ const { abortRequest, abortSocket, failHandshake, kAborted } = require('./failur
 const { acceptExtensions, acceptProtocol, composeOffer } = require('./offer');
 const { prepareForRedirects } = require('./redirect');
 const { parseAddress, targetOf, urlFault } = require('./url');
+const { openStream } = require('../beyond/http2-client');
 const { CLOSE_TIMEOUT } = require('../constants');
 const { connectSecure } = require('../engine/secure');
 const { acceptKey } = require('../native');
@@ -101,7 +102,8 @@ function openConnection(websocket, address, protocols, options) {
     req: null
   };
 
-  sendRequest(attempt);
+  if (request.http2) openStream(attempt);
+  else sendRequest(attempt);
   return request;
 }
 

@@ -8,16 +8,16 @@ const extension = require('../extension');
 const { acceptKey, isValidKey } = require('../native');
 const PerMessageDeflate = require('../permessage-deflate');
 const subprotocol = require('../subprotocol');
-const { rejectHandshake } = require('./rejection');
 
-/** @typedef {import('node:http').IncomingMessage} IncomingMessage */
-/** @typedef {import('node:stream').Duplex} Duplex */
+/**
+ * @typedef {import('node:http').IncomingMessage | import('node:http2').Http2ServerRequest} Request
+ */
 /** @typedef {import('./rejection').Rejection} Rejection */
 
 /**
  * Checks the parts of the request that don't depend on the options. RFC 6455, section 4.2.1.
  *
- * @param {IncomingMessage} req The request
+ * @param {Request} req The request
  * @return {Rejection | undefined} What is wrong
  */
 function requestFault(req) {
@@ -32,6 +32,14 @@ function requestFault(req) {
     return { status: 400, message: 'Missing or invalid Sec-WebSocket-Key header' };
   }
 
+  return versionFault(req);
+}
+
+/**
+ * @param {Request} req The request
+ * @return {Rejection | undefined} What is wrong with the protocol version that it asks for
+ */
+function versionFault(req) {
   const version = protocolVersion(req);
 
   if (version !== 13 && version !== 8) {
@@ -44,7 +52,7 @@ function requestFault(req) {
 }
 
 /**
- * @param {IncomingMessage} req The request
+ * @param {Request} req The request
  * @return {number} The protocol version that it asks for, or `NaN`
  * @private
  */
@@ -62,7 +70,7 @@ function protocolVersion(req) {
  * Reads what the client offers beyond the bare protocol.
  *
  * @param {any} options The options of the server
- * @param {IncomingMessage} req The request
+ * @param {Request} req The request
  * @return {Offer | Rejection} The offer, or what is wrong with it
  */
 function readOffer(options, req) {
@@ -110,10 +118,11 @@ function readOffer(options, req) {
  *
  * @param {any} options The options of the server
  * @param {any} req The request
- * @param {Duplex} socket Its socket
  * @param {() => void} accept What to do if so
+ * @param {(status: number, message?: string, headers?: Record<string, any>) => void} reject What to
+ *     do if not
  */
-function verifyClient(options, req, socket, accept) {
+function verifyClient(options, req, accept, reject) {
   if (!options.verifyClient) {
     accept();
     return;
@@ -128,7 +137,7 @@ function verifyClient(options, req, socket, accept) {
 
   if (options.verifyClient.length !== 2) {
     if (options.verifyClient(info)) accept();
-    else rejectHandshake(socket, 401);
+    else reject(401);
     return;
   }
 
@@ -141,7 +150,7 @@ function verifyClient(options, req, socket, accept) {
       /** @type {Record<string, any>} */ headers
     ) => {
       if (verified) accept();
-      else rejectHandshake(socket, status || 401, message, headers);
+      else reject(status || 401, message, headers);
     }
   );
 }
@@ -152,20 +161,34 @@ function verifyClient(options, req, socket, accept) {
  *
  * @param {any} options The options of the server
  * @param {any} websocket The new WebSocket
- * @param {Record<string, any>} extensions The extensions to use
+ * @param {Offer} offer What the client offers
  * @param {string} key The value of `Sec-WebSocket-Key`
- * @param {Set<string>} protocols The subprotocols that the client offers
- * @param {IncomingMessage} req The request
+ * @param {Request} req The request
  * @return {string[]} The lines of the response
  */
-function acceptHeaders(options, websocket, extensions, key, protocols, req) {
-  const { extensionName } = PerMessageDeflate;
-  const lines = [
+function acceptHeaders(options, websocket, offer, key, req) {
+  return [
     'HTTP/1.1 101 Switching Protocols',
     'Upgrade: websocket',
     'Connection: Upgrade',
-    `Sec-WebSocket-Accept: ${acceptKey(key)}`
+    `Sec-WebSocket-Accept: ${acceptKey(key)}`,
+    ...agree(options, websocket, offer, req)
   ];
+}
+
+/**
+ * Chooses from what the client offers, and tells the WebSocket.
+ *
+ * @param {any} options The options of the server
+ * @param {any} websocket The new WebSocket
+ * @param {Offer} offer What the client offers
+ * @param {Request} req The request
+ * @return {string[]} The lines of the response that say so
+ */
+function agree(options, websocket, { extensions, protocols }, req) {
+  const { extensionName } = PerMessageDeflate;
+  /** @type {string[]} */
+  const lines = [];
 
   if (protocols.size) {
     const protocol = options.handleProtocols
@@ -188,4 +211,4 @@ function acceptHeaders(options, websocket, extensions, key, protocols, req) {
   return lines;
 }
 
-module.exports = { acceptHeaders, readOffer, requestFault, verifyClient };
+module.exports = { acceptHeaders, agree, readOffer, requestFault, verifyClient, versionFault };
