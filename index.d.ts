@@ -572,6 +572,16 @@ declare namespace WebSocket {
      */
     heartbeat?: number | HeartbeatOptions | false | null | undefined;
     /**
+     * Milliseconds by which `maxLifetime` may be shorter, at random for each connection: 0 to
+     * 2³¹ - 1. Not part of ws. @default 0
+     */
+    jitter?: number | null | undefined;
+    /**
+     * Milliseconds that a connection lasts at most: it's closed with 1001 then, 0 to 2³¹ - 1, 0 for
+     * no limit. Not part of ws. @default 0
+     */
+    maxLifetime?: number | null | undefined;
+    /**
      * Bytes of `bufferedAmount` beyond which `writableNeedDrain` is `true` and the event `'drain'`
      * comes. An integer; 0 for none. Not in ws.
      *
@@ -893,6 +903,16 @@ declare namespace WebSocket {
     U extends ConnectionConstructor = typeof WebSocket.WebSocket,
     V extends typeof IncomingMessage = typeof IncomingMessage
   > extends ConnectionOptions {
+    /**
+     * Says where a request comes from, for `maxConnectionsPerAddress`: behind a proxy by a header
+     * of it. Not part of ws, like the next one. @default the address of the peer
+     */
+    addressOf?: ((request: InstanceType<V>) => string) | null | undefined;
+    /**
+     * Whose pages may open connections: a list of origins, which lets requests without `Origin`
+     * pass, as no browser sends them; or a function. Others are answered 403. @default all
+     */
+    allowedOrigins?: string[] | ((origin: string | undefined) => boolean) | null | undefined;
     /** Connections that may wait to be accepted; with `port`. @default Node's, 511 */
     backlog?: number | undefined;
     /**
@@ -912,6 +932,18 @@ declare namespace WebSocket {
     handleProtocols?: (protocols: Set<string>, request: InstanceType<V>) => string | false;
     /** Address to listen on; with `port`. @default all */
     host?: string | undefined;
+    /**
+     * Connections, and handshakes in progress, at a time: 1 or more. Others are answered 503. Not
+     * part of ws, like the two that follow. @default no limit
+     */
+    maxConnections?: number | null | undefined;
+    /** The same of one address, see `addressOf`. Others are answered 429. @default no limit */
+    maxConnectionsPerAddress?: number | null | undefined;
+    /**
+     * Handshakes that may wait for `verifyClient` at a time: 1 or more. Others are answered 503.
+     * @default no limit
+     */
+    maxHandshakes?: number | null | undefined;
     /** Whether there is no HTTP server: `handleUpgrade()` is called by the user. @default false */
     noServer?: boolean | undefined;
     /** Accept only requests to this path, query not counted. @default any */

@@ -23,6 +23,8 @@ const NOOP = () => {};
 const kForOnEventAttribute = Symbol('kIsForOnEventAttribute');
 /** On a wrapped listener: the function that the user gave. */
 const kListener = Symbol('kListener');
+/** On a `WebSocket` of a server that has limits: what it counts as there; `null` without. */
+const kAdmission = Symbol('admission');
 /** On a `WebSocket`: what watches how much of what it sends is buffered; `null` without. */
 const kBackpressure = Symbol('backpressure');
 /** On a `WebSocket`: why it is closed; `null` where nothing has gone wrong. */
@@ -33,6 +35,8 @@ const kAutoPong = Symbol('auto-pong');
 const kOriginalPong = Symbol('original-pong');
 /** On a `WebSocket`: the times of its heartbeat; `null` without. */
 const kHeartbeat = Symbol('heartbeat');
+/** On a `WebSocket`: how long it may be open; `null` without. */
+const kLifetime = Symbol('lifetime');
 /**
  * On the class `Sender`: `send()` as it was when its file was loaded, before any tool replaced
  * it.
@@ -53,11 +57,13 @@ module.exports = {
   EMPTY_BUFFER,
   GUID,
   hasBlob,
+  kAdmission,
   kAutoPong,
   kBackpressure,
   kCloseCause,
   kForOnEventAttribute,
   kHeartbeat,
+  kLifetime,
   kListener,
   kOriginalPong,
   kOriginalSend,

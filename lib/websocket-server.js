@@ -8,6 +8,7 @@ const EventEmitter = require('node:events');
 const http = require('node:http');
 
 const { PreparedMessage } = require('./beyond/message');
+const { admit, enter, limit } = require('./beyond/admission');
 const { acceptStream, connectListeners, speaksHttp2 } = require('./beyond/http2-server');
 const { checkConnectionOptions } = require('./beyond/options');
 const { closeAllConnections, isShuttingDown, shutDown } = require('./beyond/shutdown');
@@ -81,6 +82,7 @@ class WebSocketServer extends EventEmitter {
 
     if (settings.perMessageDeflate) checkOwnOptions(settings.perMessageDeflate);
     checkConnectionOptions(settings);
+    limit(this, settings);
     /** Its topics. */
     this[kTopics] = new topics.Topics(this, settings.broker);
     if (!hasPort) prepareSecure();
@@ -264,6 +266,13 @@ class WebSocketServer extends EventEmitter {
       return;
     }
 
+    const refusal = enter(this, req, socket);
+
+    if (refusal !== null) {
+      rejectHandshake(socket, refusal.status, refusal.message);
+      return;
+    }
+
     const offer = readOffer(this.options, req);
 
     if ('status' in offer) {
@@ -363,6 +372,7 @@ function openWebSocket(wss, websocket, socket, head) {
     skipUTF8Validation: wss.options.skipUTF8Validation
   });
 
+  admit(socket, websocket);
   if (wss.clients) trackClient(wss, websocket);
 }
 

@@ -11,6 +11,7 @@ const EventEmitter = require('node:events');
 const { prepareBackpressure, waitForDrain } = require('./beyond/backpressure');
 const { sendPrepared } = require('./beyond/deliver');
 const { latencyOf, prepareHeartbeat, startHeartbeat } = require('./beyond/heartbeat');
+const { endLifetime, prepareLifetime, startLifetime } = require('./beyond/lifetime');
 const { PreparedMessage } = require('./beyond/message');
 const { checkConnectionOptions } = require('./beyond/options');
 const { dispose } = require('./beyond/shutdown');
@@ -29,9 +30,11 @@ const {
   BINARY_TYPES,
   EMPTY_BUFFER,
   kAutoPong,
+  kAdmission,
   kBackpressure,
   kCloseCause,
   kHeartbeat,
+  kLifetime,
   kOriginalPong,
   kOriginalSend,
   kTopics,
@@ -182,6 +185,7 @@ class WebSocket extends EventEmitter {
     this._closeTimeout = settings.closeTimeout;
     prepareBackpressure(this, settings);
     prepareHeartbeat(this, settings);
+    prepareLifetime(this, settings);
   }
 
   /**
@@ -296,6 +300,7 @@ class WebSocket extends EventEmitter {
       attachStream(this, receiverOptions, options.generateMask);
     attachSocket(socket);
     startHeartbeat(this);
+    startLifetime(this);
 
     this._readyState = OPEN;
     this.emit('open');
@@ -313,6 +318,8 @@ class WebSocket extends EventEmitter {
     this._readyState = CLOSED;
     topics.endSubscriptions(this);
     backpressureOf(this)?.end();
+    endLifetime(this);
+    /** @type {any} */ (this)[kAdmission]?.leave();
     this.emit('close', this._closeCode, this._closeMessage);
   }
 
@@ -776,7 +783,7 @@ for (const name of ['closeCause', 'latency', 'topics', 'transportReason', 'writa
 }
 
 // Here, not on each object: most never have one of their own.
-for (const name of [kBackpressure, kCloseCause, kHeartbeat]) {
+for (const name of [kAdmission, kBackpressure, kCloseCause, kHeartbeat, kLifetime]) {
   Object.defineProperty(WebSocket.prototype, name, { value: null, writable: true });
 }
 

@@ -7,6 +7,7 @@
 const { Http2ServerRequest, constants } = require('node:http2');
 const { STATUS_CODES } = require('node:http');
 
+const { enter } = require('./admission');
 const { resetByCancel } = require('./http2-stream');
 const { isShuttingDown } = require('./shutdown');
 const { kTopics, kWebSocket } = require('../constants');
@@ -91,6 +92,10 @@ function acceptStream(wss, stream, headers, open) {
 
   if (fault) return refuse(fault);
   if (!wss.shouldHandle(request)) return reject(stream, 400);
+
+  const refusal = enter(wss, request, stream);
+
+  if (refusal !== null) return reject(stream, refusal.status, refusal.message);
 
   const offer = readOffer(wss.options, request);
 

@@ -3,6 +3,9 @@
 
 // Checks of options that ws doesn't have. One that isn't given, or is `null`, is off.
 
+/** The longest time of a timer, in milliseconds. */
+const MAX_TIME = 2 ** 31 - 1;
+
 /**
  * The numbers among them: least and greatest. All are integers.
  *
@@ -10,11 +13,10 @@
  */
 const NUMBERS = {
   highWaterMark: [0, Number.MAX_SAFE_INTEGER],
-  maxBackpressure: [0, Number.MAX_SAFE_INTEGER]
+  jitter: [0, MAX_TIME],
+  maxBackpressure: [0, Number.MAX_SAFE_INTEGER],
+  maxLifetime: [0, MAX_TIME]
 };
-
-/** The longest time of a timer, in milliseconds. */
-const MAX_TIME = 2 ** 31 - 1;
 
 /** What a message does that would exceed `maxBackpressure`. */
 const POLICIES = ['close', 'drop'];

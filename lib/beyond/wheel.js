@@ -8,9 +8,10 @@ const SLOT = 8;
 const SLOTS = 512;
 
 /**
- * Things that are due some time. What is due later than in a round stays in its slot.
+ * Things that are due some time. What is due later than in a round stays in its slot, unless it
+ * says that it's over.
  *
- * @template {{due: number}} T
+ * @template {{due: number, isOver?: boolean}} T
  */
 class Wheel {
   constructor() {
@@ -58,7 +59,8 @@ class Wheel {
       if (things === undefined) continue;
       this._slots[place] = undefined;
       for (const thing of things) {
-        if (Math.ceil(thing.due / SLOT) > to || look(thing)) this._put(thing);
+        const isLater = Math.ceil(thing.due / SLOT) > to;
+        if (!thing.isOver && (isLater || look(thing))) this._put(thing);
         else this.size--;
       }
     }

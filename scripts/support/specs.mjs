@@ -31,6 +31,7 @@ const OF_CONNECTIONS = [
   'beyond/backpressure',
   'beyond/compression',
   'beyond/heartbeat',
+  'beyond/limits',
   'beyond/model',
   'beyond/shutdown',
   'beyond/threads',
