@@ -89,6 +89,9 @@ class StreamTransport {
     this._frames.flush();
   }
 
+  /** Node's sockets don't know what follows. */
+  announceEnd() {}
+
   /** Nothing answers pings but the listener of the receiver. */
   updateAnswering() {}
 

@@ -343,6 +343,7 @@ class WebSocket extends EventEmitter {
       return;
     }
 
+    if (this._closeFrameReceived) this[kTransport].announceEnd();
     senderOf(this).close(
       code,
       reason,

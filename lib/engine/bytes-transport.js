@@ -49,6 +49,10 @@ class BytesTransport extends StreamTransport {
     super.replaceReceiver(receiver);
   }
 
+  announceEnd() {
+    this._connection.announceEnd();
+  }
+
   updateAnswering() {
     updateAnswering(this._websocket, this._connection);
   }

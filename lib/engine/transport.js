@@ -122,6 +122,10 @@ class EngineTransport {
     this._connection.flushToCount();
   }
 
+  announceEnd() {
+    this._connection.announceEnd();
+  }
+
   updateAnswering() {
     updateAnswering(this._websocket, this._connection);
   }
