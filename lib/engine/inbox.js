@@ -260,6 +260,7 @@ class Inbox {
   _deliverRun(id, connection, isHeld) {
     const { values } = this._records;
     let at = (this._index + 1) * RECORD_FIELDS;
+    let isFirst = true;
     do {
       this._index++;
       const kind = values[at + 1];
@@ -268,8 +269,9 @@ class Inbox {
       this._isTickDue = true;
       if (kind <= RECORD_RAW) connection.receivedTurn = this._engine.turn;
       if (payload === null) connection.lose();
-      else if (isHeld) connection.keep(kind, values[at + 2], payload, place);
-      else connection.receive(kind, values[at + 2], payload, place);
+      else if (isHeld) {
+        if (connection.keep(kind, values[at + 2], payload, place, false, isFirst)) isFirst = false;
+      } else connection.receive(kind, values[at + 2], payload, place);
       at += RECORD_FIELDS;
       // The end of the stream comes in a turn of its own: first whatever the messages have set off.
       if (values[at + 1] === RECORD_END || values[at + 1] === RECORD_FAILED) return;

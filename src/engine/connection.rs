@@ -21,6 +21,7 @@ use crate::protocol::deflate::Decompressor;
 use crate::protocol::{Decoder, DecoderConfig, Limits, Role};
 pub use secure::{Next, Opened, Session};
 use socket::Socket;
+use unread::Unread;
 use write_queue::WriteQueue;
 
 mod descriptor;
@@ -28,6 +29,7 @@ mod receiving;
 mod secure;
 mod sending;
 mod socket;
+mod unread;
 mod write_queue;
 
 /// What one call of [`Reactor::poll`](super::Reactor::poll) works with.
@@ -191,11 +193,9 @@ pub struct Connection {
     decoder: Decoder,
     /// permessage-deflate, where the engine does it.
     compression: Option<Box<Compression>>,
-    /// Bytes that come before those of the socket.
-    fed: Vec<u8>,
-    /// How many of them were read together with what is reported already. Those are reported even
-    /// if the connection is paused meanwhile.
-    begun: u32,
+    /// Bytes that come before those of the socket. What was read together with what is reported
+    /// already is reported even if the connection is paused meanwhile.
+    fed: Unread,
     /// How much of a paused connection is read.
     read_ahead: u32,
     /// Bytes that the kernel did not take yet; none instead of an empty queue.
@@ -265,8 +265,7 @@ impl Connection {
             socket,
             decoder,
             compression: None,
-            fed: Vec::new(),
-            begun: 0,
+            fed: Unread::default(),
             read_ahead: MAX_FETCH as u32,
             queue: None,
             failure: None,
@@ -314,8 +313,7 @@ impl Connection {
     /// unless it is unknown where in its bytes the connection is.
     #[cold]
     pub(super) fn give_up(&mut self) {
-        self.fed = Vec::new();
-        self.begun = 0;
+        self.fed.clear();
         self.compression = None;
         self.awaits_memory = false;
         if self.writing > 0 || self.raw || self.receiving == Receiving::Discarding {
@@ -412,7 +410,7 @@ impl Connection {
         if self.paused {
             self.fetch();
         }
-        self.fed.extend_from_slice(bytes);
+        self.fed.push(bytes);
     }
 
     /// Reads what a paused connection would have read by now, so that it keeps its place before
@@ -423,7 +421,7 @@ impl Connection {
             Ok(Some(count)) => {
                 self.bytes_read += count as u64;
                 self.hang_up = self.hang_up.after_read(count < MAX_FETCH);
-                self.fed.extend_from_slice(&space[..count]);
+                self.fed.push(&space[..count]);
             }
             Ok(None) => {}
             Err(error) => self.fail(FailedCall::Read, error),
@@ -434,9 +432,9 @@ impl Connection {
     /// that the peer has sent. The end of the stream is found again later.
     fn fetch_ahead(&mut self) -> bool {
         while self.fed.len() < self.read_ahead as usize {
-            self.fed.reserve(MAX_FETCH);
-            let space = self.fed.capacity() - self.fed.len();
-            match self.socket.append_to(&mut self.fed) {
+            let Self { fed, socket, .. } = self;
+            let (read, space) = fed.append(MAX_FETCH, |bytes| socket.append_to(bytes));
+            match read {
                 Ok(Some(0)) => return true,
                 Ok(Some(count)) => {
                     self.bytes_read += count as u64;
@@ -477,7 +475,6 @@ impl Connection {
         self.look_due = false;
         let is_ended = self.fetch_ahead();
         if self.fed.is_empty() {
-            self.fed = Vec::new();
             if is_ended {
                 self.receiving = Receiving::Ended;
                 self.end_due = true;
@@ -525,7 +522,7 @@ impl Connection {
     }
 
     /// How many bytes that were read wait to be decoded.
-    pub(super) const fn unread(&self) -> usize {
+    pub(super) fn unread(&self) -> usize {
         self.fed.len()
     }
 
@@ -746,7 +743,7 @@ impl Connection {
 
     /// Whether reading may bring something.
     fn may_receive(&self) -> bool {
-        (!self.paused || self.begun > 0)
+        (!self.paused || self.fed.is_begun())
             && !self.is_withheld()
             && !self.awaits_memory
             && self.receiving != Receiving::Ended
@@ -759,7 +756,7 @@ impl Connection {
     fn may_look(&self) -> bool {
         self.look_due
             && self.paused
-            && self.begun == 0
+            && !self.fed.is_begun()
             && !self.is_withheld()
             && !self.awaits_memory
             && self.receiving != Receiving::Ended
@@ -880,8 +877,7 @@ impl Connection {
         self.end_due = false;
         self.awaits_memory = false;
         if !self.paused {
-            self.fed = Vec::new();
-            self.begun = 0;
+            self.fed.clear();
         }
     }
 

@@ -191,8 +191,9 @@ fn may_be_made_raw_in_the_middle_of_a_chunk() {
     driver.reactor.update(id, |it| it.feed(b"fed"));
     assert_eq!(driver.poll(), Status::RecordsFull);
     driver.reactor.update(id, |it| it.set_raw(true));
-    let rest = [&frames[frames.len() / 2..], b"fed"].concat();
-    driver.expect(&[(id, text("a")), (id, text("a")), (id, Seen::Raw(rest))]);
+    let rest = Seen::Raw(frames[frames.len() / 2..].to_vec());
+    let fed = Seen::Raw(b"fed".to_vec());
+    driver.expect(&[(id, text("a")), (id, text("a")), (id, rest), (id, fed)]);
 }
 
 #[test]

@@ -323,6 +323,27 @@ describe('A paused connection', () => {
     await closed(websocket);
   });
 
+  inBothRoles('gives no more than the read in which a listener pauses it again', async (test) => {
+    const { incoming, note, peer, socket, websocket } = test;
+    websocket.on('message', (data) => {
+      note(String(data));
+      websocket.pause();
+    });
+    websocket.pause();
+    await sleep(10);
+    for (const texts of [['one', 'two'], ['three'], ['four', 'five']]) {
+      const frames = Buffer.concat(texts.map((text) => incoming(1, text)));
+      const due = socket.bytesRead + frames.length;
+      peer.socket.write(frames);
+      await until(() => socket.bytesRead >= due, 'the frames to be read');
+    }
+    for (let i = 0; i < 3; i++) {
+      websocket.resume();
+      await sleep(20);
+      note('had time');
+    }
+  });
+
   inBothRoles('calls back before it gives what had to wait', async (test) => {
     const { incoming, note, peer, websocket } = test;
     websocket.on('message', (data) => note(String(data)));

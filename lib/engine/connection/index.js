@@ -65,6 +65,7 @@ const NOTHING = { memory: EMPTY_BUFFER, filled: 0 };
  * @property {Uint32Array | Violation | InflateFailure | null} [description] What the native part
  *   knows of it only until the next batch: the
  *   lengths of fragments, or what is wrong
+ * @property {boolean} isFirst Whether a read begins with it
  */
 
 /**
@@ -240,13 +241,15 @@ class EngineConnection extends EngineFrameQueue {
    * @param {Buffer} payload The payload
    * @param {number} place Where the payload was
    * @param {boolean} [isLeft=false] Whether the connection is being closed
+   * @param {boolean} [isFirst=true] Whether another read begins with it than what is kept came with
+   * @return {boolean} Whether it was kept
    */
-  keep(kind, detail, payload, place, isLeft = false) {
+  keep(kind, detail, payload, place, isLeft = false, isFirst = true) {
     const { native: engine } = this._engine;
     if (kind === RECORD_LARGE_TEXT || kind === RECORD_LARGE_BINARY) {
       // Not received now, so it's announced again.
       native.receiveLarge(engine, this._id, EMPTY_BUFFER, 0);
-      return;
+      return false;
     }
     const isReceived = kind <= RECORD_END || kind === RECORD_UNINFLATABLE;
     // Bytes wait in the socket, as long as nothing that comes before them waits here, and so does
@@ -254,7 +257,7 @@ class EngineConnection extends EngineFrameQueue {
     const isOfSocket = (kind === RECORD_RAW || kind === RECORD_END) && !this.hasKept && !isLeft;
     if (!isReceived || isOfSocket) {
       this.receive(kind, detail, payload, place);
-      return;
+      return false;
     }
     let description;
     if (kind === RECORD_ERROR) description = native.engineViolation(engine, detail);
@@ -264,7 +267,8 @@ class EngineConnection extends EngineFrameQueue {
       description = native.engineFragmentLengths(engine, -1 - place);
     }
     if (this._kept === NONE) this._kept = [];
-    this._kept.push({ kind, detail, payload, description });
+    this._kept.push({ kind, detail, payload, description, isFirst });
+    return true;
   }
 
   /**
@@ -277,11 +281,14 @@ class EngineConnection extends EngineFrameQueue {
   }
 
   /**
-   * Hands out what was kept, until somebody pauses again.
+   * Hands out what was kept, to the end of the read in which somebody pauses again.
    */
   receiveKept() {
+    let isGoingOn = false;
     while (this._kept.length > 0 && !this._isClosed) {
-      if (this._socket._readableState.flowing === false) return;
+      const isOfRead = isGoingOn && !this._kept[0].isFirst;
+      if (!isOfRead && this._socket._readableState.flowing === false) return;
+      isGoingOn = true;
       this._receiveFirstKept();
     }
   }

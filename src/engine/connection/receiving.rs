@@ -112,7 +112,7 @@ impl Connection {
             let read = self.read(space);
             self.note_read(read, length)
         } else {
-            Some(self.take_fed(space))
+            Some(self.fed.take(space))
         };
         let Some(count) = count else { return Served::Done };
         let end = start + count;
@@ -183,7 +183,7 @@ impl Connection {
                 let read = self.read(part);
                 self.note_read(read, length)
             } else {
-                Some(self.take_fed(part))
+                Some(self.fed.take(part))
             };
             let Some(count) = count else { break };
             filled += count;
@@ -245,21 +245,6 @@ impl Connection {
                 None
             }
         }
-    }
-
-    /// Takes the first of the fed bytes, of which there are some.
-    fn take_fed(&mut self, space: &mut [u8]) -> usize {
-        // Paused, it still gets what came with what it has got.
-        let most = if self.paused { self.begun as usize } else { self.fed.len() };
-        let count = most.min(space.len());
-        self.begun = self.begun.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
-        space[..count].copy_from_slice(&self.fed[..count]);
-        if count == self.fed.len() {
-            self.fed = Vec::new();
-        } else {
-            self.fed.drain(..count);
-        }
-        count
     }
 
     /// Decodes a chunk as long as there is room for what it holds.
@@ -409,8 +394,7 @@ impl Connection {
     /// Keeps what is not decoded of a chunk, for a later turn.
     fn put_back<S>(&mut self, chunk: &Chunk, turn: &mut Turn<'_, S>) {
         let rest = &turn.memory[chunk.start + chunk.position..chunk.end];
-        self.fed.splice(..0, rest.iter().copied());
-        self.begun = rest.len() as u32; // of a chunk
+        self.fed.put_back(rest);
         release(chunk, turn);
     }
 }
