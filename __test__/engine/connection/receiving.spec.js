@@ -344,6 +344,24 @@ describe('A paused connection', () => {
     }
   });
 
+  inBothRoles('gets the rest of a read after a large message, too', async (test) => {
+    const { incoming, note, peer, websocket } = test;
+    websocket.on('message', (data) => note(data.length));
+    websocket.on('ping', (data) => {
+      note(String(data));
+      websocket.pause();
+    });
+    await sleep(10);
+    peer.socket.write(incoming(2, Buffer.alloc(70_000)));
+    await sleep(ARRIVAL);
+    const frames = [incoming(9, 'ping'), incoming(1, 'message'), incoming(2, Buffer.alloc(300))];
+    peer.socket.write(Buffer.concat(frames));
+    await sleep(ARRIVAL);
+    note('had time');
+    websocket.terminate();
+    await closed(websocket);
+  });
+
   inBothRoles('calls back before it gives what had to wait', async (test) => {
     const { incoming, note, peer, websocket } = test;
     websocket.on('message', (data) => note(String(data)));

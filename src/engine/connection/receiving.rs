@@ -141,7 +141,11 @@ impl Connection {
             return self.announce_large(id, turn);
         }
         self.expects_large = self.bytes_read == bytes_read;
-        Served::Done
+        if self.expects_large || self.decoder.large_message().is_some() || !self.may_receive() {
+            return Served::Done;
+        }
+        // It wasn't: what has come with it belongs to the same read.
+        self.receive_chunk(usize::MAX, id, turn)
     }
 
     /// Whether the host can receive the message that is under way.
