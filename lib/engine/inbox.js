@@ -361,6 +361,7 @@ class Inbox {
     const isCurrent = connection === this._current;
     const isUnread = !isCurrent && connection.keepsRecords;
     const isWanted = isCurrent && !this._hasNextTurn();
+    if (isUnread) connection.dropWhenResumed();
     const rest = this._restOf(id, connection);
     if (isCurrent && !this._engine.outbox.isDispatching) {
       // Behind an exception.

@@ -362,6 +362,25 @@ describe('A paused connection', () => {
     await closed(websocket);
   });
 
+  for (const methods of [['terminate', 'resume'], ['terminate']]) {
+    const title = methods.map((name) => `${name}()`).join(' and ');
+
+    inBothRoles(`gives what is unread at ${title} as ws does`, async (test) => {
+      const { incoming, note, peer, socket, websocket } = test;
+      websocket.on('ping', (data) => note(data.length, websocket.readyState));
+      websocket.pause();
+      await sleep(10);
+      const frame = incoming(9, 'unread');
+      const due = socket.bytesRead + frame.length;
+      peer.socket.write(frame);
+      await until(() => socket.bytesRead >= due, 'the frame to be read');
+      const isClosed = closed(websocket);
+      for (const name of methods) websocket[name]();
+      await isClosed;
+      note('closed');
+    });
+  }
+
   inBothRoles('calls back before it gives what had to wait', async (test) => {
     const { incoming, note, peer, websocket } = test;
     websocket.on('message', (data) => note(String(data)));

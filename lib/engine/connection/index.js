@@ -303,6 +303,16 @@ class EngineConnection extends EngineFrameQueue {
   }
 
   /**
+   * Sees to it that what a paused connection has read, which is about to be closed, is dropped if
+   * somebody reads again before it's handed out, as by the stream of a destroyed socket.
+   */
+  dropWhenResumed() {
+    this._socket.once('resume', () => {
+      this._kept = NONE;
+    });
+  }
+
+  /**
    * Hands out what had arrived when the connection was closed, as much of it as a socket of libuv
    * would have read: a task may have read more.
    */
