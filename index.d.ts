@@ -181,6 +181,33 @@ declare class WebSocket extends EventEmitter {
   waitForDrain?(options?: WebSocket.DrainOptions): Promise<void>;
 
   /**
+   * Fulfilled when the connection is open; rejected if it's closed before, which needs nobody to
+   * handle it. `undefined` without the option `promises`. Not part of ws, and optional for that
+   * reason, like the three that follow.
+   */
+  readonly opened?: Promise<WebSocket.Opened> | undefined;
+
+  /** Fulfilled when the connection is closed. `undefined` without the option `promises`. */
+  readonly closed?: Promise<WebSocket.Closed> | undefined;
+
+  /**
+   * Sends a message.
+   *
+   * @returns a promise, fulfilled when it's written out; rejected where `send()` throws or calls
+   *     back with an error, the connection is closed before, or the signal aborts
+   */
+  sendAsync?(
+    data: BufferLike | WebSocket.PreparedMessage,
+    options?: WebSocket.SendAsyncOptions
+  ): Promise<void>;
+
+  /**
+   * The messages from now on. While the loop is busy the peer is held back. It ends with a closing
+   * handshake, and throws `closeCause` where there is none.
+   */
+  [Symbol.asyncIterator]?(): AsyncIterableIterator<WebSocket.ReceivedMessage>;
+
+  /**
    * Closes the connection with 1000, or gives up the handshake; fulfilled when it's closed. Emits
    * `'error'` to nobody. Not part of ws, and optional for that reason.
    */
@@ -419,6 +446,12 @@ declare namespace WebSocket {
     mask?: boolean | undefined;
   }
 
+  /** Options of `sendAsync()`. */
+  interface SendAsyncOptions extends SendOptions {
+    /** Ends the waiting; one that was aborted before keeps the message back. @default none */
+    signal?: AbortSignal | null | undefined;
+  }
+
   /** Options of `shutdown()`. */
   interface ShutdownOptions {
     /** Close code. @default 1001 */
@@ -447,6 +480,32 @@ declare namespace WebSocket {
     interval: number;
     /** Milliseconds after that ping. @default `interval` */
     timeout?: number | undefined;
+  }
+
+  /** What `opened` is fulfilled with. */
+  interface Opened {
+    /** Names of the extensions in use, with commas between them. */
+    extensions: string;
+    /** The subprotocol in use; empty without one. */
+    protocol: string;
+  }
+
+  /** What `closed` is fulfilled with. */
+  interface Closed {
+    /** The close code, as of `'close'`. */
+    code: number;
+    /** The close reason, as text. */
+    reason: string;
+    /** Whether there was a closing handshake. */
+    wasClean: boolean;
+  }
+
+  /** What a loop over a connection gives. */
+  interface ReceivedMessage {
+    /** As `'message'` gives it: `binaryType` decides. */
+    data: RawData;
+    /** Whether it's a binary message. */
+    isBinary: boolean;
   }
 
   /** Options of `waitForDrain()`. */
@@ -529,7 +588,11 @@ declare namespace WebSocket {
     readonly closeCause: (Error & { code?: string }) | null;
     readonly latency: number | null;
     readonly writableNeedDrain: boolean;
+    readonly closed: Promise<Closed> | undefined;
+    readonly opened: Promise<Opened> | undefined;
     [Symbol.asyncDispose](): Promise<void>;
+    [Symbol.asyncIterator](): AsyncIterableIterator<ReceivedMessage>;
+    sendAsync(data: BufferLike | PreparedMessage, options?: SendAsyncOptions): Promise<void>;
     waitForDrain(options?: DrainOptions): Promise<void>;
   }
 
@@ -624,6 +687,8 @@ declare namespace WebSocket {
      * @default 60
      */
     maxPendingAutoPongs?: number | undefined;
+    /** Whether connections have `opened` and `closed`. Not part of ws. @default false */
+    promises?: boolean | null | undefined;
     /**
      * Whether to leave the UTF-8 of text messages and close reasons unchecked. Only for peers that
      * are trusted.
@@ -697,6 +762,11 @@ declare namespace WebSocket {
      * its own. The server has to support that. Not part of ws. @default none
      */
     http2?: ClientHttp2Session | undefined;
+    /**
+     * Gives up the handshake, or terminates the connection, when it is aborted. (`signal` is that
+     * of `http.request()`: without effect once it's open.) Not part of ws. @default none
+     */
+    lifetimeSignal?: AbortSignal | null | undefined;
     /** Redirects to follow at most. @default 10 */
     maxRedirects?: number | undefined;
     /** Value of the `Origin` header, `Sec-WebSocket-Origin` for version 8. @default none */

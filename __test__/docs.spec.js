@@ -42,6 +42,7 @@ const OPTIONS = {
     'maxLifetime',
     'maxPayload',
     'maxPendingAutoPongs',
+    'promises',
     'skipUTF8Validation'
   ],
   ServerOptions: [
@@ -69,6 +70,7 @@ const OPTIONS = {
     'generateMask',
     'handshakeTimeout',
     'http2',
+    'lifetimeSignal',
     'maxRedirects',
     'origin',
     'perMessageDeflate',
@@ -88,6 +90,7 @@ const OPTIONS = {
   ],
   ReceiverOptions: ['binaryType', 'extensions', 'isServer'],
   FrameOptions: ['fin', 'mask', 'maskBuffer', 'opcode', 'readOnly', 'rsv1'],
+  SendAsyncOptions: ['signal'],
   SendOptions: ['binary', 'compress', 'droppable', 'fin', 'mask'],
   PublishOptions: ['droppable', 'except'],
   ShutdownOptions: ['code', 'reason', 'signal', 'spread', 'timeout']

@@ -35,6 +35,8 @@ const kAutoPong = Symbol('auto-pong');
 const kOriginalPong = Symbol('original-pong');
 /** On a `WebSocket`: the times of its heartbeat; `null` without. */
 const kHeartbeat = Symbol('heartbeat');
+/** On a `WebSocket`: its promises and loops; `null` where nobody has asked for one. */
+const kPromised = Symbol('promised');
 /** On a `WebSocket`: how long it may be open; `null` without. */
 const kLifetime = Symbol('lifetime');
 /**
@@ -67,6 +69,7 @@ module.exports = {
   kListener,
   kOriginalPong,
   kOriginalSend,
+  kPromised,
   kStatusCode,
   kTopics,
   kTransport,

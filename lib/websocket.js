@@ -14,6 +14,13 @@ const { latencyOf, prepareHeartbeat, startHeartbeat } = require('./beyond/heartb
 const { endLifetime, prepareLifetime, startLifetime } = require('./beyond/lifetime');
 const { PreparedMessage } = require('./beyond/message');
 const { checkConnectionOptions } = require('./beyond/options');
+const {
+  followSignal,
+  iterate,
+  offeredBy,
+  preparePromises,
+  sendAsync
+} = require('./beyond/promises');
 const { dispose } = require('./beyond/shutdown');
 const topics = require('./beyond/topics');
 const { toBuffer } = require('./buffer-util');
@@ -37,6 +44,7 @@ const {
   kLifetime,
   kOriginalPong,
   kOriginalSend,
+  kPromised,
   kTopics,
   kTransport,
   kWebSocket
@@ -186,6 +194,8 @@ class WebSocket extends EventEmitter {
     prepareBackpressure(this, settings);
     prepareHeartbeat(this, settings);
     prepareLifetime(this, settings);
+    preparePromises(this, settings);
+    if (address !== null) followSignal(this, settings.lifetimeSignal);
   }
 
   /**
@@ -303,6 +313,7 @@ class WebSocket extends EventEmitter {
     startLifetime(this);
 
     this._readyState = OPEN;
+    /** @type {any} */ (this)[kPromised]?.open();
     this.emit('open');
   }
 
@@ -320,6 +331,7 @@ class WebSocket extends EventEmitter {
     backpressureOf(this)?.end();
     endLifetime(this);
     /** @type {any} */ (this)[kAdmission]?.leave();
+    /** @type {any} */ (this)[kPromised]?.end();
     this.emit('close', this._closeCode, this._closeMessage);
   }
 
@@ -359,6 +371,7 @@ class WebSocket extends EventEmitter {
 
     this._readyState = CLOSING;
     startCloseTimer(this);
+    /** @type {any} */ (this)[kPromised]?.messages?.close();
   }
 
   /**
@@ -442,6 +455,41 @@ class WebSocket extends EventEmitter {
    */
   waitForDrain(options) {
     return waitForDrain(this, options);
+  }
+
+  /**
+   * Sends a message. Not part of ws, like the next three.
+   *
+   * @param {any} data The message, as for `send()`
+   * @param {any} [options] Those of `send()`; and `signal`, which ends the waiting
+   * @return {Promise<void>} Fulfilled when it's written out; rejected where `send()` throws or
+   *     calls back with an error, or the signal aborts
+   */
+  sendAsync(data, options) {
+    return sendAsync(this, data, options);
+  }
+
+  /**
+   * Fulfilled when it's open; there with the option `promises` only, like the next one.
+   *
+   * @return {Promise<{extensions: string, protocol: string}> | undefined}
+   */
+  get opened() {
+    return offeredBy(this)?.opened;
+  }
+
+  /**
+   * Fulfilled when it's closed.
+   *
+   * @return {Promise<{code: number, reason: string, wasClean: boolean}> | undefined}
+   */
+  get closed() {
+    return offeredBy(this)?.closed;
+  }
+
+  /** @return {AsyncIterableIterator<{data: any, isBinary: boolean}>} The messages from now on */
+  [Symbol.asyncIterator]() {
+    return iterate(this);
   }
 
   /**
@@ -772,7 +820,15 @@ for (const name of [
   Object.defineProperty(WebSocket.prototype, name, { enumerable: true });
 }
 
-for (const name of ['closeCause', 'latency', 'topics', 'transportReason', 'writableNeedDrain']) {
+for (const name of [
+  'closeCause',
+  'closed',
+  'latency',
+  'opened',
+  'topics',
+  'transportReason',
+  'writableNeedDrain'
+]) {
   const descriptor = Object.getOwnPropertyDescriptor(WebSocket.prototype, name);
   Object.defineProperty(WebSocket.prototype, name, {
     ...descriptor,
@@ -784,7 +840,7 @@ for (const name of ['closeCause', 'latency', 'topics', 'transportReason', 'writa
 }
 
 // Here, not on each object: most never have one of their own.
-for (const name of [kAdmission, kBackpressure, kCloseCause, kHeartbeat, kLifetime]) {
+for (const name of [kAdmission, kBackpressure, kCloseCause, kHeartbeat, kLifetime, kPromised]) {
   Object.defineProperty(WebSocket.prototype, name, { value: null, writable: true });
 }
 

@@ -76,6 +76,25 @@ wss.on('connection', async (ws) => {
   wss.publish('a', 'b', { droppable: !writableNeedDrain && closeCause === null });
 });
 
+// Promises.
+
+const signals: WebSocket.ClientOptions = {
+  lifetimeSignal: AbortSignal.timeout(1),
+  promises: true
+};
+wss.on('connection', async (ws) => {
+  for await (const { data, isBinary } of ws) {
+    const received: WebSocket.RawData = data;
+    await ws.sendAsync(received, { binary: isBinary, signal: AbortSignal.timeout(1) });
+  }
+  const end: WebSocket.Closed | undefined = await ws.closed;
+  end?.reason.concat(end.wasClean ? '' : end.code.toFixed());
+});
+(client as WebSocket & WebSocket.Operated).opened?.then(({ protocol }) => protocol.length);
+// @ts-expect-error no signal
+client.sendAsync?.('x', { signal: 1 });
+void signals;
+
 // The end of a server.
 
 const shut: Promise<WebSocket.ShutdownResult> = wss.shutdown({ code: 1012, spread: 1, timeout: 1 });

@@ -10,9 +10,12 @@ const { attempt, closed, compare } = require('../support/differential');
 const ADDITIONS = [
   'binding',
   'closeCause',
+  'closed',
   'isSubscribed',
   'latency',
+  'opened',
   'publish',
+  'sendAsync',
   'subscribe',
   'topics',
   'transport',

@@ -40,6 +40,18 @@ function checkNumber(name, value, least, most) {
 }
 
 /**
+ * Checks a signal among options.
+ *
+ * @param {string} name Its name
+ * @param {unknown} value Its value
+ * @throws {TypeError} If it's none
+ */
+function checkSignal(name, value) {
+  if (value === undefined || value === null || value instanceof AbortSignal) return;
+  throw new TypeError(`The option "${name}" must be an AbortSignal`);
+}
+
+/**
  * Checks the options that both ends of a connection have.
  *
  * @param {any} options All options
@@ -52,6 +64,11 @@ function checkConnectionOptions(options) {
     if (value !== undefined && value !== null) checkNumber(name, value, least, most);
   }
   checkHeartbeat(options.heartbeat);
+  checkSignal('lifetimeSignal', options.lifetimeSignal);
+  const { promises } = options;
+  if (promises !== undefined && promises !== null && typeof promises !== 'boolean') {
+    throw new TypeError('The option "promises" must be a boolean');
+  }
   const { backpressurePolicy } = options;
   if (backpressurePolicy === undefined || backpressurePolicy === null) return;
   if (!POLICIES.includes(backpressurePolicy)) {
@@ -77,4 +94,4 @@ function checkHeartbeat(value) {
   }
 }
 
-module.exports = { checkConnectionOptions, checkNumber };
+module.exports = { checkConnectionOptions, checkNumber, checkSignal };

@@ -33,6 +33,7 @@ const OF_CONNECTIONS = [
   'beyond/heartbeat',
   'beyond/limits',
   'beyond/model',
+  'beyond/promises',
   'beyond/shutdown',
   'beyond/threads',
   'beyond/topics',
