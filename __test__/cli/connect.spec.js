@@ -57,6 +57,37 @@ describe('oxws --connect', { timeout: 120_000 }, () => {
     assert.ok(Date.now() - before >= 300);
   });
 
+  it('begins lines with the time, if asked to', async () => {
+    const port = await serveOn((ws) => {
+      ws.send('text');
+      ws.close();
+    });
+    const { stdout } = await run('-c', `localhost:${port}`, '--timestamps');
+    assert.match(stdout, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z text\n$/);
+  });
+
+  it('gives a server up that does not answer its pings', async () => {
+    const port = await serveOn((ws) => ws.pause());
+    const { code, stderr } = await run('-c', `localhost:${port}`, '--ping', '0.2', '-w', '-1');
+    assert.equal(code, 255);
+    assert.match(stderr, /^error: Nothing was received for 200 ms/);
+    assert.match((await run('-c', 'localhost', '--ping', 'x')).stderr, /ping: 'x' is not possible/);
+  });
+
+  it('tells how to follow a redirect', async () => {
+    const server = http.createServer();
+    server.on('upgrade', (_req, socket) => {
+      socket.end('HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:1\r\n\r\n');
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = /** @type {net.AddressInfo} */ (server.address());
+    const { code, stderr } = await run('-c', `ws://127.0.0.1:${port}`);
+    server.close();
+    assert.equal(code, 255);
+    assert.equal(stderr, 'error: Unexpected server response: 302 (-L follows redirects)\n');
+  });
+
   it('prints binary messages as hexadecimal digits', async () => {
     const port = await serveOn((ws) => {
       ws.send(Buffer.from([0, 1, 0xfe, 0xff]));

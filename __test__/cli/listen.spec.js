@@ -35,6 +35,17 @@ describe('oxws --listen', { timeout: 120_000 }, () => {
     return { ...started, address };
   }
 
+  it('pings its client, and begins lines with the time', async () => {
+    const { address, output } = await listen('--ping', '0.2', '--timestamps');
+    const ws = new WebSocket(address);
+    const pinged = once(ws, 'ping');
+    await once(ws, 'open');
+    ws.send('text');
+    await pinged;
+    await until(() => /^\d{4}-\d\d-\d\dT[\d:.]+Z text\n$/.test(output.stdout), 'the line');
+    ws.close();
+  });
+
   it('talks to one client at a time', async () => {
     const { address, child, output } = await listen();
     const one = new WebSocket(address);

@@ -6,6 +6,7 @@
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const fs = require('node:fs');
+const http = require('node:http');
 const os = require('node:os');
 const path = require('node:path');
 const { describe, it } = require('node:test');
@@ -15,6 +16,7 @@ const { cert } = require('../support/certificate');
 const { cleanups, COMMAND, echo, serveOn } = require('../support/command');
 const findProgram = require('../support/programs');
 const openTerminal = require('../support/terminal');
+const until = require('../support/until');
 
 const skip =
   findProgram('tmux') === undefined && 'no tmux found: it is the terminal of these tests';
@@ -32,6 +34,34 @@ describe('oxws in a terminal', { skip, timeout: 120_000 }, () => {
     cleanups.push(terminal.close);
     return terminal;
   }
+
+  it('sends what is typed before the connection is open once it is', async () => {
+    /** @type {string[]} */
+    const received = [];
+    /** @type {(() => void) | undefined} */
+    let accept;
+    const wss = new WebSocket.Server({ noServer: true });
+    wss.on('connection', (ws) => ws.on('message', (data) => received.push(String(data))));
+    const server = http.createServer().on('upgrade', (req, socket, head) => {
+      accept = () => wss.handleUpgrade(req, socket, head, (ws) => wss.emit('connection', ws));
+    });
+    cleanups.push(() => server.close());
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+    const terminal = startInTerminal(['-c', `ws://127.0.0.1:${port}`]);
+    await until(() => accept !== undefined, 'the request');
+    for (const line of ['one', 'two']) {
+      terminal.type(line);
+      terminal.press('Enter');
+      await terminal.waitFor(new RegExp(`${line}\\n`));
+    }
+    assert.deepEqual(received, []);
+    accept?.();
+    await until(() => received.length === 2, 'the lines');
+    assert.deepEqual(received, ['one', 'two']);
+    terminal.press('C-c');
+  });
 
   it('has a prompt, a history and editing', async () => {
     /** @type {string[]} */

@@ -80,6 +80,17 @@ async function clientOptions(values) {
 }
 
 /**
+ * @param {Record<string, any>} values The values of the options
+ * @return {{ heartbeat?: number }} What `--ping` asks for
+ * @throws {UsageError} If it isn't possible
+ */
+function heartbeatOf({ ping }) {
+  if (ping === undefined) return {};
+  const seconds = parseNumber('ping', ping, { least: 0.001, most: 86_400 });
+  return { heartbeat: Math.round(seconds * 1000) };
+}
+
+/**
  * Prepares what makes the clients.
  *
  * @param {string} address Where to; without a scheme `ws://` is meant
@@ -114,4 +125,4 @@ function messageOf(error) {
   return messages.join(', ') || error.code || String(error);
 }
 
-module.exports = { CLOSE_TIMEOUT, messageOf, prepareClient };
+module.exports = { CLOSE_TIMEOUT, heartbeatOf, messageOf, prepareClient };

@@ -4,13 +4,16 @@
 // `oxws --connect`: a client that sends what is typed.
 
 const { parseNumber } = require('./arguments');
-const { messageOf, prepareClient } = require('./client');
+const { heartbeatOf, messageOf, prepareClient } = require('./client');
 const { sendLines } = require('./input');
 const { runSlashCommand } = require('./slash');
 const { ERROR, MESSAGE, NOTICE, Terminal, wantsColor } = require('./terminal');
 
 /** Seconds to wait for answers to `--execute`. */
 const EXECUTE_WAIT = 2;
+
+/** What the error says of a redirect that isn't followed. */
+const REDIRECTED = /^Unexpected server response: 30[12378]$/;
 
 /**
  * Connects, and sends until either end closes.
@@ -22,12 +25,22 @@ async function connect(values) {
   const commands = values.execute ?? [];
   const wait =
     values.wait === undefined ? undefined : parseNumber('wait', values.wait, { least: -1 });
-  const createClient = await prepareClient(values.connect, values);
+  const createClient = await prepareClient(values.connect, values, heartbeatOf(values));
   const ws = createClient();
-  const terminal = new Terminal({ color: wantsColor(values), plain: commands.length > 0 });
+  const terminal = new Terminal({
+    color: wantsColor(values),
+    plain: commands.length > 0,
+    timestamps: Boolean(values.timestamps)
+  });
+  /** @type {string[]} Lines that were typed before the connection is open. */
+  const early = [];
+  const handle = (/** @type {string} */ line) => {
+    if (values.slash && line.startsWith('/')) runSlashCommand(ws, line, terminal);
+    else ws.send(line);
+  };
 
   showEvents(ws, terminal, values['show-ping-pong']);
-  endWith(ws, terminal, commands.length === 0);
+  endWith(ws, terminal, commands.length === 0, !values.location);
 
   ws.on('open', () => {
     if (commands.length > 0) {
@@ -36,15 +49,16 @@ async function connect(values) {
       return;
     }
     terminal.print(NOTICE, 'Connected (press CTRL+C to quit)');
+    for (const line of early.splice(0)) handle(line);
     if (!terminal.isInteractive) {
       sendLines(ws, terminal.lines()).then(() => closeLater(ws, wait ?? 0));
     }
   });
 
   terminal.on('line', (line) => {
-    if (ws.readyState !== ws.OPEN) terminal.print(ERROR, 'not connected');
-    else if (values.slash && line.startsWith('/')) runSlashCommand(ws, line, terminal);
-    else ws.send(line);
+    if (ws.readyState === ws.CONNECTING) early.push(line);
+    else if (ws.readyState !== ws.OPEN) terminal.print(ERROR, 'not connected');
+    else handle(line);
     terminal.prompt();
   });
 }
@@ -71,13 +85,21 @@ function showEvents(ws, terminal, showPingPong) {
  * @param {import('../..').WebSocket} ws The client
  * @param {Terminal} terminal The terminal
  * @param {boolean} announce Whether to tell how the connection ended
+ * @param {boolean} hint Whether a redirect isn't followed, and how to is to be told
  */
-function endWith(ws, terminal, announce) {
+function endWith(ws, terminal, announce, hint) {
   ws.on('error', (error) => {
-    terminal.print(ERROR, messageOf(error));
+    const message = messageOf(error);
+    const isRedirect = hint && REDIRECTED.test(message);
+    terminal.print(ERROR, isRedirect ? `${message} (-L follows redirects)` : message);
     process.exitCode = 255;
   });
   ws.on('close', (code, reason) => {
+    const { closeCause } = ws;
+    if (closeCause?.code === 'ERR_OXWS_HEARTBEAT') {
+      terminal.print(ERROR, closeCause.message);
+      process.exitCode = 255;
+    }
     if (announce && !process.exitCode) {
       terminal.print(NOTICE, `Disconnected (code: ${code}, reason: "${reason}")`);
     }

@@ -5,14 +5,14 @@
 
 const { WebSocketServer } = require('../..');
 const { parseNumber, UsageError } = require('./arguments');
-const { CLOSE_TIMEOUT, messageOf } = require('./client');
+const { CLOSE_TIMEOUT, heartbeatOf, messageOf } = require('./client');
 const { sendLines } = require('./input');
 const { ERROR, NOTICE, Terminal, wantsColor } = require('./terminal');
 
 /** @typedef {import('../..').WebSocket} WebSocket */
 
 /** The options that a server knows. */
-const OPTIONS = ['listen', 'host', 'no-color'];
+const OPTIONS = ['listen', 'host', 'no-color', 'ping', 'timestamps'];
 
 /**
  * Listens until it is interrupted.
@@ -24,8 +24,16 @@ function listen(values) {
   const other = Object.keys(values).find((name) => !OPTIONS.includes(name));
   if (other !== undefined) throw new UsageError(`--${other} does nothing with --listen`);
   const port = parseNumber('listen', values.listen, { least: 0, most: 65535, whole: true });
-  const terminal = new Terminal({ color: wantsColor(values) });
-  const wss = new WebSocketServer({ port, host: values.host, closeTimeout: CLOSE_TIMEOUT });
+  const terminal = new Terminal({
+    color: wantsColor(values),
+    timestamps: Boolean(values.timestamps)
+  });
+  const wss = new WebSocketServer({
+    port,
+    host: values.host,
+    closeTimeout: CLOSE_TIMEOUT,
+    ...heartbeatOf(values)
+  });
   /** @type {WebSocket | undefined} The client, while there is one. */
   let client;
 

@@ -21,7 +21,8 @@ Talks to a WebSocket server, or serves a client, line by line. What comes in
 binary is shown in hexadecimal digits. \`oxws bench --help\` tells of the benchmark.
 \`oxws build\` builds the addon with Rust, where no binary is published for the platform.
 
-Options (of these, --listen takes --host and --no-color):
+Options (of these, --listen takes --host, --no-color, --ping and
+--timestamps):
 ${formatOptions(CAT_OPTIONS)}
 `;
 

@@ -63,6 +63,11 @@ const CAT_OPTIONS = {
   slash: {
     help: 'send control frames by /ping [data], /pong [data], /close [code [reason]]'
   },
+  ping: {
+    value: '<seconds>',
+    help: 'ping after this long without a word of the peer, and give it up if as long goes by again'
+  },
+  timestamps: { help: 'begin each line with the time' },
   'no-color': { help: 'run without colors' },
   ...CONNECTION_OPTIONS,
   host: { value: '<host>', help: 'set the Host header; with --listen: the address to listen on' },

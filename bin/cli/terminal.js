@@ -98,9 +98,11 @@ class Terminal extends EventEmitter {
    * @param {object} options How it is used
    * @param {boolean} options.color Whether lines are colored
    * @param {boolean} [options.plain] Whether to print what comes in without anything around it
+   * @param {boolean} [options.timestamps] Whether each line begins with the time
    */
-  constructor({ color, plain = false }) {
+  constructor({ color, plain = false, timestamps = false }) {
     super();
+    this._timestamps = timestamps;
     this._color = color && !plain;
     this._plain = plain;
     this._hasScreen = Boolean(process.stdout.isTTY);
@@ -159,13 +161,14 @@ class Terminal extends EventEmitter {
    * @param {string} text The text
    */
   print(kind, text) {
+    const time = this._timestamps ? `${new Date().toISOString()} ` : '';
     if (!this._hasScreen) {
-      if (kind === MESSAGE) process.stdout.write(`${text}\n`);
-      else if (kind === ERROR) process.stderr.write(`${kind.prefix}${text}\n`);
+      if (kind === MESSAGE) process.stdout.write(`${time}${text}\n`);
+      else if (kind === ERROR) process.stderr.write(`${time}${kind.prefix}${text}\n`);
       return;
     }
     const prefix = this._plain && kind === MESSAGE ? '' : kind.prefix;
-    const line = prefix + withoutControls(text);
+    const line = time + prefix + withoutControls(text);
     this._erasePrompt();
     process.stdout.write(`${this._color ? paint(kind.color, line) : line}\n`);
     this.prompt();
