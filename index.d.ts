@@ -137,6 +137,8 @@ declare class WebSocket extends EventEmitter {
    */
   readonly transport?: 'engine' | 'stream' | null;
 
+  /** What the option `upgrade` of its server has given for it. Not part of ws. */
+  data?: any;
   /**
    * Why it's the stream transport that carries the connection; `null` where it isn't, and before
    * it's open. Not part of ws.
@@ -1025,6 +1027,16 @@ declare namespace WebSocket {
     /** HTTP server to serve the upgrade requests of; it is started and closed by the user. */
     server?: HTTPServer<V> | HTTPSServer<V> | undefined;
     /**
+     * Says who is let in and what is agreed, in place of `verifyClient` and `handleProtocols`. Not
+     * part of ws. @default everybody
+     */
+    upgrade?:
+      | ((
+          request: InstanceType<V> & { readonly signal: AbortSignal }
+        ) => UpgradeResult | Promise<UpgradeResult>)
+      | null
+      | undefined;
+    /**
      * Decides who may connect. Better done in the `'upgrade'` event of the HTTP server. @default
      * everybody
      */
@@ -1035,6 +1047,34 @@ declare namespace WebSocket {
     /** Class of the connections. @default `WebSocket` */
     WebSocket?: U | undefined;
   }
+
+  /** What is agreed with a client that is let in. */
+  interface UpgradeAgreement {
+    /** What the connection has for `data`. @default undefined */
+    data?: unknown;
+    /** The subprotocol, one of those that are offered; `null` for none. @default the first */
+    protocol?: string | null | undefined;
+    /** Headers to add to the response. @default none */
+    headers?: UpgradeHeaders | undefined;
+    status?: undefined;
+  }
+
+  /** What a client is answered that isn't let in. */
+  interface UpgradeRefusal {
+    /** Its HTTP status, 200 to 599. */
+    status: number;
+    /** Headers to add to the response. @default none */
+    headers?: UpgradeHeaders | undefined;
+    /** Its body. @default what the status means */
+    body?: string | undefined;
+  }
+
+  /** Headers: an object, pairs, or `Headers`. */
+  type UpgradeHeaders = Record<string, string | string[]> | Iterable<[string, string]>;
+
+  /** What the option `upgrade` gives. Nothing lets the client in. */
+  // biome-ignore lint/suspicious/noConfusingVoidType: a function that returns nothing gives it
+  type UpgradeResult = UpgradeAgreement | UpgradeRefusal | Response | null | undefined | void;
 
   /** Options of a `WebSocketServer` on a server of HTTP/2. Not part of ws. */
   interface Http2ServerOptions<
@@ -1091,6 +1131,8 @@ declare namespace WebSocket {
      */
     subscription: [websocket: Served<T>, topic: string, count: number, before: number];
     brokerError: [error: Error & { lost?: number }];
+    /** The function `upgrade` has failed. Not part of ws. */
+    upgradeError: [error: any, request: InstanceType<U>];
     /** A handshake is malformed. Who listens answers and closes the socket. */
     wsClientError: [error: Error, socket: Duplex, request: InstanceType<U>];
   }

@@ -61,6 +61,7 @@ const OPTIONS = {
     'perMessageDeflate',
     'port',
     'server',
+    'upgrade',
     'verifyClient',
     'WebSocket'
   ],
@@ -118,6 +119,7 @@ const EVENTS = {
     'headers',
     'listening',
     'subscription',
+    'upgradeError',
     'wsClientError'
   ],
   ReceiverEvents: ['conclude', 'error', 'message', 'ping', 'pong']

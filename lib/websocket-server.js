@@ -13,12 +13,13 @@ const { acceptStream, connectListeners, speaksHttp2 } = require('./beyond/http2-
 const { checkConnectionOptions } = require('./beyond/options');
 const { closeAllConnections, isShuttingDown, shutDown } = require('./beyond/shutdown');
 const topics = require('./beyond/topics');
+const { checkUpgrade } = require('./beyond/upgrade');
 const { CLOSE_TIMEOUT, EMPTY_BUFFER, kTopics, kWebSocket } = require('./constants');
 const { checkOwnOptions } = require('./deflate/options');
 const { prepareSecure } = require('./engine/secure');
 const { attachSecure } = require('./engine/attach');
 const { rejectHandshake, rejectRequest } = require('./handshake/rejection');
-const { acceptHeaders, readOffer, requestFault, verifyClient } = require('./handshake/server');
+const { acceptHeaders, judge, readOffer, requestFault } = require('./handshake/server');
 const { nextTick } = require('./host');
 const WebSocket = require('./websocket');
 
@@ -82,6 +83,7 @@ class WebSocketServer extends EventEmitter {
 
     if (settings.perMessageDeflate) checkOwnOptions(settings.perMessageDeflate);
     checkConnectionOptions(settings);
+    checkUpgrade(settings);
     limit(this, settings);
     /** Its topics. */
     this[kTopics] = new topics.Topics(this, settings.broker);
@@ -282,9 +284,11 @@ class WebSocketServer extends EventEmitter {
 
     const key = /** @type {string} */ (req.headers['sec-websocket-key']);
 
-    verifyClient(
-      this.options,
+    judge(
+      this,
       req,
+      socket,
+      offer,
       () =>
         this.completeUpgrade(offer.extensions, key, offer.protocols, req, socket, head, callback),
       (status, message, headers) => rejectHandshake(socket, status, message, headers)

@@ -266,3 +266,16 @@ new WebSocket.Server({ noServer: true }).handleConnect(
 new WebSocket('ws://127.0.0.1', { http2: http2.connect('http://127.0.0.1') });
 // @ts-expect-error a session of a client
 new WebSocket('ws://127.0.0.1', { http2: http2.createServer() });
+
+// Who is let in.
+
+new WebSocket.Server({ noServer: true, upgrade: () => {} });
+new WebSocket.Server({
+  noServer: true,
+  upgrade: async (request) => {
+    if (request.signal.aborted) return new Response('gone', { status: 410 });
+    return request.url === '/' ? { data: 1, protocol: 'a', headers: { a: 'b' } } : { status: 401 };
+  }
+});
+// @ts-expect-error a status is a number
+new WebSocket.Server({ noServer: true, upgrade: async () => ({ status: 'no' }) });

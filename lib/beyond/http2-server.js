@@ -11,7 +11,7 @@ const { enter } = require('./admission');
 const { resetByCancel } = require('./http2-stream');
 const { isShuttingDown } = require('./shutdown');
 const { kTopics, kWebSocket } = require('../constants');
-const { agree, readOffer, verifyClient, versionFault } = require('../handshake/server');
+const { agree, judge, readOffer, versionFault } = require('../handshake/server');
 
 /** @typedef {import('node:http2').ServerHttp2Stream} ServerHttp2Stream */
 /** @typedef {import('node:http2').IncomingHttpHeaders} IncomingHttpHeaders */
@@ -100,9 +100,11 @@ function acceptStream(wss, stream, headers, open) {
   const offer = readOffer(wss.options, request);
 
   if ('status' in offer) return refuse(offer);
-  verifyClient(
-    wss.options,
+  judge(
+    wss,
     request,
+    stream,
+    offer,
     () => accept(wss, request, offer, open),
     (status, message, more) => reject(stream, status, message, more)
   );

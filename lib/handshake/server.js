@@ -4,6 +4,7 @@
 // The opening handshake of a server: the checks of the request, and the response that accepts it.
 // RFC 6455, section 4.2.
 
+const { agreementOf, decide } = require('../beyond/upgrade');
 const extension = require('../extension');
 const { acceptKey, isValidKey } = require('../native');
 const PerMessageDeflate = require('../permessage-deflate');
@@ -113,6 +114,24 @@ function readOffer(options, req) {
 }
 
 /**
+ * Finds out whether a client is let in: by the option `upgrade`, or else `verifyClient`.
+ *
+ * @param {any} server The server
+ * @param {any} req The request
+ * @param {any} socket Its socket, or stream
+ * @param {Offer} offer What the client offers
+ * @param {() => void} accept What to do if so
+ * @param {(status: number, message?: string, headers?: Record<string, any>) => void} reject What to
+ *     do if not
+ */
+function judge(server, req, socket, offer, accept, reject) {
+  const { options } = server;
+
+  if (options.upgrade) decide(server, req, socket, offer.protocols, accept, reject);
+  else verifyClient(options, req, accept, reject);
+}
+
+/**
  * Asks the option `verifyClient` whether to go on: it answers by its result, or by a callback if it
  * takes one.
  *
@@ -187,13 +206,15 @@ function acceptHeaders(options, websocket, offer, key, req) {
  */
 function agree(options, websocket, { extensions, protocols }, req) {
   const { extensionName } = PerMessageDeflate;
+  const agreement = options.upgrade ? agreementOf(req) : undefined;
   /** @type {string[]} */
   const lines = [];
 
   if (protocols.size) {
-    const protocol = options.handleProtocols
-      ? options.handleProtocols(protocols, req)
-      : protocols.values().next().value;
+    let protocol = agreement?.protocol;
+
+    if (options.handleProtocols) protocol = options.handleProtocols(protocols, req);
+    else if (protocol === undefined) protocol = protocols.values().next().value;
 
     if (protocol) {
       lines.push(`Sec-WebSocket-Protocol: ${protocol}`);
@@ -208,7 +229,12 @@ function agree(options, websocket, { extensions, protocols }, req) {
     websocket._extensions = extensions;
   }
 
+  if (agreement) {
+    websocket.data = agreement.data;
+    for (const [name, value] of agreement.headers) lines.push(`${name}: ${value}`);
+  }
+
   return lines;
 }
 
-module.exports = { acceptHeaders, agree, readOffer, requestFault, verifyClient, versionFault };
+module.exports = { acceptHeaders, agree, judge, readOffer, requestFault, versionFault };

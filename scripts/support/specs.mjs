@@ -37,6 +37,7 @@ const OF_CONNECTIONS = [
   'beyond/shutdown',
   'beyond/threads',
   'beyond/topics',
+  'beyond/upgrade',
   'compression-bombs',
   'engine/connection',
   'engine/socket',
