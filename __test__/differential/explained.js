@@ -220,6 +220,28 @@ const explanations = [
     }
   },
   {
+    name: 'which frames a broken write had',
+    reason:
+      'differences.md: the frames of a tick leave together: where the peer has reset the connection, the first write is told ECONNRESET, the others EPIPE, so callbacks may get the other error, and in the order of the writes',
+    explain(pair) {
+      if (!/"(?:rawReset|socketReset)"/.test(JSON.stringify(pair.program))) return null;
+      const isFailed = (line) => /\| callback .*Error a write$/.test(line);
+      const inTrace = (trace) => {
+        const lanes = Object.entries(trace).map(([lane, lines]) => {
+          if (!lane.endsWith(' callbacks')) return [lane, lines];
+          const named = lines.map((line) => {
+            return line.replace(/Error (?:EPIPE|ECONNRESET) write \w+$/, 'Error a write');
+          });
+          // The failed ones keep their places among the others.
+          const failed = named.filter(isFailed).sort();
+          return [lane, named.map((line) => (isFailed(line) ? failed.shift() : line))];
+        });
+        return Object.fromEntries(lanes);
+      };
+      return { ...pair, expected: inTrace(pair.expected), actual: inTrace(pair.actual) };
+    }
+  },
+  {
     name: 'what another thread had read',
     reason:
       'differences.md: where the engine reads on a thread of its own, what it has read before a connection breaks is still given',
