@@ -9,6 +9,7 @@ const http = require('node:http');
 
 const { PreparedMessage } = require('./beyond/message');
 const { admit, enter, limit } = require('./beyond/admission');
+const { publishConnection } = require('./beyond/channels');
 const { acceptStream, connectListeners, speaksHttp2 } = require('./beyond/http2-server');
 const { checkConnectionOptions } = require('./beyond/options');
 const { closeAllConnections, isShuttingDown, shutDown } = require('./beyond/shutdown');
@@ -308,6 +309,7 @@ class WebSocketServer extends EventEmitter {
   handleConnect(stream, headers, callback) {
     acceptStream(this, stream, headers, (websocket, request) => {
       openWebSocket(this, websocket, stream, EMPTY_BUFFER);
+      publishConnection(this, websocket, request);
       callback(websocket, request);
     });
   }
@@ -354,6 +356,7 @@ class WebSocketServer extends EventEmitter {
     socket.removeListener('error', destroyOnError);
 
     openWebSocket(this, websocket, socket, head);
+    publishConnection(this, websocket, req);
     callback(websocket, req);
   }
 }

@@ -9,6 +9,7 @@
 const EventEmitter = require('node:events');
 
 const { prepareBackpressure, waitForDrain } = require('./beyond/backpressure');
+const { publishClose, publishOpen } = require('./beyond/channels');
 const { sendPrepared } = require('./beyond/deliver');
 const { latencyOf, prepareHeartbeat, startHeartbeat } = require('./beyond/heartbeat');
 const { endLifetime, prepareLifetime, startLifetime } = require('./beyond/lifetime');
@@ -314,6 +315,7 @@ class WebSocket extends EventEmitter {
 
     this._readyState = OPEN;
     /** @type {any} */ (this)[kPromised]?.open();
+    publishOpen(this);
     this.emit('open');
   }
 
@@ -332,6 +334,7 @@ class WebSocket extends EventEmitter {
     endLifetime(this);
     /** @type {any} */ (this)[kAdmission]?.leave();
     /** @type {any} */ (this)[kPromised]?.end();
+    publishClose(this);
     this.emit('close', this._closeCode, this._closeMessage);
   }
 

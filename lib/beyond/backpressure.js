@@ -16,6 +16,7 @@ const { nextTick } = require('../host');
 const { CLOSED, OPEN } = require('../ready-state');
 const { rethrow } = require('../send-callback');
 const { isBlob } = require('../validation');
+const { publishDropped } = require('./channels');
 const { createCause, setCloseCause } = require('./close-cause');
 const { Message } = require('./message');
 const { checkNumber } = require('./options');
@@ -170,6 +171,7 @@ class Backpressure {
   _drop(data, isBinary, callback) {
     const websocket = this._websocket;
     this.dropped++;
+    publishDropped(websocket, data, isBinary);
     if (typeof callback === 'function') {
       websocket[kTransport].flush();
       nextTick(callback, createCause('ERR_OXWS_DROPPED', 'The message was dropped'));

@@ -29,6 +29,7 @@ const OF_THE_REPOSITORY = [
 const OF_CONNECTIONS = [
   'async-context',
   'beyond/backpressure',
+  'beyond/channels',
   'beyond/compression',
   'beyond/heartbeat',
   'beyond/limits',
