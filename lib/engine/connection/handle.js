@@ -265,8 +265,10 @@ class EngineHandle {
    */
   _close(reset, callback) {
     if (!this._isClosed) {
-      this.priorBytesRead = this.bytesRead;
-      this.priorBytesWritten = this.bytesWritten;
+      this.flush();
+      const [read, written, pending] = native.counters(this._engine.native, this._id);
+      this.priorBytesRead += read;
+      this.priorBytesWritten += written + pending;
       this.unref();
       this._isClosed = true;
       native.closeConnection(this._engine.native, this._id, reset);

@@ -671,9 +671,12 @@ class EngineFrameQueue extends EngineHandle {
    * @private
    */
   _abandon(heldFrom) {
-    const error = this._socket._writableState.errored ?? destroyedError();
+    const { errored } = this._socket._writableState;
     this._callBack(this._writtenBytes);
     const callbacks = this._callbacks;
+    // An error takes longer to make than anything else that a close does.
+    if (callbacks === NONE && this._onDrained === null) return;
+    const error = errored ?? destroyedError();
     this._callbacks = NONE;
     for (const { end, callback } of callbacks) {
       callback(end > heldFrom ? compressingError() : error);
