@@ -269,7 +269,8 @@ class Backpressure {
    */
   _check() {
     const websocket = this._websocket;
-    if (!websocket._socket || websocket._readyState === CLOSED) return;
+    // What a destroyed socket has doesn't wait any more, but it isn't written either.
+    if (!websocket._socket || websocket._socket.destroyed) return;
     const waiting = websocket.bufferedAmount;
     const isDrained = this._isAbove && waiting === 0;
     const done = this._waiting.filter(({ threshold }) => waiting <= threshold);
