@@ -8,19 +8,27 @@ const EventEmitter = require('node:events');
 const http = require('node:http');
 
 const { PreparedMessage } = require('./beyond/message');
-const { admit, enter, limit } = require('./beyond/admission');
+const { admit, limit } = require('./beyond/admission');
 const { publishConnection } = require('./beyond/channels');
 const { acceptStream, connectListeners, speaksHttp2 } = require('./beyond/http2-server');
 const { checkConnectionOptions } = require('./beyond/options');
-const { closeAllConnections, isShuttingDown, shutDown } = require('./beyond/shutdown');
+const { closeAllConnections, shutDown } = require('./beyond/shutdown');
 const topics = require('./beyond/topics');
 const { checkUpgrade } = require('./beyond/upgrade');
-const { CLOSE_TIMEOUT, EMPTY_BUFFER, kTopics, kWebSocket } = require('./constants');
+const { CLOSE_TIMEOUT, EMPTY_BUFFER, kTopics } = require('./constants');
 const { checkOwnOptions } = require('./deflate/options');
 const { prepareSecure } = require('./engine/secure');
 const { attachSecure } = require('./engine/attach');
-const { rejectHandshake, rejectRequest } = require('./handshake/rejection');
-const { acceptHeaders, judge, readOffer, requestFault } = require('./handshake/server');
+const { rejectHandshake } = require('./handshake/rejection');
+const {
+  acceptHeaders,
+  createWebSocket,
+  destroyOnError,
+  examine,
+  findsPlace,
+  requestFault,
+  RUNNING
+} = require('./handshake/server');
 const { nextTick } = require('./host');
 const WebSocket = require('./websocket');
 
@@ -30,8 +38,7 @@ const WebSocket = require('./websocket');
 /** For each server: the listener that takes its WebSockets out of `clients`. */
 const untrackers = new WeakMap();
 
-/** Values of `_state`. */
-const RUNNING = 0;
+/** Values of `_state` after `RUNNING`. */
 const CLOSING = 1;
 const CLOSED = 2;
 
@@ -256,42 +263,16 @@ class WebSocketServer extends EventEmitter {
    *     WebSocket
    */
   handleUpgrade(req, socket, head, callback) {
-    socket.on('error', destroyOnError);
-
-    const fault = requestFault(req);
-
-    if (fault) {
-      rejectRequest(this, req, socket, fault);
-      return;
-    }
-    if (!this.shouldHandle(req)) {
-      rejectHandshake(socket, 400);
-      return;
-    }
-
-    const refusal = enter(this, req, socket);
-
-    if (refusal !== null) {
-      rejectHandshake(socket, refusal.status, refusal.message);
-      return;
-    }
-
-    const offer = readOffer(this.options, req);
-
-    if ('status' in offer) {
-      rejectRequest(this, req, socket, offer);
-      return;
-    }
-
-    const key = /** @type {string} */ (req.headers['sec-websocket-key']);
-
-    judge(
+    examine(
       this,
       req,
       socket,
-      offer,
-      () =>
-        this.completeUpgrade(offer.extensions, key, offer.protocols, req, socket, head, callback),
+      requestFault(req),
+      ({ extensions, protocols }) => {
+        const key = /** @type {string} */ (req.headers['sec-websocket-key']);
+
+        this.completeUpgrade(extensions, key, protocols, req, socket, head, callback);
+      },
       (status, message, headers) => rejectHandshake(socket, status, message, headers)
     );
   }
@@ -308,9 +289,7 @@ class WebSocketServer extends EventEmitter {
    */
   handleConnect(stream, headers, callback) {
     acceptStream(this, stream, headers, (websocket, request) => {
-      openWebSocket(this, websocket, stream, EMPTY_BUFFER);
-      publishConnection(this, websocket, request);
-      callback(websocket, request);
+      openWebSocket(this, websocket, request, stream, EMPTY_BUFFER, callback);
     });
   }
 
@@ -329,24 +308,13 @@ class WebSocketServer extends EventEmitter {
    * @private
    */
   completeUpgrade(extensions, key, protocols, req, socket, head, callback) {
-    // The client may have gone away while it was being verified.
-    if (!socket.readable || !socket.writable) {
-      socket.destroy();
-      return;
-    }
-    if (socket[kWebSocket]) {
-      throw new Error(
-        'server.handleUpgrade() was called more than once with the same ' +
-          'socket, possibly due to a misconfiguration'
-      );
-    }
-    if (this._state > RUNNING || isShuttingDown(this)) {
-      rejectHandshake(socket, 503);
-      return;
-    }
+    const twice =
+      'server.handleUpgrade() was called more than once with the same ' +
+      'socket, possibly due to a misconfiguration';
 
-    const websocket = new this.options.WebSocket(null, undefined, this.options);
-    websocket[kTopics] = this[kTopics];
+    if (!findsPlace(this, socket, twice, (status) => rejectHandshake(socket, status))) return;
+
+    const websocket = createWebSocket(this);
     const headers = acceptHeaders(this.options, websocket, { extensions, protocols }, key, req);
 
     // RFC 6455, section 4.2.2, leaves other headers open: listeners may change the lines.
@@ -355,22 +323,22 @@ class WebSocketServer extends EventEmitter {
     socket.write(`${headers.join('\r\n')}\r\n\r\n`);
     socket.removeListener('error', destroyOnError);
 
-    openWebSocket(this, websocket, socket, head);
-    publishConnection(this, websocket, req);
-    callback(websocket, req);
+    openWebSocket(this, websocket, req, socket, head, callback);
   }
 }
 
 /**
- * Gives a WebSocket its socket, and keeps it in `clients`.
+ * Gives a WebSocket its socket, keeps it in `clients`, and gives it to who wants it.
  *
  * @param {WebSocketServer} wss The server
  * @param {any} websocket The WebSocket, whose handshake is done
+ * @param {any} req The request
  * @param {Duplex} socket Its socket
  * @param {Buffer} head What arrived after the request already
+ * @param {(websocket: any, req: any) => void} callback Called with it
  * @private
  */
-function openWebSocket(wss, websocket, socket, head) {
+function openWebSocket(wss, websocket, req, socket, head, callback) {
   websocket.setSocket(socket, head, {
     allowSynchronousEvents: wss.options.allowSynchronousEvents,
     maxBufferedChunks: wss.options.maxBufferedChunks,
@@ -381,6 +349,8 @@ function openWebSocket(wss, websocket, socket, head) {
 
   admit(socket, websocket);
   if (wss.clients) trackClient(wss, websocket);
+  publishConnection(wss, websocket, req);
+  callback(websocket, req);
 }
 
 /**
@@ -433,16 +403,6 @@ function emitClose(wss) {
   wss._state = CLOSED;
   wss[kTopics].end();
   wss.emit('close');
-}
-
-/**
- * Listener of `'error'` for a socket whose handshake isn't done.
- *
- * @this {Duplex}
- * @private
- */
-function destroyOnError() {
-  this.destroy();
 }
 
 /**

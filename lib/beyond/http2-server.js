@@ -7,14 +7,19 @@
 const { Http2ServerRequest, constants } = require('node:http2');
 const { STATUS_CODES } = require('node:http');
 
-const { enter } = require('./admission');
 const { resetByCancel } = require('./http2-stream');
-const { isShuttingDown } = require('./shutdown');
-const { kTopics, kWebSocket } = require('../constants');
-const { agree, judge, readOffer, versionFault } = require('../handshake/server');
+const {
+  agree,
+  createWebSocket,
+  destroyOnError,
+  examine,
+  findsPlace,
+  versionFault
+} = require('../handshake/server');
 
 /** @typedef {import('node:http2').ServerHttp2Stream} ServerHttp2Stream */
 /** @typedef {import('node:http2').IncomingHttpHeaders} IncomingHttpHeaders */
+/** @typedef {import('../handshake/rejection').Reject} Reject */
 /** @typedef {import('../handshake/rejection').Rejection} Rejection */
 /** @typedef {(websocket: any, request: Http2ServerRequest) => void} Callback */
 
@@ -81,32 +86,15 @@ function connectListeners(wss, callback) {
  */
 function acceptStream(wss, stream, headers, open) {
   const request = new Http2ServerRequest(stream, headers, {}, listHeaders(headers));
-  const refuse = (/** @type {Rejection} */ { status, message, headers: more }) => {
-    if (wss.listenerCount('wsClientError') === 0) reject(stream, status, message, more);
-    else wss.emit('wsClientError', new Error(message), stream, request);
-  };
+  const rejectStream = (/** @type {Parameters<Reject>} */ ...how) => reject(stream, ...how);
 
-  stream.on('error', destroyOnError);
-
-  const fault = requestFault(request);
-
-  if (fault) return refuse(fault);
-  if (!wss.shouldHandle(request)) return reject(stream, 400);
-
-  const refusal = enter(wss, request, stream);
-
-  if (refusal !== null) return reject(stream, refusal.status, refusal.message);
-
-  const offer = readOffer(wss.options, request);
-
-  if ('status' in offer) return refuse(offer);
-  judge(
+  examine(
     wss,
     request,
     stream,
-    offer,
-    () => accept(wss, request, offer, open),
-    (status, message, more) => reject(stream, status, message, more)
+    requestFault(request),
+    (offer) => accept(wss, request, offer, open, rejectStream),
+    rejectStream
   );
 }
 
@@ -138,27 +126,16 @@ function requestFault(request) {
  * @param {Http2ServerRequest} request The request
  * @param {import('../handshake/server').Offer} offer What the client offers
  * @param {Callback} open Gives the new WebSocket its stream
+ * @param {Reject} rejectStream Refuses it after all
  */
-function accept(wss, request, offer, open) {
+function accept(wss, request, offer, open, rejectStream) {
   const stream = /** @type {any} */ (request.stream);
 
-  // The client may have gone away while it was being verified.
-  if (stream.destroyed || !stream.readable || !stream.writable) {
-    stream.destroy();
-    return;
-  }
-  if (stream[kWebSocket]) {
-    throw new Error('server.handleConnect() was called more than once with the same stream');
-  }
-  if (wss._state > 0 || isShuttingDown(wss)) {
-    reject(stream, 503);
-    return;
-  }
+  const twice = 'server.handleConnect() was called more than once with the same stream';
 
-  const websocket = new wss.options.WebSocket(null, undefined, wss.options);
+  if (!findsPlace(wss, stream, twice, rejectStream)) return;
 
-  websocket[kTopics] = wss[kTopics];
-
+  const websocket = createWebSocket(wss);
   const lines = [':status: 200', ...agree(wss.options, websocket, offer, request)];
 
   // As over HTTP/1.1: listeners may change the lines.
@@ -217,15 +194,6 @@ function reject(stream, status, message, more = {}) {
   stream.respond(headers);
   // The client has more to say only if it doesn't wait for the response.
   stream.end(body, () => stream.close(constants.NGHTTP2_NO_ERROR));
-}
-
-/**
- * Listener of `'error'` for a stream whose handshake isn't done.
- *
- * @this {ServerHttp2Stream}
- */
-function destroyOnError() {
-  this.destroy();
 }
 
 module.exports = { acceptStream, connectListeners, speaksHttp2 };

@@ -16,6 +16,13 @@ const { STATUS_CODES } = require('node:http');
  */
 
 /**
+ * Sends an error response: its status, its body, by default what the status means, and further
+ * headers.
+ *
+ * @typedef {(status: number, message?: string, headers?: Record<string, any>) => void} Reject
+ */
+
+/**
  * Sends an error response and ends the connection.
  *
  * @param {import('node:stream').Duplex} socket The socket of the request
@@ -48,13 +55,14 @@ function rejectHandshake(socket, status, message, headers) {
  * it instead.
  *
  * @param {any} server The `WebSocketServer`
- * @param {import('node:http').IncomingMessage} req The request
- * @param {import('node:stream').Duplex} socket Its socket
+ * @param {any} req The request
+ * @param {import('node:stream').Duplex} socket Its socket, or stream
  * @param {Rejection} rejection What is wrong
+ * @param {Reject} reject Sends the error response
  */
-function rejectRequest(server, req, socket, { status, message, headers }) {
+function rejectRequest(server, req, socket, { status, message, headers }, reject) {
   if (server.listenerCount('wsClientError') === 0) {
-    rejectHandshake(socket, status, message, headers);
+    reject(status, message, headers);
     return;
   }
 

@@ -4,16 +4,24 @@
 // The opening handshake of a server: the checks of the request, and the response that accepts it.
 // RFC 6455, section 4.2.
 
+const { enter } = require('../beyond/admission');
+const { isShuttingDown } = require('../beyond/shutdown');
 const { agreementOf, decide } = require('../beyond/upgrade');
+const { kTopics, kWebSocket } = require('../constants');
 const extension = require('../extension');
 const { acceptKey, isValidKey } = require('../native');
 const PerMessageDeflate = require('../permessage-deflate');
 const subprotocol = require('../subprotocol');
+const { rejectRequest } = require('./rejection');
 
 /**
  * @typedef {import('node:http').IncomingMessage | import('node:http2').Http2ServerRequest} Request
  */
+/** @typedef {import('./rejection').Reject} Reject */
 /** @typedef {import('./rejection').Rejection} Rejection */
+
+/** The first value of `_state`: the server takes connections. */
+const RUNNING = 0;
 
 /**
  * Checks the parts of the request that don't depend on the options. RFC 6455, section 4.2.1.
@@ -114,21 +122,80 @@ function readOffer(options, req) {
 }
 
 /**
- * Finds out whether a client is let in: by the option `upgrade`, or else `verifyClient`.
+ * Checks a request by which a client wants to open a WebSocket, over whichever version of HTTP, and
+ * finds out whether the client is let in: by the option `upgrade`, or else `verifyClient`.
  *
  * @param {any} server The server
  * @param {any} req The request
  * @param {any} socket Its socket, or stream
- * @param {Offer} offer What the client offers
- * @param {() => void} accept What to do if so
- * @param {(status: number, message?: string, headers?: Record<string, any>) => void} reject What to
- *     do if not
+ * @param {Rejection | undefined} fault What is wrong with the request by itself
+ * @param {(offer: Offer) => void} accept What to do with one that is in order
+ * @param {Reject} reject What to do with others
  */
-function judge(server, req, socket, offer, accept, reject) {
+function examine(server, req, socket, fault, accept, reject) {
   const { options } = server;
 
-  if (options.upgrade) decide(server, req, socket, offer.protocols, accept, reject);
-  else verifyClient(options, req, accept, reject);
+  socket.on('error', destroyOnError);
+
+  if (fault) return rejectRequest(server, req, socket, fault, reject);
+  if (!server.shouldHandle(req)) return reject(400);
+
+  const refusal = enter(server, req, socket);
+
+  if (refusal !== null) return reject(refusal.status, refusal.message);
+
+  const offer = readOffer(options, req);
+
+  if ('status' in offer) return rejectRequest(server, req, socket, offer, reject);
+
+  const goOn = () => accept(offer);
+
+  if (options.upgrade) decide(server, req, socket, offer.protocols, goOn, reject);
+  else verifyClient(options, req, goOn, reject);
+}
+
+/**
+ * Tells whether a client that is let in still finds its place.
+ *
+ * @param {any} server The server
+ * @param {any} socket Its socket, or stream
+ * @param {string} twice The error where the socket belongs to a WebSocket already
+ * @param {Reject} reject Answers a client that is too late
+ * @return {boolean} Whether it does
+ * @throws {Error} If the socket belongs to a WebSocket already
+ */
+function findsPlace(server, socket, twice, reject) {
+  // The client may have gone away while it was being verified.
+  if (!socket.readable || !socket.writable) {
+    socket.destroy();
+    return false;
+  }
+  if (socket[kWebSocket]) throw new Error(twice);
+  if (server._state > RUNNING || isShuttingDown(server)) {
+    reject(503);
+    return false;
+  }
+  return true;
+}
+
+/**
+ * @param {any} server A server
+ * @return {any} A WebSocket of it, without a socket
+ */
+function createWebSocket({ options, [kTopics]: topics }) {
+  const websocket = new options.WebSocket(null, undefined, options);
+
+  websocket[kTopics] = topics;
+  return websocket;
+}
+
+/**
+ * Listener of `'error'` for a socket whose handshake isn't done.
+ *
+ * @this {import('node:stream').Duplex}
+ */
+function destroyOnError() {
+  this.destroy();
 }
 
 /**
@@ -138,8 +205,7 @@ function judge(server, req, socket, offer, accept, reject) {
  * @param {any} options The options of the server
  * @param {any} req The request
  * @param {() => void} accept What to do if so
- * @param {(status: number, message?: string, headers?: Record<string, any>) => void} reject What to
- *     do if not
+ * @param {Reject} reject What to do if not
  */
 function verifyClient(options, req, accept, reject) {
   if (!options.verifyClient) {
@@ -237,4 +303,14 @@ function agree(options, websocket, { extensions, protocols }, req) {
   return lines;
 }
 
-module.exports = { acceptHeaders, agree, judge, readOffer, requestFault, versionFault };
+module.exports = {
+  acceptHeaders,
+  agree,
+  createWebSocket,
+  destroyOnError,
+  examine,
+  findsPlace,
+  requestFault,
+  RUNNING,
+  versionFault
+};
