@@ -13,6 +13,8 @@ if (hasBlob) BINARY_TYPES.push('blob');
 /** Milliseconds that a closing handshake may take. */
 const CLOSE_TIMEOUT = 30_000;
 const EMPTY_BUFFER = Buffer.alloc(0);
+/** RFC 6455, section 7.4.1: the close code of an endpoint that is going away. */
+const GOING_AWAY = 1001;
 /**
  * RFC 6455, section 1.3. Kept for programs that read it here; the native part computes the digest.
  */
@@ -57,6 +59,7 @@ module.exports = {
   BINARY_TYPES,
   CLOSE_TIMEOUT,
   EMPTY_BUFFER,
+  GOING_AWAY,
   GUID,
   hasBlob,
   kAdmission,

@@ -6,7 +6,7 @@
 // done for it.
 
 const { kAdmission } = require('../constants');
-const { checkNumber } = require('./options');
+const { checkNumber, isSet } = require('./options');
 
 /** The limits among the options of a server: integers from 1 on. */
 const LIMITS = ['maxConnections', 'maxConnectionsPerAddress', 'maxHandshakes'];
@@ -48,14 +48,6 @@ function limit(server, options) {
   if (isSet(allowedOrigins) || LIMITS.some((name) => isSet(options[name]))) {
     admissions.set(server, new Admission(options));
   }
-}
-
-/**
- * @param {unknown} value An option
- * @return {boolean} Whether it is given
- */
-function isSet(value) {
-  return value !== undefined && value !== null;
 }
 
 /**

@@ -8,8 +8,8 @@ const { constants } = require('node:http2');
 
 const { resetByCancel } = require('./http2-stream');
 const { EMPTY_BUFFER } = require('../constants');
-const { abortRequest, abortSocket, failHandshake } = require('../handshake/failure');
-const { acceptExtensions, acceptProtocol, composeOffer } = require('../handshake/offer');
+const { abortRequest, failHandshake } = require('../handshake/failure');
+const { composeOffer, concludeHandshake } = require('../handshake/offer');
 const { targetOf } = require('../handshake/url');
 const { clearTimeout, nextTick, setTimeout } = require('../host');
 const { CONNECTING } = require('../ready-state');
@@ -219,32 +219,7 @@ function sendRequest(attempt, request, headers) {
     if (websocket.readyState !== CONNECTING) return;
     request.end();
     stream.off('error', onError);
-    accept(attempt, response);
-  });
-}
-
-/**
- * Opens the WebSocket, if the response is as it has to be.
- *
- * @param {Attempt} attempt The attempt
- * @param {any} response The stream, with the headers of the response
- */
-function accept(attempt, response) {
-  const { websocket, request } = attempt;
-  const fault = acceptProtocol(attempt, response) ?? acceptExtensions(attempt, response);
-
-  if (fault) {
-    abortSocket(websocket, response, fault);
-    return;
-  }
-
-  websocket.setSocket(resetByCancel(response), EMPTY_BUFFER, {
-    allowSynchronousEvents: request.allowSynchronousEvents,
-    generateMask: request.generateMask,
-    maxBufferedChunks: request.maxBufferedChunks,
-    maxFragments: request.maxFragments,
-    maxPayload: request.maxPayload,
-    skipUTF8Validation: request.skipUTF8Validation
+    concludeHandshake(attempt, response, resetByCancel(stream), EMPTY_BUFFER);
   });
 }
 

@@ -6,14 +6,12 @@
 
 const { randomInt } = require('node:crypto');
 
-const { kLifetime } = require('../constants');
+const { GOING_AWAY, kLifetime } = require('../constants');
 const { now, setTimeout } = require('../host');
 const { OPEN } = require('../ready-state');
 const { createCause, setCloseCause } = require('./close-cause');
 const { Wheel } = require('./wheel');
 
-/** RFC 6455, section 7.4.1: an endpoint is going away. */
-const GOING_AWAY = 1001;
 /** How often it's looked whose time is over, in milliseconds; more often for short times. */
 const MAX_STEP_MS = 1000;
 const MIN_STEP_MS = 10;

@@ -22,6 +22,14 @@ const NUMBERS = {
 const POLICIES = ['close', 'drop'];
 
 /**
+ * @param {unknown} value An option
+ * @return {boolean} Whether it is given
+ */
+function isSet(value) {
+  return value !== undefined && value !== null;
+}
+
+/**
  * Checks a number among options.
  *
  * @param {string} name Its name
@@ -47,7 +55,7 @@ function checkNumber(name, value, least, most) {
  * @throws {TypeError} If it's none
  */
 function checkSignal(name, value) {
-  if (value === undefined || value === null || value instanceof AbortSignal) return;
+  if (!isSet(value) || value instanceof AbortSignal) return;
   throw new TypeError(`The option "${name}" must be an AbortSignal`);
 }
 
@@ -61,17 +69,16 @@ function checkSignal(name, value) {
 function checkConnectionOptions(options) {
   for (const [name, [least, most]] of Object.entries(NUMBERS)) {
     const value = options[name];
-    if (value !== undefined && value !== null) checkNumber(name, value, least, most);
+    if (isSet(value)) checkNumber(name, value, least, most);
   }
   checkHeartbeat(options.heartbeat);
   checkSignal('lifetimeSignal', options.lifetimeSignal);
   const { promises } = options;
-  if (promises !== undefined && promises !== null && typeof promises !== 'boolean') {
+  if (isSet(promises) && typeof promises !== 'boolean') {
     throw new TypeError('The option "promises" must be a boolean');
   }
   const { backpressurePolicy } = options;
-  if (backpressurePolicy === undefined || backpressurePolicy === null) return;
-  if (!POLICIES.includes(backpressurePolicy)) {
+  if (isSet(backpressurePolicy) && !POLICIES.includes(backpressurePolicy)) {
     throw new TypeError('The option "backpressurePolicy" must be "close" or "drop"');
   }
 }
@@ -84,7 +91,7 @@ function checkConnectionOptions(options) {
  * @throws {RangeError} If a time is out of its range
  */
 function checkHeartbeat(value) {
-  if (value === undefined || value === null || value === false) return;
+  if (!isSet(value) || value === false) return;
   if (typeof value === 'number') checkNumber('heartbeat', value, 1, MAX_TIME);
   else if (typeof value !== 'object') {
     throw new TypeError('The option "heartbeat" must be a number or an object');
@@ -94,4 +101,4 @@ function checkHeartbeat(value) {
   }
 }
 
-module.exports = { checkConnectionOptions, checkNumber, checkSignal };
+module.exports = { checkConnectionOptions, checkNumber, checkSignal, isSet, MAX_TIME };

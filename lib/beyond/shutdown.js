@@ -4,14 +4,12 @@
 // The end of a server: its connections are closed in an order and at a pace that others can bear,
 // and what is left then is terminated.
 
+const { GOING_AWAY } = require('../constants');
 const { clearTimeout, now, setTimeout } = require('../host');
 const { isValidStatusCode } = require('../validation');
-const { checkNumber } = require('./options');
+const { checkNumber, MAX_TIME } = require('./options');
 
-/** RFC 6455, section 7.4.1: an endpoint is going away. */
-const GOING_AWAY = 1001;
 const MAX_REASON_LENGTH = 123;
-const MAX_TIME = 2 ** 31 - 1;
 /** How often connections are closed while that is spread over some time. */
 const STEP_MS = 20;
 

@@ -9,6 +9,7 @@ const { validateHeaderName, validateHeaderValue } = require('node:http');
 
 const { nextTick } = require('../host');
 const { createCause } = require('./close-cause');
+const { isSet } = require('./options');
 
 /** @typedef {import('node:stream').Duplex} Duplex */
 
@@ -46,7 +47,7 @@ let hasWarned = false;
  * @throws {TypeError} If it's no function, or has company
  */
 function checkUpgrade({ handleProtocols, upgrade, verifyClient }) {
-  if (upgrade === undefined || upgrade === null) return;
+  if (!isSet(upgrade)) return;
   if (typeof upgrade !== 'function') {
     throw new TypeError('The option "upgrade" must be a function');
   }
@@ -126,7 +127,7 @@ class Waiting {
  * @throws {TypeError} If it means nothing
  */
 function readResult(result) {
-  if (result === undefined || result === null) return readAgreement({});
+  if (!isSet(result)) return readAgreement({});
   if (typeof result !== 'object') {
     throw new TypeError(`The function "upgrade" must return an object, not ${typeof result}`);
   }
@@ -171,7 +172,7 @@ function nameAsUsual(headers) {
  * @throws {TypeError} If a part of it isn't valid
  */
 function readAgreement({ data, headers, protocol }) {
-  if (protocol !== undefined && protocol !== null && typeof protocol !== 'string') {
+  if (isSet(protocol) && typeof protocol !== 'string') {
     throw new TypeError('The property "protocol" must be a string');
   }
   const list = listHeaders(headers);

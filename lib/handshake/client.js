@@ -9,8 +9,8 @@ const http = require('node:http');
 const https = require('node:https');
 const net = require('node:net');
 
-const { abortRequest, abortSocket, failHandshake, kAborted } = require('./failure');
-const { acceptExtensions, acceptProtocol, composeOffer } = require('./offer');
+const { abortRequest, failHandshake, kAborted } = require('./failure');
+const { composeOffer, concludeHandshake } = require('./offer');
 const { prepareForRedirects } = require('./redirect');
 const { parseAddress, targetOf, urlFault } = require('./url');
 const { openStream } = require('../beyond/http2-client');
@@ -280,7 +280,7 @@ function followRedirect(attempt, req, location) {
  * @private
  */
 function onUpgrade(attempt, res, socket, head) {
-  const { websocket, request } = attempt;
+  const { websocket } = attempt;
 
   websocket.emit('upgrade', res);
 
@@ -289,22 +289,7 @@ function onUpgrade(attempt, res, socket, head) {
 
   attempt.req = websocket._req = null;
 
-  const fault =
-    responseFault(attempt, res) ?? acceptProtocol(attempt, res) ?? acceptExtensions(attempt, res);
-
-  if (fault) {
-    abortSocket(websocket, socket, fault);
-    return;
-  }
-
-  websocket.setSocket(socket, head, {
-    allowSynchronousEvents: request.allowSynchronousEvents,
-    generateMask: request.generateMask,
-    maxBufferedChunks: request.maxBufferedChunks,
-    maxFragments: request.maxFragments,
-    maxPayload: request.maxPayload,
-    skipUTF8Validation: request.skipUTF8Validation
-  });
+  concludeHandshake(attempt, res, socket, head, responseFault(attempt, res));
 }
 
 /**

@@ -7,6 +7,7 @@
 const extension = require('../extension');
 const PerMessageDeflate = require('../permessage-deflate');
 const subprotocol = require('../subprotocol');
+const { abortSocket } = require('./failure');
 
 /** @typedef {import('node:http').IncomingHttpHeaders} Headers */
 
@@ -108,6 +109,7 @@ function isSubprotocol(value) {
  * @param {Attempt} attempt The attempt
  * @param {{headers: Headers}} res The response
  * @return {string | undefined} What is wrong
+ * @private
  */
 function acceptProtocol({ websocket, offered }, res) {
   const chosen = res.headers['sec-websocket-protocol'];
@@ -126,6 +128,7 @@ function acceptProtocol({ websocket, offered }, res) {
  * @param {Attempt} attempt The attempt
  * @param {{headers: Headers}} res The response
  * @return {string | undefined} What is wrong
+ * @private
  */
 function acceptExtensions({ websocket, perMessageDeflate }, res) {
   const header = res.headers['sec-websocket-extensions'];
@@ -152,4 +155,32 @@ function acceptExtensions({ websocket, perMessageDeflate }, res) {
   websocket._extensions[extensionName] = perMessageDeflate;
 }
 
-module.exports = { acceptExtensions, acceptProtocol, composeOffer };
+/**
+ * Opens the WebSocket of an attempt, if the response is as it has to be.
+ *
+ * @param {Attempt} attempt The attempt
+ * @param {{headers: Headers}} res The response
+ * @param {any} socket The socket, or any `Duplex`
+ * @param {Buffer} head What arrived after the response already
+ * @param {string} [fault] What is wrong with the response beside what is agreed
+ */
+function concludeHandshake(attempt, res, socket, head, fault) {
+  const { websocket, request } = attempt;
+  const wrong = fault ?? acceptProtocol(attempt, res) ?? acceptExtensions(attempt, res);
+
+  if (wrong) {
+    abortSocket(websocket, socket, wrong);
+    return;
+  }
+
+  websocket.setSocket(socket, head, {
+    allowSynchronousEvents: request.allowSynchronousEvents,
+    generateMask: request.generateMask,
+    maxBufferedChunks: request.maxBufferedChunks,
+    maxFragments: request.maxFragments,
+    maxPayload: request.maxPayload,
+    skipUTF8Validation: request.skipUTF8Validation
+  });
+}
+
+module.exports = { composeOffer, concludeHandshake };
