@@ -8,6 +8,7 @@ const { setTimeout: sleep } = require('node:timers/promises');
 
 const { WebSocket, WebSocketServer } = require('../..');
 const certificate = require('../support/certificate');
+const refusal = require('../support/refusal');
 const until = require('../support/until');
 
 const SETTINGS = { enableConnectProtocol: true };
@@ -389,15 +390,9 @@ describe('A client over HTTP/2', () => {
     const { session, url } = await serve(t, { verifyClient: () => false });
     const error = await failure(new WebSocket(url, { http2: session }));
     assert.strictEqual(error.message, 'Unexpected server response: 401');
-    const ws = new WebSocket(url, { http2: session });
-    const [, response] = await once(ws, 'unexpected-response');
-    assert.strictEqual(response.statusCode, 401);
-    assert.strictEqual(response.headers['content-type'], 'text/html');
-    let body = '';
-    for await (const chunk of response) body += chunk;
+    const { body, headers, status } = await refusal(new WebSocket(url, { http2: session }));
+    assert.deepStrictEqual([status, headers['content-type']], [401, 'text/html']);
     assert.strictEqual(body, 'Unauthorized');
-    ws.on('error', () => {});
-    ws.terminate();
   });
 
   it('gives up when it is closed early', async (t) => {

@@ -11,17 +11,14 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const { WebSocket, WebSocketServer } = require('../..');
 const { open, serve } = require('../support/connections');
 const { upgradeRequest } = require('../support/differential');
+const refusal = require('../support/refusal');
 const until = require('../support/until');
 const { kinds, openRoom } = require('./room');
 
-/** The response to a handshake: its status and its body. */
-async function refusal(ws) {
-  const [, response] = await once(ws, 'unexpected-response');
-  let body = '';
-  for await (const chunk of response) body += chunk;
-  ws.on('error', () => {});
-  ws.terminate();
-  return `${response.statusCode} ${body}`;
+/** The response to a handshake that is refused: its status and its body. */
+async function answerTo(ws) {
+  const { body, status } = await refusal(ws);
+  return `${status} ${body}`;
 }
 
 describe('The limits of a server', () => {
@@ -49,12 +46,12 @@ describe('The limits of a server', () => {
     const { url, wss } = await serve(t, { maxConnections: 2 });
     const first = await open(t, url);
     await open(t, url);
-    assert.strictEqual(await refusal(new WebSocket(url)), '503 Too many connections');
+    assert.strictEqual(await answerTo(new WebSocket(url)), '503 Too many connections');
     first.close();
     await once(first, 'close');
     await until(() => wss.clients.size === 1, 'a place');
     await open(t, url);
-    assert.strictEqual(await refusal(new WebSocket(url)), '503 Too many connections');
+    assert.strictEqual(await answerTo(new WebSocket(url)), '503 Too many connections');
   });
 
   it('are those of an address', async (t) => {
@@ -66,7 +63,7 @@ describe('The limits of a server', () => {
     await open(t, url, from('1.1.1.1'));
     const second = await open(t, url, from('2.2.2.2'));
     assert.strictEqual(
-      await refusal(new WebSocket(url, from('2.2.2.2'))),
+      await answerTo(new WebSocket(url, from('2.2.2.2'))),
       '429 Too many connections of this address'
     );
     second.terminate();
@@ -78,7 +75,7 @@ describe('The limits of a server', () => {
   it('are those of the address of the peer where nothing else is said', async (t) => {
     const { url } = await serve(t, { maxConnectionsPerAddress: 1 });
     await open(t, url);
-    assert.match(await refusal(new WebSocket(url)), /^429 /);
+    assert.match(await answerTo(new WebSocket(url)), /^429 /);
     await open(t, url, { localAddress: '127.0.0.2' });
   });
 
@@ -92,13 +89,13 @@ describe('The limits of a server', () => {
     t.after(() => waiting.terminate());
     await until(() => verify.length === 2, 'two handshakes');
     const message = '503 Too many handshakes in progress';
-    assert.strictEqual(await refusal(new WebSocket(url)), message);
+    assert.strictEqual(await answerTo(new WebSocket(url)), message);
     gone.resetAndDestroy();
     await sleep(20);
     const refused = new WebSocket(url);
     await until(() => verify.length === 3, 'a third one');
-    assert.strictEqual(await refusal(new WebSocket(url)), message);
-    const answered = refusal(refused);
+    assert.strictEqual(await answerTo(new WebSocket(url)), message);
+    const answered = answerTo(refused);
     verify[2](false, 401);
     assert.strictEqual(await answered, '401 Unauthorized');
     verify[1](true);
@@ -119,11 +116,11 @@ describe('The limits of a server', () => {
     await open(t, url, { origin: 'https://a.example', protocolVersion: 8 });
     for (const protocolVersion of [8, 13]) {
       const ws = new WebSocket(url, { origin: 'https://b.example', protocolVersion });
-      assert.strictEqual(await refusal(ws), '403 Origin not allowed');
+      assert.strictEqual(await answerTo(ws), '403 Origin not allowed');
     }
     wss.options.allowedOrigins = (origin) => origin?.endsWith('.example');
     await open(t, url, { origin: 'https://b.example' });
-    assert.match(await refusal(new WebSocket(url)), /^403 /);
+    assert.match(await answerTo(new WebSocket(url)), /^403 /);
   });
 
   it('hold in a flood, whatever its handshakes become', async (t) => {

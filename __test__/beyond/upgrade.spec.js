@@ -11,21 +11,12 @@ const { WebSocket, WebSocketServer } = require('../..');
 const { open, serve } = require('../support/connections');
 const { upgradeRequest } = require('../support/differential');
 const { frame } = require('../support/frames');
+const refusal = require('../support/refusal');
 const { uncaught } = require('../support/uncaught');
 const until = require('../support/until');
 const { kinds, openRoom } = require('./room');
 
 const KEY = Buffer.from([1, 2, 3, 4]);
-
-/** What a client is answered that isn't let in. */
-async function refusal(ws) {
-  const [, response] = await once(ws, 'unexpected-response');
-  let body = '';
-  for await (const chunk of response) body += chunk;
-  ws.on('error', () => {});
-  ws.terminate();
-  return { body, headers: response.headers, status: response.statusCode };
-}
 
 for (const kind of kinds) {
   describe(`The option upgrade, ${kind}`, () => {
