@@ -11,7 +11,10 @@ pub(super) struct Unread(Option<Box<Chunks>>);
 #[derive(Debug, Default)]
 struct Chunks {
     bytes: Vec<u8>,
-    /// The lengths of the chunks, none of them 0, which add up to that of `bytes`.
+    /// Where they begin: what is before was taken. Less than half of them all, so that to take
+    /// many small chunks moves no more than there is.
+    start: usize,
+    /// The lengths of the chunks, none of them 0, which add up to that of `bytes` from `start` on.
     lengths: VecDeque<usize>,
     /// Some of the first chunk was decoded.
     is_begun: bool,
@@ -23,7 +26,7 @@ impl Unread {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.as_ref().map_or(0, |chunks| chunks.bytes.len())
+        self.0.as_ref().map_or(0, |chunks| chunks.bytes.len() - chunks.start)
     }
 
     /// Whether the first bytes were read together with what was decoded last.
@@ -49,14 +52,14 @@ impl Unread {
         read: impl FnOnce(&mut Vec<u8>) -> io::Result<Option<usize>>,
     ) -> (io::Result<Option<usize>>, usize) {
         let chunks = self.0.get_or_insert_default();
-        let start = chunks.bytes.len();
+        let end = chunks.bytes.len();
         chunks.bytes.reserve(space);
-        let space = chunks.bytes.capacity() - start;
+        let space = chunks.bytes.capacity() - end;
         let result = read(&mut chunks.bytes);
-        let count = chunks.bytes.len() - start;
+        let count = chunks.bytes.len() - end;
         if count > 0 {
             chunks.lengths.push_back(count);
-        } else if start == 0 {
+        } else if end == 0 {
             self.clear();
         }
         (result, space)
@@ -67,16 +70,20 @@ impl Unread {
         let Some(chunks) = &mut self.0 else { return 0 };
         let Some(length) = chunks.lengths.front_mut() else { return 0 };
         let count = space.len().min(*length);
-        space[..count].copy_from_slice(&chunks.bytes[..count]);
+        let end = chunks.start + count;
+        space[..count].copy_from_slice(&chunks.bytes[chunks.start..end]);
         *length -= count;
         chunks.is_begun = *length > 0;
         if *length == 0 {
             chunks.lengths.pop_front();
         }
-        if count == chunks.bytes.len() {
+        if end == chunks.bytes.len() {
             self.clear();
+        } else if end > chunks.bytes.len() / 2 {
+            chunks.bytes.drain(..end);
+            chunks.start = 0;
         } else {
-            chunks.bytes.drain(..count);
+            chunks.start = end;
         }
         count
     }
@@ -87,7 +94,8 @@ impl Unread {
             return;
         }
         let chunks = self.0.get_or_insert_default();
-        chunks.bytes.splice(..0, rest.iter().copied());
+        chunks.bytes.splice(..chunks.start, rest.iter().copied());
+        chunks.start = 0;
         match chunks.lengths.front_mut() {
             Some(length) if chunks.is_begun => *length += rest.len(),
             _ => chunks.lengths.push_front(rest.len()),
@@ -148,6 +156,31 @@ mod tests {
         unread.put_back(b"");
         assert!(!unread.is_begun());
         assert_eq!(take(&mut unread, 9), (b"ef".to_vec(), false));
+    }
+
+    #[test]
+    fn gives_all_bytes_in_order_whatever_the_chunks_are() {
+        let bytes: Vec<u8> = (0..=250).collect();
+        let mut unread = Unread::default();
+        let (mut pushed, mut taken) = (0, Vec::new());
+        while taken.len() < bytes.len() {
+            // Chunks of 1 to 5 bytes, of which two come for each that is begun.
+            for _ in 0..2 {
+                let end = bytes.len().min(pushed + 1 + pushed % 5);
+                unread.push(&bytes[pushed..end]);
+                pushed = end;
+            }
+            let (mut got, _) = take(&mut unread, 3);
+            if got.len() == 3 {
+                let last = got.split_off(2);
+                unread.put_back(&last);
+                assert!(unread.is_begun());
+            }
+            taken.extend(got);
+            assert_eq!(unread.len(), pushed - taken.len());
+        }
+        assert!(unread.is_empty());
+        assert_eq!(taken, bytes);
     }
 
     #[test]
