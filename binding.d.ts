@@ -116,9 +116,6 @@ export declare function adopt(engine: ExternalObject<Engine>, descriptor: number
  */
 export declare function adoptSecure(engine: ExternalObject<Engine>, descriptor: number, isServer: boolean, permessageDeflate: boolean, finished: Buffer, peerFinished: Buffer, transferred: Array<number>): number
 
-/** Says that the end of the sending side is about to follow what is handed over next. */
-export declare function announceShutdown(engine: ExternalObject<Engine>, id: number): void
-
 /** In the detail of a ping: the engine has answered it. */
 export declare const ANSWERED_PING: number
 

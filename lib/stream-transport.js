@@ -89,9 +89,6 @@ class StreamTransport {
     this._frames.flush();
   }
 
-  /** Node's sockets don't know what follows. */
-  announceEnd() {}
-
   /** Nothing answers pings but the listener of the receiver. */
   updateAnswering() {}
 

@@ -94,7 +94,6 @@ const { kWebSocket: _kWebSocket } = require('./constants');
  * @property {boolean} hasEnded Whether the receiver has nothing more to report
  * @property {() => void} flush Writes the frames of this tick at once
  * @property {() => void} flushToCount Does so to tell what waits; not where that's few bytes
- * @property {() => void} announceEnd Says that the end of the sending side follows the next frame
  * @property {() => void} updateAnswering Has pings answered early, or no longer, after something
  *   changed that decides about it
  * @property {(chunk: Buffer) => boolean} write Takes bytes of the socket; `false` where it's not to

@@ -358,7 +358,6 @@ class WebSocket extends EventEmitter {
       return;
     }
 
-    if (this._closeFrameReceived) this[kTransport].announceEnd();
     senderOf(this).close(
       code,
       reason,

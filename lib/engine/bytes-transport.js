@@ -49,10 +49,6 @@ class BytesTransport extends StreamTransport {
     super.replaceReceiver(receiver);
   }
 
-  announceEnd() {
-    this._connection.announceEnd();
-  }
-
   updateAnswering() {
     updateAnswering(this._websocket, this._connection);
   }

@@ -122,10 +122,6 @@ class EngineTransport {
     this._connection.flushToCount();
   }
 
-  announceEnd() {
-    this._connection.announceEnd();
-  }
-
   updateAnswering() {
     updateAnswering(this._websocket, this._connection);
   }

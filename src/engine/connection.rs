@@ -155,26 +155,12 @@ enum Reads {
 enum Sending {
     /// It takes bytes.
     Open,
-    /// It takes the last ones.
-    Last,
     /// It ends once the queue is empty.
     EndDue,
     /// It has ended, which is to be reported.
     Ending,
     /// It has ended.
     Ended,
-}
-
-impl Sending {
-    /// Whether it takes bytes.
-    const fn is_open(self) -> bool {
-        matches!(self, Self::Open | Self::Last)
-    }
-
-    /// Whether its end follows what is written.
-    const fn ends(self) -> bool {
-        matches!(self, Self::Last | Self::EndDue)
-    }
 }
 
 /// Why a connection is broken.
@@ -565,7 +551,7 @@ impl Connection {
 
     /// The role in which it may be pinged; none where nothing can be sent any more.
     pub(super) fn pinging_role(&self) -> Option<Role> {
-        let is_open = self.sending.is_open() && self.failure.is_none();
+        let is_open = matches!(self.sending, Sending::Open) && self.failure.is_none();
         is_open.then(|| self.decoder.role())
     }
 
@@ -577,7 +563,7 @@ impl Connection {
     /// The role in which a ping may be answered now: not where the answer had to wait, so that a
     /// peer that does not read costs no memory, nor where the ping would not have been read.
     pub(super) fn answering_role(&self) -> Option<Role> {
-        let is_open = self.sending.is_open() && self.failure.is_none();
+        let is_open = matches!(self.sending, Sending::Open) && self.failure.is_none();
         let answers = self.answers && is_open && !self.waits() && !self.raw && !self.paused;
         if answers { Some(self.decoder.role()) } else { None }
     }

@@ -28,26 +28,6 @@ fn reports_the_end_once_and_goes_on_sending() {
     driver.expect(&[]);
 }
 
-/// The kernels of Linux wait for what is announced, up to 200 ms.
-#[test]
-#[cfg(target_os = "linux")]
-fn sends_its_end_along_with_what_it_has_announced_as_the_last() {
-    let mut driver = Driver::new();
-    let (id, mut theirs) = driver.tcp_pair(SERVER);
-    driver.reactor.update(id, |it| it.announce_shutdown());
-    assert_eq!(driver.write(id, b"the last"), 0);
-    theirs.set_nonblocking(true).unwrap();
-    let read = theirs.read(&mut [0; 9]);
-    assert_eq!(read.unwrap_err().kind(), io::ErrorKind::WouldBlock);
-    theirs.set_nonblocking(false).unwrap();
-    assert!(driver.shutdown(id));
-    let mut rest = Vec::new();
-    theirs.read_to_end(&mut rest).unwrap();
-    assert_eq!(rest, b"the last");
-    assert_eq!(driver.connection(id).pending(), 0);
-    driver.expect(&[]);
-}
-
 #[test]
 fn reports_an_end_that_comes_with_an_incomplete_frame() {
     let mut driver = Driver::new();

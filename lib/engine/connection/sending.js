@@ -493,17 +493,6 @@ class EngineFrameQueue extends EngineHandle {
   }
 
   /**
-   * Says that the end of the sending side follows what is sent next, which may leave in one segment
-   * with it.
-   */
-  announceEnd() {
-    if (this._isClosed) return;
-    // What was sent before isn't to wait for that.
-    this.flush();
-    native.announceShutdown(this._engine.native, this._id);
-  }
-
-  /**
    * Ends the sending side when everything is written.
    *
    * @param {(error?: Error | null) => void} callback Called then

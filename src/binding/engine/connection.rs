@@ -202,12 +202,6 @@ pub fn address_of(engine: &External<Engine>, id: u32, peer: bool) -> Option<Addr
     })
 }
 
-/// Says that the end of the sending side is about to follow what is handed over next.
-#[napi(catch_unwind)]
-pub fn announce_shutdown(engine: &mut External<Engine>, id: u32) {
-    engine.reactor.update(id, Connection::announce_shutdown);
-}
-
 /// Ends the sending side once everything is written; whether that is done already. If not, a record
 /// reports it.
 #[napi(catch_unwind)]

@@ -12,13 +12,6 @@ pub(super) const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
 #[cfg(target_vendor = "apple")]
 pub(super) const SEND_FLAGS: SendFlags = SendFlags::empty();
 
-/// For what is written last: the kernel of Linux waits for more then, which the end of the sending
-/// side ends.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) const LAST_SEND_FLAGS: SendFlags = SEND_FLAGS.union(SendFlags::MORE);
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) const LAST_SEND_FLAGS: SendFlags = SEND_FLAGS;
-
 /// Reads into `space`; none when the socket is empty, 0 at the end of the stream.
 pub(super) fn receive(fd: &OwnedFd, space: &mut [u8]) -> io::Result<Option<usize>> {
     unless_blocked(retry_on_intr(|| Ok(recv(fd, &mut *space, RecvFlags::empty())?.1)))

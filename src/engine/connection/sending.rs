@@ -24,7 +24,7 @@ impl Connection {
     /// Writes `parts`, or lets them wait after what waits. Returns how much waits.
     pub(in crate::engine) fn write(&mut self, parts: &mut [IoSlice<'_>]) -> usize {
         let total = length(parts);
-        if !self.sending.is_open() {
+        if self.sending != Sending::Open {
             return self.lose(total);
         }
         self.writing = total;
@@ -48,7 +48,7 @@ impl Connection {
         keep: impl FnOnce(usize) -> Bytes,
     ) -> usize {
         let total = head.len() + body.len();
-        if !self.sending.is_open() {
+        if self.sending != Sending::Open {
             return self.lose(total);
         }
         self.writing = total;
@@ -105,7 +105,7 @@ impl Connection {
         flush: &Broadcast<'_>,
         outgoing: &mut Outgoing,
     ) -> usize {
-        if !self.sending.is_open() {
+        if self.sending != Sending::Open {
             let plain = frames_of(runs, flush).filter_map(Frame::plain_bytes);
             return self.lose(plain.map(|bytes| bytes.len()).sum());
         }
@@ -208,7 +208,7 @@ impl Connection {
     /// Gives the kernel what it takes of `parts`, in one call. An error is kept.
     fn send(&mut self, parts: &[IoSlice<'_>]) -> usize {
         self.injected.pass(Fault::Write);
-        match self.socket.write(parts, self.sending.ends()) {
+        match self.socket.write(parts) {
             Ok(count) => {
                 self.bytes_written += count as u64;
                 count
@@ -262,18 +262,10 @@ impl Connection {
         }
     }
 
-    /// Says that [`shutdown`](Self::shutdown) is about to follow what is written: it may leave in
-    /// one segment with that.
-    pub fn announce_shutdown(&mut self) {
-        if self.sending == Sending::Open {
-            self.sending = Sending::Last;
-        }
-    }
-
     /// Ends the sending side after what waits. Returns whether that is done; if not,
     /// [`ConnectionEvent::ShutDown`](super::super::ConnectionEvent::ShutDown) reports it later.
     pub fn shutdown(&mut self) -> bool {
-        if self.sending.is_open() {
+        if self.sending == Sending::Open {
             if self.queue.is_none() {
                 self.end_sending(Sending::Ended);
             } else {

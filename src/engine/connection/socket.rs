@@ -18,7 +18,7 @@ use rustix::net::{
     sendmsg, shutdown, sockopt,
 };
 
-use super::descriptor::{LAST_SEND_FLAGS, SEND_FLAGS, receive, unless_blocked};
+use super::descriptor::{SEND_FLAGS, receive, unless_blocked};
 use super::secure::{Secure, Session};
 
 /// How many slices the kernel takes in one call: `IOV_MAX` of Linux and of the BSDs.
@@ -129,17 +129,15 @@ impl Socket {
     }
 
     /// Writes the beginning of `parts`, of which there are at most [`MAX_PARTS`]; returns how much
-    /// the kernel took. What it did not take has to come first in the next call. Where the
-    /// [shutdown](Self::shutdown) is about to follow, the kernel may send them together.
-    pub(crate) fn write(&mut self, parts: &[IoSlice<'_>], ends: bool) -> io::Result<usize> {
+    /// the kernel took. What it did not take has to come first in the next call.
+    pub(crate) fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         self.calls = self.calls.wrapping_add(1);
         if let Some(secure) = &mut self.secure {
             return secure.write(&self.fd, parts);
         }
-        let flags = if ends { LAST_SEND_FLAGS } else { SEND_FLAGS };
         let result = retry_on_intr(|| match parts {
-            [part] => send(&self.fd, part, flags),
-            parts => sendmsg(&self.fd, parts, &mut SendAncillaryBuffer::default(), flags),
+            [part] => send(&self.fd, part, SEND_FLAGS),
+            parts => sendmsg(&self.fd, parts, &mut SendAncillaryBuffer::default(), SEND_FLAGS),
         });
         Ok(unless_blocked(result)?.unwrap_or(0))
     }
