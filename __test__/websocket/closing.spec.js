@@ -43,6 +43,33 @@ describe('closing', () => {
     });
   }
 
+  inBothRoles('answers a close frame at once, however late the socket is ended', async (test) => {
+    const { websocket, peer, note, role, socket } = test;
+    const { end } = socket;
+    socket.end = () => setTimeout(() => end.call(socket), 500);
+    peer.socket.write(incomingClose(role, 1000));
+    const start = performance.now();
+    const [answer] = await peer.frames(1);
+    note(answer, performance.now() - start < 150);
+    peer.socket.end();
+    await closed(websocket);
+  });
+
+  inBothRoles('sends at once what follows a close() that throws', async (test) => {
+    const { websocket, peer, note, role } = test;
+    const { close } = websocket;
+    websocket.close = () => {
+      note(attempt(() => close.call(websocket, 999)));
+      websocket.send('still here');
+    };
+    peer.socket.write(incomingClose(role, 1000));
+    const start = performance.now();
+    const [message] = await peer.frames(1);
+    note(message, performance.now() - start < 150);
+    peer.socket.end();
+    await closed(websocket);
+  });
+
   for (const [title, parameters] of Object.entries(closings)) {
     inBothRoles(`${title} is as in ws`, async ({ websocket, peer, note, role, world }) => {
       world.record(websocket);
